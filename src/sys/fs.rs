@@ -1,0 +1,1 @@
+//! Files: the root prefix, atomic replacement, journaled commits of several files.

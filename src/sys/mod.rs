@@ -1,0 +1,3 @@
+//! What the operating system gives: files, clock, randomness, log, signals.
+
+pub mod fs;
