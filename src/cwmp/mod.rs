@@ -1,1 +1,5 @@
-//! (being written)
+//! TR-069 proper: messages, events, faults, the SOAP codec and the session machine. Pure: no I/O, no clock, no randomness.
+
+pub mod event;
+pub mod fault;
+pub mod rpc;
