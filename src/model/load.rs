@@ -71,12 +71,11 @@ pub fn load(file: &str, text: &str, templates: &mut Templates) -> Result<Vec<Obj
     }
     let at = |offset: usize, error: &serde_json::Error| {
         // serde_json counts from the start of the piece it was given; a complaint about a whole piece
-        // comes at its end, and is more use at its beginning.
+        // carries no place of its own and points at its beginning.
         let piece = &text[offset..];
         let skipped =
             piece.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum::<usize>();
-        let here =
-            offset + if error.is_data() && error.line() <= 1 && error.column() == 0 { 0 } else { skipped };
+        let here = offset + skipped;
         let line = text[..here.min(text.len())].matches('\n').count() + 1;
         let before = text[..here.min(text.len())].rfind('\n').map_or(0, |newline| newline + 1);
         let why = error.to_string();
@@ -593,7 +592,7 @@ mod tests {
         );
         complaint(&row(r#"{"name":"A","type":"string","uci":"a.b"}"#), "x.json:2:", "package.section.option");
         complaint(&row(r#"{"name":"A","type":"string","const":"","typo":1}"#), "x.json:2:", "unknown field");
-        complaint(r#"{"objects":[{"object":"Device.X.{i}."}]}"#, "x.json:1:23", "a table has rows");
+        complaint(r#"{"objects":[{"object":"Device.X.{i}."}]}"#, "x.json:1:13", "a table has rows");
         complaint(&"x".repeat(MAX_FILE + 1), "x.json:1:1", "larger");
     }
 }
