@@ -1,5 +1,18 @@
 //! The named functions, by area; each area lists its own.
 
+// Network devices, addresses, DHCP, Wi-Fi.
+pub mod bridging;
+pub mod dhcp_options;
+pub mod dhcpv4;
+pub mod ethernet;
+pub mod ip;
+pub mod items;
+pub mod proc_net;
+pub mod radio;
+pub mod topology;
+pub mod wifi;
+pub mod wifi_security;
+
 use super::{TableFn, ValueFn};
 
 /// All functions behind parameters.
@@ -12,4 +25,14 @@ pub fn table(name: &str) -> Option<&'static TableFn> {
     AREAS.iter().flat_map(|area| area.1).find(|function| function.name == name)
 }
 
-const AREAS: &[(&[ValueFn], &[TableFn])] = &[];
+const AREAS: &[(&[ValueFn], &[TableFn])] = &[
+    // Network devices, addresses, DHCP, Wi-Fi.
+    (ethernet::VALUES, ethernet::TABLES),
+    (bridging::VALUES, bridging::TABLES),
+    (ip::VALUES, ip::TABLES),
+    (dhcpv4::VALUES, dhcpv4::TABLES),
+    (dhcp_options::VALUES, dhcp_options::TABLES),
+    (wifi::VALUES, wifi::TABLES),
+    (wifi_security::VALUES, &[]),
+    (radio::VALUES, &[]),
+];
