@@ -5,7 +5,12 @@ pub mod error;
 pub mod load;
 pub mod memory;
 pub mod path;
+#[cfg(test)]
+mod scenario;
 pub mod schema;
+pub mod transaction;
+pub mod tree;
 pub mod value;
 
 pub use error::{Error, Result};
+pub use tree::Model;
