@@ -1,5 +1,6 @@
 //! TR-069 proper: messages, events, faults, the SOAP codec and the session machine. Pure: no I/O, no clock, no randomness.
 
+pub mod dispatch;
 pub mod event;
 pub mod fault;
 pub mod rpc;

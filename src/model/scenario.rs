@@ -174,7 +174,7 @@ fn text(model: &mut Model<Fake>, name: &str) -> String {
 fn set(model: &mut Model<Fake>, list: &[(&str, &str)]) -> Result<()> {
     let list: Vec<_> = list
         .iter()
-        .map(|(name, text)| ((*name).to_owned(), Input { kind: None, text: (*text).to_owned() }))
+        .map(|(name, text)| ((*name).to_owned(), Input { text: (*text).to_owned(), ..Input::default() }))
         .collect();
     model.set(&list, Some("key"))
 }
@@ -384,7 +384,9 @@ fn attributes_follow_their_rules() {
 #[test]
 fn a_declared_type_must_fit() {
     let mut model = model();
-    let one = |kind, text: &str| [("Device.If.1.Mtu".to_owned(), Input { kind, text: text.into() })];
+    let one = |kind, text: &str| {
+        [("Device.If.1.Mtu".to_owned(), Input { kind, text: text.into(), ..Input::default() })]
+    };
     assert!(matches!(
         model.set(&one(Some(Kind::Boolean), "1400"), None),
         Err(Error::Several(list)) if matches!(list[0].1, Error::WrongType { .. })
