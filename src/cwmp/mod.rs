@@ -2,5 +2,7 @@
 
 pub mod event;
 pub mod fault;
+pub mod retry;
 pub mod rpc;
 pub mod soap;
+pub mod time;
