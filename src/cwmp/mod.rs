@@ -2,6 +2,7 @@
 
 pub mod event;
 pub mod fault;
+pub mod queue;
 pub mod retry;
 pub mod rpc;
 pub mod soap;
