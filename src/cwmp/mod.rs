@@ -5,5 +5,6 @@ pub mod fault;
 pub mod queue;
 pub mod retry;
 pub mod rpc;
+pub mod session;
 pub mod soap;
 pub mod time;
