@@ -1,1 +1,3 @@
-//! (being written)
+//! The shell: everything that touches the world, around pure parts.
+
+pub mod schedule;

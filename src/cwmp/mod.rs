@@ -3,5 +3,9 @@
 pub mod dispatch;
 pub mod event;
 pub mod fault;
+pub mod queue;
+pub mod retry;
 pub mod rpc;
+pub mod session;
 pub mod soap;
+pub mod time;
