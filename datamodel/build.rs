@@ -20,6 +20,7 @@ use model::load::{Templates, load};
 use model::schema::{Object, Param, Rows, Schema, Source};
 use model::value::Type;
 
+#[allow(clippy::disallowed_macros, reason = "a build script speaks to cargo by printing")]
 fn main() {
     println!("cargo::rerun-if-changed=datamodel");
     println!("cargo::rerun-if-changed=src/model");
