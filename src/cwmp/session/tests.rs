@@ -20,7 +20,7 @@ struct Bench {
 }
 
 /// What the queue and the plan of a bench have.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 struct Setup {
     /// CommandKeys of transfers to report.
     transfers: &'static [&'static str],
@@ -116,8 +116,9 @@ impl Bench {
 
     /// Feeds an input and checks what comes out, up to Wait.
     fn feed(&mut self, input: Input, expected: &str) {
-        self.session.handle(input.clone(), self.now);
-        assert_eq!(self.drain(), expected, "after {input:?}");
+        let shown = format!("{input:?}");
+        self.session.handle(input, self.now);
+        assert_eq!(self.drain(), expected, "after {shown}");
     }
 
     fn wait(&mut self, seconds: u64, expected: &str) {

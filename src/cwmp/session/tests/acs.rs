@@ -78,7 +78,7 @@ impl Acs {
                 match answer {
                     Message::Response(response) => assert_eq!(response.name(), method),
                     answer => {
-                        assert!(matches!(answer, Message::Fault(fault) if fault.code == 9000), "{answer:?}")
+                        assert!(matches!(answer, Message::Fault(fault) if fault.code == 9000), "{answer:?}");
                     }
                 }
                 self.received.push(format!("{method}'s answer"));
