@@ -101,7 +101,7 @@ impl Periodic {
         self.due = match self.grid(now) {
             Some(due) => due,
             None => {
-                let wait = self.interval().as_micros() * u128::from(self.phase) >> 32;
+                let wait = (self.interval().as_micros() * u128::from(self.phase)) >> 32;
                 now.mono.saturating_add(Duration::from_micros(u64::try_from(wait).unwrap_or(u64::MAX)))
             }
         };

@@ -329,6 +329,16 @@ fn a_heartbeat_goes_first_and_alone() {
 }
 
 #[test]
+fn a_failing_heartbeat_leaves_the_others_to_the_ladder() {
+    let mut queue = queue(&["6 CONNECTION REQUEST", "14 HEARTBEAT"]);
+    assert_eq!(failure(&mut queue), ["14 HEARTBEAT"]);
+    assert!(!queue.is_due());
+    assert_eq!(session(&mut queue), ["14 HEARTBEAT"]);
+    assert!(queue.is_due());
+    assert_eq!(session(&mut queue), ["6 CONNECTION REQUEST"], "not tried yet, hence not retried");
+}
+
+#[test]
 fn a_heartbeat_waits_for_a_retry() {
     let mut queue = queue(&["2 PERIODIC"]);
     failure(&mut queue);

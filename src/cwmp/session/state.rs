@@ -92,7 +92,7 @@ struct Talk {
 impl State {
     pub(super) fn handle(self, input: Input, desk: &mut Desk, now: Duration) -> Next {
         match self {
-            State::Ready(state) => state.handle(input, desk, now),
+            State::Ready(state) => state.handle(&input, desk, now),
             State::Informing(state) => state.handle(input, desk, now),
             State::Asking(state) => state.handle(input, desk, now),
             State::Listening(state) => state.handle(input, desk, now),
@@ -133,8 +133,8 @@ impl Ready {
         }
     }
 
-    fn handle(self, input: Input, desk: &mut Desk, now: Duration) -> Next {
-        if input != Input::Begin {
+    fn handle(self, input: &Input, desk: &mut Desk, now: Duration) -> Next {
+        if *input != Input::Begin {
             return Ok(State::Ready(self));
         }
         desk.ends = now.saturating_add(desk.limits.total);
