@@ -59,7 +59,7 @@ fn genieacs_messages() {
     let body = "<cwmp:GetParameterNames><ParameterPath></ParameterPath><NextLevel>1</NextLevel></cwmp:GetParameterNames>";
     match genieacs(id, body).message {
         Message::Request(Request::GetParameterNames(call)) => {
-            assert!(call.parameter_path.is_empty() && call.next_level)
+            assert!(call.parameter_path.is_empty() && call.next_level);
         }
         other => panic!("{other:?}"),
     }
@@ -85,7 +85,7 @@ fn genieacs_messages() {
     );
     match fault.message {
         Message::Fault(fault) => {
-            assert_eq!((fault.code, fault.string.as_str()), (8000, "Method not supported"))
+            assert_eq!((fault.code, fault.string.as_str()), (8000, "Method not supported"));
         }
         other => panic!("{other:?}"),
     }
