@@ -567,7 +567,7 @@ mod tests {
     fn shared_lines_are_parted_first() {
         let before = "config x 'n'; option b '1'; option c '2' # d\n# e\n";
         check(before, set("3"), "config x 'n'\n option b '1'\n option c '2' # d\n option a '3'\n# e\n");
-        check("config x n ; option b '1'", set("3"), "config x 'n'\n option b '1'\n option a '3'\n");
+        check("config x n ; option b '1'", set("3"), "config x n\n option b '1'\n option a '3'\n");
     }
 
     #[test]
