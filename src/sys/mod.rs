@@ -1,3 +1,4 @@
 //! What the operating system gives: files, clock, randomness, log, signals.
 
 pub mod fs;
+pub mod journal;
