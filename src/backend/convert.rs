@@ -20,6 +20,11 @@ pub const CONVERSIONS: &[Convert] = &[
     Convert { name: "plain_text", get: |text| Some(text.to_owned()), set: plain_text },
 ];
 
+/// The conversion of that name.
+pub fn named(name: &str) -> Option<&'static Convert> {
+    CONVERSIONS.iter().find(|convert| convert.name == name)
+}
+
 /// The kernel counts in 64 bits where TR-181 has 32, which wrap (TR-106 StatsCounter32).
 fn counter32(text: &str) -> Option<String> {
     let count: u64 = text.trim().parse().ok()?;
@@ -85,16 +90,12 @@ fn plain_text(text: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn named(name: &str) -> &'static Convert {
-        CONVERSIONS.iter().find(|convert| convert.name == name).unwrap()
-    }
-
     fn check(name: &str, system: &str, model: Option<&str>) {
-        assert_eq!((named(name).get)(system).as_deref(), model, "{name} {system:?}");
+        assert_eq!((named(name).unwrap().get)(system).as_deref(), model, "{name} {system:?}");
     }
 
     fn check_set(name: &str, model: &str, system: Option<&str>) {
-        assert_eq!((named(name).set)(model).as_deref(), system, "{name} {model:?}");
+        assert_eq!((named(name).unwrap().set)(model).as_deref(), system, "{name} {model:?}");
     }
 
     #[test]

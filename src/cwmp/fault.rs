@@ -7,7 +7,7 @@ use crate::model;
 /// A `cwmp:Fault`, in either direction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// 9000 to 9899 from a CPE, 8000 to 8899 from an ACS.
+    /// 9000 to 9899 from a CPE, 8000 to 8899 from an ACS; 0 when a SOAP fault came without CWMP's detail.
     pub code: u16,
     /// Human-readable, without secrets.
     pub string: String,

@@ -69,6 +69,9 @@ pub enum Response {
     },
     /// Empty.
     TransferComplete,
+    /// An answer to a method this side does not know: its name without `Response`. Some ACSs answer
+    /// TransferComplete with AutonomousTransferCompleteResponse; whether to go on is for the session.
+    Other(String),
 }
 
 impl Request {
@@ -93,7 +96,7 @@ impl Request {
 
 impl Response {
     /// The method's name without `Response`.
-    pub fn name(&self) -> &'static str {
+    pub fn name(&self) -> &str {
         match self {
             Response::GetRpcMethods(_) => "GetRPCMethods",
             Response::SetParameterValues(_) => "SetParameterValues",
@@ -106,6 +109,7 @@ impl Response {
             Response::Reboot => "Reboot",
             Response::Inform { .. } => "Inform",
             Response::TransferComplete => "TransferComplete",
+            Response::Other(name) => name,
         }
     }
 }

@@ -88,10 +88,12 @@ impl Value {
 }
 
 /// A value as it came in: the declared kind, if any was declared and known, and the text untouched.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Input {
     /// What `xsi:type` said; `None` when it was absent: the schema decides.
     pub kind: Option<Kind>,
+    /// An `xsi:type` that is no TR-106 type, as written: it fits no parameter (9006).
+    pub foreign: Option<String>,
     /// The text of the element, not trimmed.
     pub text: String,
 }
@@ -223,6 +225,9 @@ impl Type {
     /// [`Mismatch::Kind`] for another declared kind or a text that is not of the kind's lexical form,
     /// [`Mismatch::Value`] for length, range, enumeration and pattern.
     pub fn check(&self, input: &Input) -> Result<String, Mismatch> {
+        if input.foreign.is_some() {
+            return Err(Mismatch::Kind);
+        }
         if let Some(given) = input.kind {
             let wire = self.wire();
             let same = given == wire || given == Kind::String || (given.is_integer() && wire.is_integer());
@@ -518,7 +523,7 @@ mod tests {
     #[test]
     fn declared_kinds() {
         let ty = Type::of(Kind::UnsignedInt);
-        let of = |kind, text: &str| ty.check(&Input { kind, text: text.into() });
+        let of = |kind, text: &str| ty.check(&Input { kind, text: text.into(), ..Input::default() });
         assert_eq!(of(None, "5"), Ok("5".into()));
         assert_eq!(of(Some(Kind::Int), "5"), Ok("5".into()));
         assert_eq!(of(Some(Kind::String), "5"), Ok("5".into()));

@@ -105,7 +105,7 @@ impl Style {
             let is_hex = bare.len().is_multiple_of(2) && bare.bytes().all(|byte| byte.is_ascii_hexdigit());
             return if is_hex { Some(bare.to_ascii_lowercase()) } else { text(payload) };
         }
-        if ENCODED.contains(&tag) && !looks_hex(payload) {
+        if ENCODED.contains(&tag) && !payload.is_empty() && !looks_hex(payload) {
             return None;
         }
         let addresses: Option<Vec<Ipv4Addr>> =

@@ -1,0 +1,87 @@
+//! `TransferComplete` (TR-069 A.3.3.2).
+
+use super::error::Stop;
+use super::write::Out;
+use super::xml::{Xml, need, number, put};
+use crate::cwmp::rpc::{TransferComplete, UNKNOWN_TIME};
+
+/// The arguments of the request. Missing times are read as the unknown time.
+pub(super) fn read_complete(xml: &mut Xml<'_>) -> Result<TransferComplete, Stop> {
+    let (mut command_key, mut fault, mut start, mut complete) = (None, None, None, None);
+    xml.children(|xml, tag| match tag.name() {
+        "CommandKey" => put(&mut command_key, tag, xml.text()?),
+        "FaultStruct" => put(&mut fault, tag, fault_struct(xml)?),
+        "StartTime" => put(&mut start, tag, xml.text()?),
+        "CompleteTime" => put(&mut complete, tag, xml.text()?),
+        _ => xml.skip(),
+    })?;
+    let (fault_code, fault_string) = need(fault, "FaultStruct")?;
+    Ok(TransferComplete {
+        command_key: need(command_key, "CommandKey")?,
+        fault_code,
+        fault_string,
+        start_time: start.unwrap_or_else(|| UNKNOWN_TIME.to_owned()),
+        complete_time: complete.unwrap_or_else(|| UNKNOWN_TIME.to_owned()),
+    })
+}
+
+/// `FaultStruct`: a code, 0 for success, and its text.
+pub(super) fn fault_struct(xml: &mut Xml<'_>) -> Result<(u16, String), Stop> {
+    let (mut code, mut string) = (None, None);
+    xml.children(|xml, tag| match tag.name() {
+        "FaultCode" => put(&mut code, tag, number(&xml.text()?, "FaultCode")?),
+        "FaultString" => put(&mut string, tag, xml.text()?),
+        _ => xml.skip(),
+    })?;
+    Ok((need(code, "FaultCode")?, string.unwrap_or_default()))
+}
+
+/// The arguments of the request.
+pub(super) fn write_complete(out: &mut Out, call: &TransferComplete) {
+    out.leaf("CommandKey", &call.command_key);
+    write_fault_struct(out, call.fault_code, &call.fault_string);
+    out.leaf("StartTime", &call.start_time);
+    out.leaf("CompleteTime", &call.complete_time);
+}
+
+/// `FaultStruct`.
+pub(super) fn write_fault_struct(out: &mut Out, code: u16, string: &str) {
+    out.group("FaultStruct", |out| {
+        out.number("FaultCode", code);
+        out.leaf("FaultString", string);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cwmp::rpc::{Request, Response};
+    use crate::cwmp::soap::testing::{call, refused, request, response};
+
+    #[test]
+    fn round_trip() {
+        request(Request::TransferComplete(TransferComplete {
+            command_key: " key ".into(),
+            fault_code: 9010,
+            fault_string: "File transfer failure".into(),
+            start_time: UNKNOWN_TIME.into(),
+            complete_time: "2026-01-02T03:04:05Z".into(),
+        }));
+        response(Response::TransferComplete);
+    }
+
+    #[test]
+    fn times_may_be_missing() {
+        let text = "<c:TransferComplete><CommandKey/><FaultStruct><FaultCode>0</FaultCode></FaultStruct></c:TransferComplete>";
+        match call(text) {
+            Request::TransferComplete(call) => {
+                assert_eq!((call.fault_code, &*call.start_time), (0, UNKNOWN_TIME));
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(
+            refused("<c:TransferComplete><CommandKey/></c:TransferComplete>")
+                .contains("FaultStruct is missing")
+        );
+    }
+}
