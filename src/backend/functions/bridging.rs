@@ -425,7 +425,6 @@ struct BridgeVlan {
     section: String,
     addr: String,
     vid: u16,
-    on: bool,
 }
 
 /// The bridge that a bridge-vlan section belongs to, and whether netifd sees it: `device` is put aside
@@ -442,10 +441,9 @@ fn vlans(system: &mut System, bridge: &Bridge) -> Result<Vec<BridgeVlan>> {
     let mut out = Vec::new();
     for section in system.sections("network", "bridge-vlan")?.into_iter().take(4094) {
         let address = format!("network.{}", section.addr);
-        let (device, on) = vlan_bridge(system, &address)?;
-        if device == bridge.name {
+        if vlan_bridge(system, &address)?.0 == bridge.name {
             let vid = topology::text(system, &address, "vlan")?.parse().unwrap_or(0);
-            out.push(BridgeVlan { section: address, addr: section.addr, vid, on });
+            out.push(BridgeVlan { section: address, addr: section.addr, vid });
         }
     }
     Ok(out)

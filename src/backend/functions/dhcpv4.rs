@@ -364,7 +364,9 @@ fn set_pool_servers(system: &mut System, at: Place<'_>, code: &str, raw: &Raw) -
     let pool = pool(&at)?;
     let code = code.parse::<u8>().map_err(|_| Error::backend(at.name, "no such option"))?;
     let payload = raw.items().join(",");
-    dhcp_options::put_payload(system, &pool, code, (!payload.is_empty()).then_some(payload.as_str()))
+    // dnsmasq tells routers and DNS by itself, unless the option is there without a value.
+    let told = !payload.is_empty() || matches!(code, 3 | 6);
+    dhcp_options::put_payload(system, &pool, code, told.then_some(payload.as_str()))
 }
 
 fn pool_domain(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
@@ -381,7 +383,8 @@ fn set_pool_domain(system: &mut System, at: Place<'_>, _argument: &str, raw: &Ra
     if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_')) {
         return Err(Error::bad_value(at.name, "not a domain name"));
     }
-    dhcp_options::put_payload(system, &pool, 15, (!text.is_empty()).then_some(text.as_str()))
+    let told = !text.is_empty() || !system.option_text("dhcp.@dnsmasq[0].domain")?.is_empty();
+    dhcp_options::put_payload(system, &pool, 15, told.then_some(text.as_str()))
 }
 
 // --- static addresses

@@ -305,10 +305,15 @@ fn standards(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Opti
     if !legacy {
         list.retain(|word| *word != "b");
     }
+    let require = topology::text(system, &section, "require_mode")?;
+    if let Some(first) = list.iter().position(|word| *word == require) {
+        list.drain(..first);
+    }
     Ok(Some(Raw::Many(list.into_iter().map(str::to_owned).collect())))
 }
 
-/// The newest standard of the list decides; 802.11b comes and goes with its rates.
+/// The newest standard gives the mode. The oldest gives what clients must speak at least: without 802.11b
+/// its rates go, without what is older than 802.11n only clients of that or newer are let in.
 fn set_standards(system: &mut System, at: Place<'_>, argument: &str, raw: &Raw) -> Result<()> {
     let (_, section) = section(&at)?;
     let band = own_band(system, &section)?.unwrap_or("");
@@ -320,15 +325,24 @@ fn set_standards(system: &mut System, at: Place<'_>, argument: &str, raw: &Raw) 
     }
     let newest = GENERATIONS.iter().rposition(|(_, word)| given.contains(word));
     let possible = words(band, newest);
-    if !given.iter().all(|word| possible.contains(word)) {
-        return Err(Error::bad_value(at.name, "not a standard of OperatingFrequencyBand"));
+    if !possible.ends_with(&given) {
+        return Err(Error::bad_value(
+            at.name,
+            "not the standards of the band from one to another, oldest first",
+        ));
     }
     let mut mode = ht_mode(system, &section)?;
     mode.generation = newest;
     mode.width = mode.width.min(mode.widest());
-    topology::put(system, &section, "htmode", &mode.text())?;
+    if mode.text() != HtMode::of(&topology::text(system, &section, "htmode")?).text() {
+        topology::put(system, &section, "htmode", &mode.text())?;
+    }
+    let oldest = given.first().copied().unwrap_or_default();
+    let all = possible.len() == given.len();
+    let require = if all || matches!(oldest, "a" | "b" | "g") { "" } else { oldest };
+    topology::put(system, &section, "require_mode", require)?;
     if band == "2.4GHz" {
-        let legacy = if given.contains(&"b") { "1" } else { "0" };
+        let legacy = if oldest == "b" { "1" } else { "0" };
         topology::put(system, &section, "legacy_rates", legacy)?;
     }
     Ok(())

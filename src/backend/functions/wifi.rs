@@ -20,6 +20,7 @@ pub const VALUES: &[ValueFn] = &[
     ValueFn { name: "wifi_status", get: status, set: None },
     ValueFn { name: "wifi_profile_status", get: profile_status, set: None },
     ValueFn { name: "wifi_name", get: name, set: None },
+    ValueFn { name: "wifi_radio", get: radio_reference, set: Some(set_radio_reference) },
     ValueFn { name: "wifi_upstream", get: upstream, set: None },
     ValueFn { name: "wifi_mac", get: mac, set: None },
     ValueFn { name: "wifi_ssid_reference", get: ssid_reference, set: Some(set_ssid_reference) },
@@ -303,6 +304,25 @@ fn profile_status(system: &mut System, at: Place<'_>, _argument: &str) -> Result
 fn name(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
     let iface = iface(system, &at)?;
     Ok(Some(Raw::one(device(system, &iface.addr)?.unwrap_or(iface.addr))))
+}
+
+fn radio_reference(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    let section = section(&at)?;
+    Ok(Some(Raw::Many(topology::words(system, &section, "device")?)))
+}
+
+/// One radio is a text: as a list only OpenWrt 25.12 and later would read it.
+fn set_radio_reference(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
+    let section = section(&at)?;
+    let radios: Vec<String> = raw.items().into_iter().map(str::to_owned).collect();
+    if radios == topology::words(system, &section, "device")? {
+        return Ok(());
+    }
+    match radios.as_slice() {
+        [] => topology::put(system, &section, "device", ""),
+        [radio] => topology::put(system, &section, "device", radio),
+        _ => Err(Error::bad_value(at.name, "a network lies on one radio")),
+    }
 }
 
 fn upstream(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
