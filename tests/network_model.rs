@@ -208,7 +208,9 @@ impl Router {
     fn try_set(&mut self, list: &[(&str, &str)]) -> Result<(), String> {
         let list: Vec<_> = list
             .iter()
-            .map(|(name, text)| ((*name).to_owned(), Input { kind: None, foreign: None, text: (*text).to_owned() }))
+            .map(|(name, text)| {
+                ((*name).to_owned(), Input { kind: None, foreign: None, text: (*text).to_owned() })
+            })
             .collect();
         self.model.set(&list, None).map_err(|error| error.to_string())
     }
@@ -732,6 +734,48 @@ fn an_ssid_and_its_access_point_are_made_and_taken_away() {
     router.has("wireless", &["option disabled '1'"]);
     router.delete(&ap);
     assert!(router.config("wireless").iter().all(|line| !line.contains("wifinet1")));
+}
+
+/// Files of the kernel and of the LAN's side that are anything but what they should be.
+#[test]
+fn nonsense() {
+    let long = "\u{ff}x 1/".repeat(40_000);
+    let nasty =
+        ["\0\0\0", "é".repeat(33).as_str(), long.as_str(), "../../../x", "@@[", "1 2 3 4 5 6 7 8 9", ""]
+            .map(str::to_owned);
+    for text in &nasty {
+        let word: String = text.chars().filter(|c| !c.is_control() && *c != '\'').take(300).collect();
+        let network = format!(
+            "{NETWORK}\nconfig device\n\toption name '{word}'\n\toption type 'bridge'\n\tlist ports '{word}'\n\
+             config interface 'evil'\n\toption device '@evil'\n\toption proto 'static'\n\toption ipaddr '{word}'\n\
+             config interface 'evil2'\n\toption device '{word}'\n\toption proto 'dhcp'\n\tlist rcwmp_ipaddr '{word}'\n"
+        );
+        let wireless = format!(
+            "{WIRELESS}\nconfig wifi-device 'r{0}'\n\toption path '{word}'\n\toption htmode '{word}'\n\
+             config wifi-iface\n\toption device '{word}'\n\toption ifname '{word}'\n\toption ssid '{word}'\n",
+            1
+        );
+        let dhcp = format!(
+            "{DHCP}\nconfig dhcp\n\toption interface '{word}'\n\toption start '{word}'\n\tlist dhcp_option '{word}'\n\
+             config host\n\toption mac '{word}'\n\toption ip '{word}'\nconfig relay\n\toption local_addr '{word}'\n"
+        );
+        let mut router = router_with(&[
+            ("etc/config/network", &network),
+            ("etc/config/wireless", &wireless),
+            ("etc/config/dhcp", &dhcp),
+            ("etc/board.json", text),
+            ("proc/net/tcp", text),
+            ("proc/net/tcp6", text),
+            ("proc/net/ipv6_route", text),
+        ]);
+        for file in ["proc/net/route", "proc/net/fib_trie", "proc/net/if_inet6", "tmp/dhcp.leases"] {
+            put(router.dir.path(), file, text);
+        }
+        put(router.dir.path(), "sys/class/net/lan1/uevent", text);
+        put(router.dir.path(), "sys/class/net/lan1/operstate", text);
+        router.model.refresh();
+        assert!(router.model.values(["Device."]).unwrap().len() > 300);
+    }
 }
 
 /// Every published configuration can be read whole, without a complaint about the data model.

@@ -1,6 +1,7 @@
 //! The named functions, by area; each area lists its own.
 
 // Network devices, addresses, DHCP, Wi-Fi.
+pub mod bridge_vlans;
 pub mod bridging;
 pub mod dhcp_options;
 pub mod dhcpv4;
@@ -29,6 +30,7 @@ const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     // Network devices, addresses, DHCP, Wi-Fi.
     (ethernet::VALUES, ethernet::TABLES),
     (bridging::VALUES, bridging::TABLES),
+    (bridge_vlans::VALUES, bridge_vlans::TABLES),
     (ip::VALUES, ip::TABLES),
     (dhcpv4::VALUES, dhcpv4::TABLES),
     (dhcp_options::VALUES, dhcp_options::TABLES),
