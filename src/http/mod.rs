@@ -1,15 +1,20 @@
 //! HTTP, both ends: the client that talks to an ACS, and the small server machine behind the
 //! connection-request port and the mini-ACS.
 //!
-//! `auth`, `cookie`, `body` and `serve` are pure. `client` is the one file that names ureq,
-//! `tls` the one that names rustls.
+//! `auth`, `body`, `cookie`, `serve` and `url` are pure. `client` is the one file that names ureq,
+//! `tls` the one that names rustls; `wire` is the connection below both.
 
 pub mod auth;
 pub(crate) mod auth_text;
 pub mod body;
-//pub mod client;
+pub mod client;
+mod client_error;
 pub mod cookie;
 mod cookie_date;
 //pub mod serve;
 //#[cfg(feature = "tls")]
 //pub mod tls;
+pub mod url;
+pub mod wire;
+
+pub use client_error::HttpError;
