@@ -41,8 +41,9 @@ fn clock(word: &str) -> Option<u64> {
     right.then_some(hour * 3600 + minute * 60 + second)
 }
 
+/// Days from 1970 to a date of the Gregorian calendar, `None` before.
 // Counting years from March puts the leap day at the end of the year.
-fn days_since_1970(year: u64, month: u64, day: u64) -> Option<u64> {
+pub(crate) fn days_since_1970(year: u64, month: u64, day: u64) -> Option<u64> {
     let (year, month) = if month < 3 { (year - 1, month + 9) } else { (year, month - 3) };
     let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1;
     days.checked_sub(719_468)

@@ -7,13 +7,15 @@
 pub mod auth;
 pub(crate) mod auth_text;
 pub mod body;
+#[cfg(feature = "tls")]
+mod certificate;
 pub mod client;
 mod client_error;
 pub mod cookie;
 mod cookie_date;
 //pub mod serve;
-//#[cfg(feature = "tls")]
-//pub mod tls;
+#[cfg(feature = "tls")]
+pub mod tls;
 pub mod url;
 pub mod wire;
 
