@@ -1,4 +1,5 @@
 //! The HTTP session against a scripted ACS: what the standard demands, and what servers really do.
+#![allow(clippy::unwrap_used)]
 
 #[path = "support/scripted.rs"]
 mod scripted;

@@ -1,4 +1,5 @@
 //! TLS against certificates that openssl made: right and wrong hosts, clocks, trust and age.
+#![allow(clippy::unwrap_used)]
 #![cfg(feature = "tls")]
 
 #[path = "support/scripted.rs"]

@@ -529,11 +529,13 @@ impl Connector for Dialer {
         let (wire, address) = Wire::connect(&details.addrs, interface, deadline)
             .map_err(|error| fault(ConnectFault::Unreachable(error.to_string())))?;
         // The address that answered is asked first from now on.
-        if let Some((_, known)) = &mut *self.shared.names.lock().unwrap_or_else(PoisonError::into_inner) {
-            if let Some(at) = known.iter().position(|known| *known == address) {
-                known.rotate_left(at);
-            }
+        let mut names = self.shared.names.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, known)) = &mut *names
+            && let Some(at) = known.iter().position(|known| *known == address)
+        {
+            known.rotate_left(at);
         }
+        drop(names);
         let channel = match (details.needs_tls(), &self.shared.tls) {
             (false, _) => Channel::Plain(wire),
             (true, None) => return Err(fault(ConnectFault::NoTls)),

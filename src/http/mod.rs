@@ -13,7 +13,7 @@ pub mod client;
 mod client_error;
 pub mod cookie;
 mod cookie_date;
-//pub mod serve;
+pub mod serve;
 #[cfg(feature = "tls")]
 pub mod tls;
 pub mod url;

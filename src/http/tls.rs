@@ -143,9 +143,6 @@ fn explain(why: &CertificateError) -> String {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => "has expired",
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "is not valid yet",
         CertificateError::BadEncoding => "is damaged or of an old version",
-        CertificateError::Other(other) => {
-            return format!("the certificate of the server will not do: {other}");
-        }
         other => return format!("the certificate of the server will not do: {other}"),
     };
     format!("the certificate of the server {words}")

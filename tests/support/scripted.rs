@@ -5,7 +5,7 @@
 //! … talk to acs.url() …
 //! let seen = acs.finish(); // panics with the step's number if the script was not followed to its end
 //! ```
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used)]
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
