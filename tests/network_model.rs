@@ -514,6 +514,43 @@ fn dhcp_client_options() {
 }
 
 #[test]
+fn dhcp_clients_come_and_go() {
+    let mut router = router();
+    let wan = router.find("Device.IP.Interface.", "Name", "wan");
+    router.set(&[("Device.DHCPv4.Client.1.Enable", "0")]);
+    router.check("Device.DHCPv4.Client.1.Status", "Disabled");
+    let fixed = router.add(&format!("{wan}IPv4Address."));
+    router.set(&[
+        (&format!("{fixed}IPAddress"), "192.0.2.7"),
+        (&format!("{fixed}SubnetMask"), "255.255.255.0"),
+        (&format!("{fixed}Enable"), "1"),
+    ]);
+    router.has("network", &["option rcwmp_dhcpv4 'off'", "option ipaddr '192.0.2.7'"]);
+    router.delete("Device.DHCPv4.Client.1.");
+    router.check("Device.DHCPv4.ClientNumberOfEntries", "0");
+    assert!(router.config("network").iter().all(|line| !line.contains("dhcp'")));
+
+    let client = router.add("Device.DHCPv4.Client.");
+    let sent = router.add(&format!("{client}SentOption."));
+    router.set(&[
+        (&format!("{sent}Tag"), "60"),
+        (&format!("{sent}Value"), "6162"),
+        (&format!("{sent}Enable"), "1"),
+    ]);
+    router.set(&[
+        (&format!("{client}Enable"), "1"),
+        (&format!("{client}Interface"), wan.trim_end_matches('.')),
+    ]);
+    router.has("network", &["option proto 'dhcp'", "option sendopts '60:6162'"]);
+    router.check(&format!("{client}Status"), "Enabled");
+    let again = router.add("Device.DHCPv4.Client.");
+    assert!(router.try_set(&[(&format!("{again}Interface"), wan.trim_end_matches('.'))]).is_err());
+    router.delete(&again);
+    router.delete(&client);
+    assert!(router.config("network").iter().all(|line| !line.contains("dhcp")));
+}
+
+#[test]
 fn dhcp_pools() {
     let mut router = router();
     let pool = "Device.DHCPv4.Server.Pool.1.";

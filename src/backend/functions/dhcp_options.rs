@@ -1,4 +1,4 @@
-//! DHCPv4 options as rows, what clients learnt, and the leases of the server.
+//! DHCPv4 options as rows, and the leases of the server.
 //!
 //! An option is an item of a list: `dhcp_option` of a pool (dnsmasq's spelling, `6,192.0.2.1`), `sendopts`
 //! (udhcpc's, `60:736167`) and `reqopts` (`121`) of an interface. A place says which: `PACKAGE/OPTION`.
@@ -6,7 +6,7 @@
 use std::net::Ipv4Addr;
 
 use super::items::{self, Ids, Item};
-use super::{dhcpv4, ip, proc_net, topology};
+use super::{dhcpv4, topology};
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::backend::{Place, Raw, Row};
 use crate::model::{Error, Result};
@@ -36,7 +36,6 @@ const ENCODED: [u8; 4] = [119, 120, 121, 249];
 /// The functions behind parameters.
 pub const VALUES: &[ValueFn] = &[
     ValueFn { name: "dhcp_option", get: option, set: Some(set_option) },
-    ValueFn { name: "dhcp_client", get: client, set: None },
     ValueFn { name: "dhcp_lease_active", get: lease_active, set: None },
 ];
 
@@ -307,51 +306,6 @@ pub fn put_payload(system: &mut System, pool: &str, code: u8, payload: Option<&s
     write(system, pool, "dhcp_option", &items)
 }
 
-// --- what a client learnt
-
-fn client(system: &mut System, at: Place<'_>, field: &str) -> Result<Option<Raw>> {
-    let name = at.rows.first().map(|instance| instance.row.name.clone()).unwrap_or_default();
-    let Some(interface) = topology::interface(system, &name)? else { return Ok(None) };
-    match field {
-        "address" | "mask" => {
-            let Some((address, bits)) = ip::learnt_ip4(system, &interface)?.into_iter().next() else {
-                return Ok(None);
-            };
-            let mask = Ipv4Addr::from(u32::MAX.checked_shl(32 - bits.min(32)).unwrap_or(0));
-            Ok(Some(Raw::one(if field == "mask" { mask } else { address }.to_string())))
-        }
-        "routers" => {
-            let l3 = topology::l3_device(system, &interface);
-            Ok(Some(Raw::Many(proc_net::routers(system, &l3).iter().map(Ipv4Addr::to_string).collect())))
-        }
-        _ => {
-            let text = ["/tmp/resolv.conf.d/resolv.conf.auto", "/tmp/resolv.conf.auto"]
-                .into_iter()
-                .find_map(|path| system.text(path))
-                .unwrap_or_default();
-            Ok(Some(Raw::Many(name_servers(&text, &name))))
-        }
-    }
-}
-
-/// The IPv4 name servers that netifd noted for an interface: they follow its `# Interface NAME`.
-fn name_servers(text: &str, interface: &str) -> Vec<String> {
-    let mut here = false;
-    let mut out = Vec::new();
-    for line in text.lines().take(1024) {
-        if let Some(name) = line.strip_prefix("# Interface ") {
-            here = name.trim() == interface;
-        } else if let Some(server) = line.strip_prefix("nameserver ").map(str::trim)
-            && here
-            && server.parse::<Ipv4Addr>().is_ok()
-            && out.len() < 16
-        {
-            out.push(server.to_owned());
-        }
-    }
-    out
-}
-
 // --- leases
 
 /// A lease of dnsmasq.
@@ -533,12 +487,5 @@ mod tests {
         ] {
             assert_eq!(date(seconds), text);
         }
-    }
-
-    #[test]
-    fn servers_of_an_interface() {
-        let text = "# Interface wan\nnameserver 192.0.2.1\nnameserver 2001:db8::1\nsearch x\n# Interface wan6\nnameserver 192.0.2.9\n";
-        assert_eq!(name_servers(text, "wan"), ["192.0.2.1"]);
-        assert_eq!(name_servers(text, "lan"), Vec::<String>::new());
     }
 }

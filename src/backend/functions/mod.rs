@@ -3,6 +3,7 @@
 // Network devices, addresses, DHCP, Wi-Fi.
 pub mod bridge_vlans;
 pub mod bridging;
+pub mod dhcp_clients;
 pub mod dhcp_options;
 pub mod dhcpv4;
 pub mod ethernet;
@@ -33,6 +34,7 @@ const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (bridge_vlans::VALUES, bridge_vlans::TABLES),
     (ip::VALUES, ip::TABLES),
     (dhcpv4::VALUES, dhcpv4::TABLES),
+    (dhcp_clients::VALUES, dhcp_clients::TABLES),
     (dhcp_options::VALUES, dhcp_options::TABLES),
     (wifi::VALUES, wifi::TABLES),
     (wifi_security::VALUES, &[]),
