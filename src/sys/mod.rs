@@ -5,3 +5,4 @@ pub mod fs;
 pub mod journal;
 pub mod rng;
 pub mod signal;
+pub mod zone;
