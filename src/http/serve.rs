@@ -334,7 +334,7 @@ fn take_body(
                 _ => return Err(refuse(400, "a chunk does not end where it should")),
             },
             Rest::ChunkSize => match httparse::parse_chunk_size(buffer) {
-                Ok(httparse::Status::Complete((used, size))) => {
+                Ok(httparse::Status::Complete((used, size))) if used <= MAX_LINE => {
                     let size = usize::try_from(size).unwrap_or(usize::MAX);
                     if size > limits.body - body.len() {
                         return Err(refuse(413, "the body is too long"));
