@@ -254,8 +254,9 @@ fn a_flood_while_the_acs_knocks() {
     };
     for _ in 0..20 {
         let mut stream = port.connect_from([127, 0, 0, 2]);
-        let challenge = exchange(&mut stream, &get(None));
         thread::sleep(Duration::from_millis(30)); // as if the ACS were far away
+        let challenge = exchange(&mut stream, &get(None));
+        thread::sleep(Duration::from_millis(30));
         let answer = exchange(&mut stream, &get(Some(&login(&challenge, "secret", PATH))));
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     }

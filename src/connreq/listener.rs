@@ -261,7 +261,7 @@ impl Peer {
         random: &mut dyn FnMut(&mut [u8]),
         events: &mut Vec<Event>,
     ) {
-        let answer = match self.machine.next() {
+        let answer = match self.machine.request() {
             Ok(None) => {
                 if self.machine.wants_continue() {
                     self.unsent.extend(serve::response(100, &[], b"", true));
