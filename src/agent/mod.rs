@@ -1,4 +1,4 @@
 //! The shell: everything that touches the world, around pure parts.
 
 pub mod schedule;
-pub mod zone;
+pub use crate::sys::zone;
