@@ -1,4 +1,7 @@
 //! The shell: everything that touches the world, around pure parts.
 
-pub mod schedule;
 pub use crate::sys::zone;
+
+pub mod log;
+pub mod schedule;
+pub mod settings;
