@@ -286,7 +286,8 @@ fn sizes(text: &str) -> Option<(u32, u32)> {
 fn wanted_ranges(text: &str) -> Vec<(Option<i128>, Option<i128>)> {
     let bound = |text: &str| text.parse::<i128>().ok();
     text.split(';')
-        .filter_map(|part| part.split_once(".."))
+        // `0..240/16` counts in steps, which a type here does not know.
+        .filter_map(|part| part.split('/').next().and_then(|part| part.split_once("..")))
         .map(|(from, to)| (bound(from), bound(to)))
         .collect()
 }

@@ -5,7 +5,7 @@
 
 use serde_json::Value as Json;
 
-use crate::backend::functions::netif::truth;
+use crate::backend::functions::netif::unless_off;
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::Result;
 use crate::model::backend::{Place, Raw, Row};
@@ -188,7 +188,7 @@ fn log_files(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec
     }];
     let or = |text: String, default: &str| if text.is_empty() { default.to_owned() } else { text };
     let file = or(system.option_text("cwmp.cpe.log_file_name")?, AGENT_LOG.0);
-    if truth(&system.option_text("cwmp.cpe.log_to_file")?) || system.exists(&file) {
+    if unless_off(system, "cwmp.cpe.log_to_file")? || system.exists(&file) {
         let size = or(system.option_text("cwmp.cpe.log_max_size")?, AGENT_LOG.1);
         let kept = persistent(&file);
         out.push(Row { name: "agent".into(), addr: "agent".into(), cols: vec![file, size, kept] });
