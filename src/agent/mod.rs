@@ -11,4 +11,3 @@ pub mod settings;
 pub mod state;
 pub mod vendor;
 pub mod worker;
-pub use crate::sys::zone;

@@ -1,4 +1,4 @@
-//! What the operating system gives: files, journaled commits, clocks, randomness, signals.
+//! What the operating system gives: files, journaled commits, clocks, time zones, randomness, signals.
 
 pub mod clock;
 pub mod fs;

@@ -1,5 +1,18 @@
 //! The named functions, by area; each area lists its own.
 
+pub mod accounts;
+pub mod deviceinfo;
+pub mod dns;
+pub mod firewall;
+pub mod hosts;
+pub mod kernel_routes;
+pub mod nat;
+pub mod netif;
+pub mod processes;
+pub mod routing;
+pub mod settings;
+pub mod time;
+
 use super::{TableFn, ValueFn};
 
 /// All functions behind parameters.
@@ -12,4 +25,15 @@ pub fn table(name: &str) -> Option<&'static TableFn> {
     AREAS.iter().flat_map(|area| area.1).find(|function| function.name == name)
 }
 
-const AREAS: &[(&[ValueFn], &[TableFn])] = &[];
+const AREAS: &[(&[ValueFn], &[TableFn])] = &[
+    (accounts::VALUES, accounts::TABLES),
+    (deviceinfo::VALUES, deviceinfo::TABLES),
+    (dns::VALUES, dns::TABLES),
+    (firewall::VALUES, firewall::TABLES),
+    (hosts::VALUES, hosts::TABLES),
+    (nat::VALUES, nat::TABLES),
+    (processes::VALUES, processes::TABLES),
+    (routing::VALUES, routing::TABLES),
+    (settings::VALUES, settings::TABLES),
+    (time::VALUES, time::TABLES),
+];
