@@ -1,5 +1,18 @@
 //! The named functions, by area; each area lists its own.
 
+pub mod accounts;
+pub mod deviceinfo;
+pub mod dns;
+pub mod firewall;
+pub mod hosts;
+pub mod kernel_routes;
+pub mod nat;
+pub mod netif;
+pub mod processes;
+pub mod routing;
+pub mod settings;
+pub mod time;
+
 // Network devices, addresses, DHCP, Wi-Fi.
 pub mod bridge_vlans;
 pub mod bridging;
@@ -28,6 +41,16 @@ pub fn table(name: &str) -> Option<&'static TableFn> {
 }
 
 const AREAS: &[(&[ValueFn], &[TableFn])] = &[
+    (accounts::VALUES, accounts::TABLES),
+    (deviceinfo::VALUES, deviceinfo::TABLES),
+    (dns::VALUES, dns::TABLES),
+    (firewall::VALUES, firewall::TABLES),
+    (hosts::VALUES, hosts::TABLES),
+    (nat::VALUES, nat::TABLES),
+    (processes::VALUES, processes::TABLES),
+    (routing::VALUES, routing::TABLES),
+    (settings::VALUES, settings::TABLES),
+    (time::VALUES, time::TABLES),
     // Network devices, addresses, DHCP, Wi-Fi.
     (ethernet::VALUES, ethernet::TABLES),
     (bridging::VALUES, bridging::TABLES),
