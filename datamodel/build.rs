@@ -1,1 +1,101 @@
-fn main() {}
+//! Compiles `datamodel/*.json` into one sorted static table, `$OUT_DIR/datamodel.rs`.
+//!
+//! A bad row stops the build with file:line:column and a caret.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::{env, fs, process};
+
+#[path = "../src/model"]
+#[allow(dead_code, reason = "the build needs only the loader's half of the model")]
+mod model {
+    pub mod error;
+    pub mod load;
+    pub mod path;
+    pub mod schema;
+    pub mod value;
+}
+
+use model::load::{Templates, load};
+use model::schema::{Object, Param, Rows, Schema, Source};
+use model::value::Type;
+
+#[allow(clippy::disallowed_macros, reason = "a build script speaks to cargo by printing")]
+fn main() {
+    println!("cargo::rerun-if-changed=datamodel");
+    println!("cargo::rerun-if-changed=src/model");
+    if let Err(why) = compile() {
+        eprintln!("{why}");
+        process::exit(1);
+    }
+}
+
+fn compile() -> Result<(), String> {
+    let mut files: Vec<_> = fs::read_dir("datamodel")
+        .map_err(|error| format!("datamodel: {error}"))?
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| path.extension().is_some_and(|ending| ending == "json"))
+        .collect();
+    // Templates first: they serve all files.
+    files.sort_by_key(|path| (!path.ends_with("templates.json"), path.clone()));
+    let mut templates = Templates::default();
+    let mut objects: Vec<Object> = Vec::new();
+    for path in files {
+        let name = path.display().to_string();
+        let text = fs::read_to_string(&path).map_err(|error| format!("{name}: {error}"))?;
+        objects.extend(load(&name, &text, &mut templates).map_err(|error| error.to_string())?);
+    }
+    let schema = Schema::new(objects).map_err(|error| format!("datamodel: {error}"))?;
+    let mut out = String::from("pub static OBJECTS: &[Object] = &[\n");
+    for object in schema.objects() {
+        write_object(&mut out, object).map_err(|error| error.to_string())?;
+    }
+    out.push_str("];\n");
+    let target = env::var("OUT_DIR").map_err(|error| error.to_string())?;
+    fs::write(Path::new(&target).join("datamodel.rs"), out).map_err(|error| error.to_string())
+}
+
+fn write_object(out: &mut String, object: &Object) -> std::fmt::Result {
+    let Object { path, rows, add, delete, params } = object;
+    write!(out, "Object {{ path: {path:?}, rows: ")?;
+    match rows {
+        None => out.push_str("None"),
+        Some(Rows { from, spec, when, id, fresh, volatile }) => write!(
+            out,
+            "Some(Rows {{ from: Origin::{from:?}, spec: {spec:?}, when: &{when:?}, id: &{id:?}, \
+             fresh: &{fresh:?}, volatile: {volatile} }})"
+        )?,
+    }
+    writeln!(out, ", add: {add}, delete: {delete}, params: Cow::Borrowed(&[")?;
+    for Param { name, ty, write, hidden, inform, notify, source } in params.iter() {
+        write!(out, "    Param {{ name: {name:?}, ty: ")?;
+        write_type(out, ty)?;
+        write!(
+            out,
+            ", write: {write}, hidden: {hidden}, inform: {inform}, notify: Notify::{notify:?}, source: "
+        )?;
+        let Source { from, spec, key, field, map, via, default, refs } = source;
+        writeln!(
+            out,
+            "Source {{ from: Origin::{from:?}, spec: {spec:?}, key: {key:?}, field: {field:?}, map: &{map:?}, \
+             via: {via:?}, default: {default:?}, refs: &{refs:?} }} }},"
+        )?;
+    }
+    out.push_str("]) },\n");
+    Ok(())
+}
+
+fn write_type(out: &mut String, ty: &Type) -> std::fmt::Result {
+    let Type { kind, list, size, list_size, ranges, values, format } = ty;
+    write!(
+        out,
+        "Type {{ kind: Kind::{kind:?}, list: {list}, size: {size:?}, list_size: {list_size:?}, \
+         ranges: &{ranges:?}, values: &{values:?}, format: "
+    )?;
+    match format {
+        None => out.push_str("None"),
+        Some(format) => write!(out, "Some(Format::{format:?})")?,
+    }
+    out.push_str(" }");
+    Ok(())
+}

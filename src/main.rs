@@ -1,1 +1,2 @@
+//! `rcwmpd`: argv → mode → exit code.
 fn main() {}

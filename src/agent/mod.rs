@@ -1,1 +1,4 @@
-//! (being written)
+//! The shell: everything that touches the world, around pure parts.
+
+pub mod schedule;
+pub mod zone;

@@ -1,1 +1,37 @@
-//! (being written)
+//! The system behind the model: UCI, the files of the kernel, the agent's own values, a persisted
+//! store, and named functions for what one line of a data model file cannot say.
+//!
+//! [`System`] implements [`crate::model::backend::Backend`] over all of them; a change through any of
+//! them is committed in one journaled step.
+
+pub mod convert;
+pub mod functions;
+pub mod system;
+
+pub use system::{Section, System};
+
+use crate::model::Result;
+use crate::model::backend::{Place, Raw, Row};
+
+/// A named function behind parameters: what `"fn":"name"` or `"fn":"name:argument"` calls. The argument
+/// arrives with instances filled in.
+pub struct ValueFn {
+    /// As the data model files call it.
+    pub name: &'static str,
+    /// Reads; `None` when the system has no such value.
+    pub get: fn(&mut System, Place<'_>, &str) -> Result<Option<Raw>>,
+    /// Stages a new value, for parameters that can be written.
+    pub set: Option<fn(&mut System, Place<'_>, &str, &Raw) -> Result<()>>,
+}
+
+/// A named function behind tables: what `"rows":{"fn":"name"}` calls, with an argument as [`ValueFn`].
+pub struct TableFn {
+    /// As the data model files call it.
+    pub name: &'static str,
+    /// The rows in a stable order; `at` holds the parents' instances.
+    pub rows: fn(&mut System, Place<'_>, &str) -> Result<Vec<Row>>,
+    /// Stages a new row.
+    pub add: Option<fn(&mut System, Place<'_>, &str) -> Result<Row>>,
+    /// Stages the removal of the innermost row.
+    pub delete: Option<fn(&mut System, Place<'_>, &str) -> Result<()>>,
+}

@@ -1,7 +1,16 @@
 //! The data model: paths, values, schema, tree and transactions. Pure: no I/O, no clock, no randomness.
 
+pub mod backend;
 pub mod error;
+pub mod load;
+pub mod memory;
 pub mod path;
+#[cfg(test)]
+mod scenario;
+pub mod schema;
+pub mod transaction;
+pub mod tree;
 pub mod value;
 
 pub use error::{Error, Result};
+pub use tree::Model;

@@ -1,3 +1,7 @@
-//! What the operating system gives: files, clock, randomness, log, signals.
+//! What the operating system gives: files, journaled commits, clocks, randomness, signals.
 
+pub mod clock;
 pub mod fs;
+pub mod journal;
+pub mod rng;
+pub mod signal;

@@ -92,17 +92,17 @@ mod tests {
     #[test]
     fn round_trip() {
         for code in [9000, 9003, 8005, 8003, 9899, 0] {
-            there_and_back(Message::Fault(Fault::new(code, "why")));
+            there_and_back(&Message::Fault(Fault::new(code, "why")));
         }
         let mut fault = Fault::new(9003, "");
         let entry =
             |name: &str, code| ParameterFault { parameter_name: name.into(), code, string: "<why>".into() };
         fault.parameters = vec![entry("A.B", 9008), entry("A.C", 9005)];
-        let written = there_and_back(Message::Fault(fault));
+        let written = there_and_back(&Message::Fault(fault));
         assert!(written.contains(
             "<faultcode>Client</faultcode><faultstring>CWMP fault</faultstring><detail><cwmp:Fault>"
         ));
-        let written = there_and_back(Message::Fault(Fault::new(9002, "")));
+        let written = there_and_back(&Message::Fault(Fault::new(9002, "")));
         assert!(written.contains("<faultcode>Server</faultcode>"));
     }
 

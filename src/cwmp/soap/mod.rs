@@ -40,7 +40,7 @@ mod testing {
     use crate::cwmp::rpc::{Message, Request, Response};
 
     /// Writes the message in each namespace, reads it back, and gives what was written in the last.
-    pub(super) fn there_and_back(message: Message) -> String {
+    pub(super) fn there_and_back(message: &Message) -> String {
         let mut written = String::new();
         for namespace in [Namespace::V1_0, Namespace::V1_1, Namespace::V1_2] {
             let header = Header { id: Some(" 1<&\r\n".to_owned()), ..Header::default() };
@@ -54,12 +54,12 @@ mod testing {
 
     /// [`there_and_back`] for a request.
     pub(super) fn request(request: Request) -> String {
-        there_and_back(Message::Request(request))
+        there_and_back(&Message::Request(request))
     }
 
     /// [`there_and_back`] for a response.
     pub(super) fn response(response: Response) -> String {
-        there_and_back(Message::Response(response))
+        there_and_back(&Message::Response(response))
     }
 
     /// Reads an envelope around `body`, in an ACS's style with other prefixes.

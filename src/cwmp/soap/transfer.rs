@@ -75,7 +75,7 @@ mod tests {
         let text = "<c:TransferComplete><CommandKey/><FaultStruct><FaultCode>0</FaultCode></FaultStruct></c:TransferComplete>";
         match call(text) {
             Request::TransferComplete(call) => {
-                assert_eq!((call.fault_code, &*call.start_time), (0, UNKNOWN_TIME))
+                assert_eq!((call.fault_code, &*call.start_time), (0, UNKNOWN_TIME));
             }
             other => panic!("{other:?}"),
         }

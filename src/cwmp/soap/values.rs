@@ -207,6 +207,7 @@ mod tests {
         assert_eq!(declared("i:type=' x:boolean '"), (Some(Kind::Boolean), None));
         assert_eq!(declared("i:type='E:base64'"), (Some(Kind::Base64), None));
         assert_eq!(declared("i:type='string'"), (Some(Kind::String), None));
+        assert_eq!(declared("xmlns='urn:dslforum-org:cwmp-1-0' i:type='string'"), (Some(Kind::String), None));
         assert_eq!(declared("i:type='nope:string'"), (Some(Kind::String), None));
         assert_eq!(declared("i:type='x:anySimpleType'"), (None, None));
         assert_eq!(declared("i:type='x:integer'"), (Some(Kind::Long), None));

@@ -281,7 +281,7 @@ impl<'i> Xml<'i> {
 
     fn next(&mut self) -> Result<Item<'i>, Stop> {
         loop {
-            let event = self.reader.read_event().map_err(broken)?;
+            let event = self.reader.read_event().map_err(malformed)?;
             let begun = std::mem::replace(&mut self.begun, true);
             match event {
                 Event::Start(start) => return self.open(&start).map(Item::Open),
@@ -359,7 +359,7 @@ impl<'i> Xml<'i> {
         let mut seen: Vec<(Option<Uri<'_>>, &str)> = Vec::new();
         // Duplicates are found below by expanded name, which is what XML Namespaces asks for.
         for attribute in start.attributes().with_checks(false) {
-            let attribute = attribute.map_err(broken)?;
+            let attribute = attribute.map_err(malformed)?;
             if seen.len() == self.limits.attributes {
                 return Err(large(format!("more than {} attributes", self.limits.attributes)));
             }
@@ -368,7 +368,7 @@ impl<'i> Xml<'i> {
             if attribute.value.contains('<') {
                 return Err(broken("< in an attribute"));
             }
-            let value = attribute.normalized_value(XmlVersion::Explicit1_0).map_err(broken)?;
+            let value = attribute.normalized_value(XmlVersion::Explicit1_0).map_err(malformed)?;
             if !value.chars().all(is_xml_char) {
                 return Err(broken("a character reference that XML 1.0 has not"));
             }
@@ -403,10 +403,11 @@ impl<'i> Xml<'i> {
         Ok(())
     }
 
-    /// The type behind a QName. An undeclared prefix is read as if it were XML Schema's.
+    /// The type behind a QName. Without a prefix, or with an undeclared one, it is read as XML Schema's:
+    /// an ACS that forgets the declaration still means that.
     fn declared(&self, name: &str) -> Declared {
         let (local, prefix) = QName(name).decompose();
-        let ours = match self.reader.resolver().resolve_prefix(prefix, true) {
+        let ours = match self.reader.resolver().resolve_prefix(prefix, false) {
             ResolveResult::Bound(Uri(uri)) => uri == XSD || uri == SOAP_ENC,
             ResolveResult::Unbound | ResolveResult::Unknown(_) => true,
         };
@@ -488,8 +489,12 @@ fn is_blank(text: &str) -> bool {
     text.chars().all(is_space)
 }
 
-fn broken(why: impl ToString) -> Stop {
-    Stop::Document(ReadError::NotXml(clip(&why.to_string())))
+fn broken(why: impl Into<String>) -> Stop {
+    Stop::Document(ReadError::NotXml(why.into()))
+}
+
+fn malformed(error: impl Into<quick_xml::Error>) -> Stop {
+    broken(clip(&error.into().to_string()))
 }
 
 fn large(why: String) -> Stop {
@@ -524,7 +529,7 @@ fn character(reference: &str) -> Result<Cow<'static, str>, Stop> {
     if !reference.starts_with('#') {
         return Err(broken(format!("entity {:?} is not declared", clip(reference))));
     }
-    let text = unescape(&format!("&{reference};")).map_err(broken)?.into_owned();
+    let text = unescape(&format!("&{reference};")).map_err(malformed)?.into_owned();
     if text.chars().all(is_xml_char) {
         Ok(Cow::Owned(text))
     } else {
@@ -533,11 +538,11 @@ fn character(reference: &str) -> Result<Cow<'static, str>, Stop> {
 }
 
 fn check_declaration(declaration: &BytesDecl<'_>) -> Result<(), Stop> {
-    if declaration.version().map_err(broken)?.as_ref() != "1.0" {
+    if declaration.version().map_err(malformed)?.as_ref() != "1.0" {
         return Err(broken("not XML 1.0"));
     }
     let Some(encoding) = declaration.encoding() else { return Ok(()) };
-    let encoding = encoding.map_err(broken)?;
+    let encoding = encoding.map_err(malformed)?;
     if encoding.eq_ignore_ascii_case("utf-8") || encoding.eq_ignore_ascii_case("utf8") {
         return Ok(());
     }

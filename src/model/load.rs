@@ -1,0 +1,598 @@
+//! Data model files: JSON text to [`Object`]s, with every complaint placed at file:line:column.
+//!
+//! The same loader serves `datamodel/build.rs`, which compiles the shipped files, and the vendor files
+//! a router brings along. The format is told in `datamodel/README.md`. Strings that are kept become
+//! `'static` by leaking: files are read once in a process's life, and their size is capped.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::schema::{Notify, Object, Origin, Param, Rows, Source};
+use super::value::{Format, Kind, Type};
+
+/// The largest file that is read, in bytes.
+pub const MAX_FILE: usize = 1 << 20;
+/// The most objects and parameters of one file.
+pub const MAX_ROWS: usize = 20_000;
+
+/// What is wrong with a data model file, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadError {
+    /// The file's name as given.
+    pub file: String,
+    /// From 1.
+    pub line: usize,
+    /// From 1.
+    pub column: usize,
+    /// What is wrong.
+    pub why: String,
+    /// The line in question, shortened.
+    pub text: String,
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let LoadError { file, line, column, why, text } = self;
+        // The caret stands under the column; a long line is shown from a bit before it.
+        let start = column.saturating_sub(60);
+        let shown: String = text.chars().skip(start).take(100).collect();
+        write!(f, "{file}:{line}:{column}: {why}\n  {shown}\n  {:>1$}", "^", (column - start).max(1))
+    }
+}
+
+impl std::error::Error for LoadError {}
+
+/// Parameter lines that several objects share.
+#[derive(Debug, Clone, Default)]
+pub struct Templates(BTreeMap<String, Vec<RawParam>>);
+
+/// Reads one data model file.
+///
+/// `templates` are those of files read before; the file's own are added to them.
+///
+/// # Errors
+/// [`LoadError`] for text over [`MAX_FILE`], bad JSON, unknown fields, types or names, and rows that
+/// contradict themselves.
+pub fn load(file: &str, text: &str, templates: &mut Templates) -> Result<Vec<Object>, LoadError> {
+    let fail = |line: usize, column: usize, why: String| LoadError {
+        file: file.to_owned(),
+        line: line.max(1),
+        column: column.max(1),
+        why,
+        text: text.lines().nth(line.max(1) - 1).unwrap_or_default().chars().take(4096).collect(),
+    };
+    if text.len() > MAX_FILE {
+        return Err(fail(1, 1, format!("the file is larger than {MAX_FILE} bytes")));
+    }
+    let at = |offset: usize, error: &serde_json::Error| {
+        // serde_json counts from the start of the piece it was given; a complaint about a whole piece
+        // carries no place of its own and points at its beginning.
+        let piece = &text[offset..];
+        let skipped =
+            piece.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum::<usize>();
+        let here = offset + skipped;
+        let line = text[..here.min(text.len())].matches('\n').count() + 1;
+        let before = text[..here.min(text.len())].rfind('\n').map_or(0, |newline| newline + 1);
+        let why = error.to_string();
+        let why = why.rsplit_once(" at line ").map_or(why.as_str(), |(head, _)| head).to_owned();
+        fail(line, here - before + error.column().max(1), why)
+    };
+    let offset_of = |piece: &RawValue| piece.get().as_ptr() as usize - text.as_ptr() as usize;
+    let params = |pieces: Vec<&RawValue>| {
+        pieces
+            .into_iter()
+            .map(|piece| serde_json::from_str(piece.get()).map_err(|error| at(offset_of(piece), &error)))
+            .collect::<Result<Vec<RawParam>, LoadError>>()
+    };
+    let raw: RawFile = serde_json::from_str(text).map_err(|error| at(0, &error))?;
+    for (name, pieces) in raw.templates {
+        templates.0.insert(name, params(pieces)?);
+    }
+    let mut count = 0;
+    let mut out = Vec::new();
+    for piece in raw.objects {
+        let object: RawObject =
+            serde_json::from_str(piece.get()).map_err(|error| at(offset_of(piece), &error))?;
+        // The pieces inside borrow from the object's own text, which is the file's.
+        let lines = params(object.params.clone())?;
+        count += 1 + lines.len();
+        let path = object.object.clone();
+        let built = object.build(lines, templates).and_then(|object| {
+            if count > MAX_ROWS { Err(format!("more than {MAX_ROWS} rows in one file")) } else { Ok(object) }
+        });
+        out.push(built.map_err(|why| {
+            let before = &text[..offset_of(piece)];
+            let column = before.len() - before.rfind('\n').map_or(0, |newline| newline + 1) + 1;
+            fail(before.matches('\n').count() + 1, column, format!("{path}: {why}"))
+        })?);
+    }
+    Ok(out)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawFile<'t> {
+    #[serde(default, rename = "about")]
+    _about: String,
+    #[serde(default, borrow)]
+    templates: BTreeMap<String, Vec<&'t RawValue>>,
+    #[serde(default, borrow)]
+    objects: Vec<&'t RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawObject<'t> {
+    object: String,
+    #[serde(default, rename = "about")]
+    _about: String,
+    rows: Option<RawRows>,
+    #[serde(default)]
+    add: bool,
+    #[serde(default)]
+    delete: bool,
+    #[serde(default)]
+    uses: Vec<RawUse>,
+    #[serde(default, borrow)]
+    params: Vec<&'t RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawUse {
+    template: String,
+    #[serde(default)]
+    with: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRows {
+    uci: Option<String>,
+    file: Option<String>,
+    store: Option<bool>,
+    #[serde(rename = "fn")]
+    function: Option<String>,
+    #[serde(default)]
+    when: Vec<String>,
+    #[serde(default)]
+    id: Vec<String>,
+    #[serde(default)]
+    fresh: Vec<String>,
+    #[serde(default)]
+    volatile: bool,
+}
+
+#[derive(Deserialize, Clone, Debug)]
+#[serde(try_from = "ParamFields")]
+struct RawParam {
+    name: String,
+    ty: Type,
+    write: bool,
+    hidden: bool,
+    inform: bool,
+    notify: Notify,
+    from: Origin,
+    spec: String,
+    key: String,
+    field: Option<u16>,
+    map: Vec<(String, String)>,
+    via: String,
+    default: String,
+    refs: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ParamFields {
+    name: String,
+    #[serde(rename = "type")]
+    ty: TypeText,
+    #[serde(default)]
+    access: Access,
+    #[serde(default)]
+    values: Vec<String>,
+    format: Option<FormatText>,
+    #[serde(default)]
+    hidden: bool,
+    #[serde(default)]
+    inform: bool,
+    #[serde(default)]
+    notify: NotifyText,
+    #[serde(rename = "const")]
+    constant: Option<String>,
+    uci: Option<String>,
+    file: Option<String>,
+    agent: Option<String>,
+    store: Option<bool>,
+    row: Option<String>,
+    #[serde(rename = "fn")]
+    function: Option<String>,
+    count: Option<String>,
+    alias: Option<bool>,
+    #[serde(default)]
+    key: String,
+    field: Option<u16>,
+    #[serde(default)]
+    map: Pairs,
+    #[serde(default)]
+    via: String,
+    #[serde(default)]
+    default: String,
+    #[serde(default, rename = "ref")]
+    refs: Vec<String>,
+}
+
+impl TryFrom<ParamFields> for RawParam {
+    type Error = String;
+
+    fn try_from(raw: ParamFields) -> Result<RawParam, String> {
+        let name = raw.name;
+        let legal = name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic())
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+        if !legal {
+            return Err(format!("{name:?} is not a parameter name"));
+        }
+        let mut places = [
+            (Origin::Const, raw.constant),
+            (Origin::Uci, raw.uci),
+            (Origin::File, raw.file),
+            (Origin::Agent, raw.agent),
+            (Origin::Store, raw.store.and_then(|on| on.then(String::new))),
+            (Origin::Row, raw.row),
+            (Origin::Function, raw.function),
+            (Origin::Count, raw.count),
+            (Origin::Alias, raw.alias.and_then(|on| on.then(String::new))),
+        ]
+        .into_iter()
+        .filter_map(|(from, spec)| spec.map(|spec| (from, spec)));
+        let (from, spec) =
+            places.next().ok_or_else(|| format!("{name} says nowhere where its value lives"))?;
+        if places.next().is_some() {
+            return Err(format!("{name} says more than once where its value lives"));
+        }
+        let write = matches!(raw.access, Access::ReadWrite);
+        if write && matches!(from, Origin::Const | Origin::Count | Origin::File | Origin::Row) {
+            return Err(format!("{name} is writable, but its place is not"));
+        }
+        if from == Origin::Uci && spec.split('.').count() != 3 {
+            return Err(format!("{name}: {spec:?} is not package.section.option"));
+        }
+        let mut ty = raw.ty.0;
+        ty.values = Box::leak(raw.values.into_iter().map(keep).collect::<Vec<_>>().into_boxed_slice());
+        ty.format = raw.format.map(|format| format.0);
+        if from == Origin::Const {
+            ty.canonical(&spec).map_err(|_| format!("{name}: {spec:?} is not a value of its type"))?;
+        }
+        if !raw.default.is_empty() {
+            ty.canonical(&raw.default)
+                .map_err(|_| format!("{name}: the default {:?} is not a value of its type", raw.default))?;
+        }
+        for (_, word) in &raw.map.0 {
+            if raw.refs.is_empty() && !(word.is_empty() || ty.canonical(word).is_ok()) {
+                return Err(format!("{name}: the map gives {word:?}, which is not a value of its type"));
+            }
+        }
+        Ok(RawParam {
+            ty,
+            write,
+            hidden: raw.hidden,
+            inform: raw.inform,
+            notify: raw.notify.0,
+            from,
+            spec,
+            key: raw.key,
+            field: raw.field,
+            map: raw.map.0,
+            via: raw.via,
+            default: raw.default,
+            refs: raw.refs,
+            name,
+        })
+    }
+}
+
+impl RawObject<'_> {
+    fn build(self, lines: Vec<RawParam>, templates: &Templates) -> Result<Object, String> {
+        let ok = self.object.ends_with('.')
+            && self.object.split('.').rev().skip(1).all(|part| {
+                part == "{i}"
+                    || (part.bytes().next().is_some_and(|b| b.is_ascii_alphabetic())
+                        && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')))
+            });
+        if !ok {
+            return Err("not the path of an object (it ends with a dot, {i} for instances)".to_owned());
+        }
+        let table = self.object.ends_with("{i}.");
+        if table != self.rows.is_some() {
+            return Err("a table has rows, and only a table".to_owned());
+        }
+        if !table && (self.add || self.delete) {
+            return Err("only a table has instances to add and delete".to_owned());
+        }
+        let mut params = Vec::new();
+        for usage in &self.uses {
+            let template = templates
+                .0
+                .get(&usage.template)
+                .ok_or_else(|| format!("there is no template {:?}", usage.template))?;
+            params.extend(template.iter().map(|param| param.filled(&usage.with)));
+        }
+        params.extend(lines);
+        let mut out: Vec<Param> = Vec::new();
+        for param in params {
+            if let Some(twice) = out.iter().find(|other| other.name == param.name) {
+                return Err(format!("{} stands twice", twice.name));
+            }
+            out.push(param.keep());
+        }
+        let rows = self.rows.map(RawRows::build).transpose()?;
+        Ok(Object {
+            path: keep(self.object),
+            rows,
+            add: self.add,
+            delete: self.delete,
+            params: Cow::Owned(out),
+        })
+    }
+}
+
+impl RawRows {
+    fn build(self) -> Result<Rows, String> {
+        let (from, spec) = match (self.uci, self.file, self.store, self.function) {
+            (Some(spec), None, None, None) => (Origin::Uci, spec),
+            (None, Some(spec), None, None) => (Origin::File, spec),
+            (None, None, Some(true), None) => (Origin::Store, String::new()),
+            (None, None, None, Some(spec)) => (Origin::Function, spec),
+            _ => return Err("rows come from exactly one of uci, file, store and fn".to_owned()),
+        };
+        if from == Origin::Uci && spec.split('.').count() != 2 {
+            return Err(format!("{spec:?} is not package.type"));
+        }
+        let slice = |list: Vec<String>| -> &'static [&'static str] {
+            Box::leak(list.into_iter().map(keep).collect::<Vec<_>>().into_boxed_slice())
+        };
+        Ok(Rows {
+            from,
+            spec: keep(spec),
+            when: slice(self.when),
+            id: slice(self.id),
+            fresh: slice(self.fresh),
+            volatile: self.volatile,
+        })
+    }
+}
+
+impl RawParam {
+    /// This line with the words of `with` put in for their names in braces.
+    fn filled(&self, with: &BTreeMap<String, String>) -> RawParam {
+        let fill = |text: &str| {
+            with.iter().fold(text.to_owned(), |text, (name, word)| text.replace(&format!("{{{name}}}"), word))
+        };
+        RawParam { spec: fill(&self.spec), key: fill(&self.key), ..self.clone() }
+    }
+
+    fn keep(self) -> Param {
+        let map = self.map.into_iter().map(|(raw, word)| (keep(raw), keep(word))).collect::<Vec<_>>();
+        let refs = self.refs.into_iter().map(keep).collect::<Vec<_>>();
+        Param {
+            name: keep(self.name),
+            ty: self.ty,
+            write: self.write,
+            hidden: self.hidden,
+            inform: self.inform,
+            notify: self.notify,
+            source: Source {
+                from: self.from,
+                spec: keep(self.spec),
+                key: keep(self.key),
+                field: self.field,
+                map: Box::leak(map.into_boxed_slice()),
+                via: keep(self.via),
+                default: keep(self.default),
+                refs: Box::leak(refs.into_boxed_slice()),
+            },
+        }
+    }
+}
+
+#[derive(Deserialize, Default, PartialEq, Clone, Copy)]
+enum Access {
+    #[default]
+    #[serde(rename = "r")]
+    Read,
+    #[serde(rename = "rw")]
+    ReadWrite,
+}
+
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct TypeText(Type);
+
+impl TryFrom<String> for TypeText {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<TypeText, String> {
+        type_of(&text).map(TypeText).ok_or_else(|| format!("{text:?} is not a type"))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct FormatText(Format);
+
+impl TryFrom<String> for FormatText {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<FormatText, String> {
+        Format::from_name(&text).map(FormatText).ok_or_else(|| format!("{text:?} is not a format"))
+    }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(try_from = "String")]
+struct NotifyText(Notify);
+
+impl TryFrom<String> for NotifyText {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<NotifyText, String> {
+        Ok(NotifyText(match text.as_str() {
+            "normal" => Notify::Normal,
+            "forced" => Notify::Forced,
+            "default" => Notify::Default,
+            "canDeny" => Notify::CanDeny,
+            _ => return Err(format!("{text:?} is not a notification rule")),
+        }))
+    }
+}
+
+/// A JSON object as pairs in the order of the file, which decides what is written back.
+#[derive(Default)]
+struct Pairs(Vec<(String, String)>);
+
+impl<'de> Deserialize<'de> for Pairs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Pairs, D::Error> {
+        struct Seen;
+        impl<'de> Visitor<'de> for Seen {
+            type Value = Pairs;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("raw words and the model's words")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Pairs, M::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+        deserializer.deserialize_map(Seen)
+    }
+}
+
+/// `string(64)`, `unsignedInt(1..65535)`, `int(-1,30..)`, `list(string(32))`, `list(unsignedInt)(256)`.
+fn type_of(text: &str) -> Option<Type> {
+    if let Some(rest) = text.strip_prefix("list(") {
+        let (item, tail) = match rest.rsplit_once(")(") {
+            Some((item, most)) if most.ends_with(')') && !item.contains(")(") => {
+                (item, Some(most.strip_suffix(')')?.parse().ok()?))
+            }
+            _ => (rest.strip_suffix(')')?, None),
+        };
+        return Some(Type { list: true, list_size: tail, ..type_of(item)? });
+    }
+    let (name, facets) = match text.split_once('(') {
+        Some((name, rest)) => (name, Some(rest.strip_suffix(')')?)),
+        None => (text, None),
+    };
+    let kind = Kind::from_name(name)?;
+    let mut ty = Type::of(kind);
+    let Some(facets) = facets else { return Some(ty) };
+    match kind {
+        Kind::String | Kind::Base64 | Kind::HexBinary => {
+            let (least, most) = facets.split_once("..").unwrap_or(("", facets));
+            let least = if least.is_empty() { 0 } else { least.parse().ok()? };
+            ty.size = Some((least, if most.is_empty() { u32::MAX } else { most.parse().ok()? }));
+        }
+        Kind::Int | Kind::UnsignedInt | Kind::Long | Kind::UnsignedLong => {
+            let bound = |text: &str| if text.is_empty() { Some(None) } else { text.parse().ok().map(Some) };
+            let mut ranges = Vec::new();
+            for range in facets.split(',') {
+                let (from, to) = range.split_once("..").unwrap_or((range, range));
+                ranges.push((bound(from)?, bound(to)?));
+            }
+            ty.ranges = Box::leak(ranges.into_boxed_slice());
+        }
+        Kind::Boolean | Kind::DateTime => return None,
+    }
+    Some(ty)
+}
+
+fn keep(text: String) -> &'static str {
+    if text.is_empty() { "" } else { Box::leak(text.into_boxed_str()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Vec<Object>, LoadError> {
+        load("x.json", text, &mut Templates::default())
+    }
+
+    fn complaint(text: &str, start: &str, why: &str) {
+        let shown = read(text).unwrap_err().to_string();
+        assert!(shown.starts_with(start), "{shown}");
+        assert!(shown.contains(why), "{shown}");
+        assert_eq!(shown.lines().last().map(str::trim), Some("^"));
+    }
+
+    #[test]
+    fn a_file() {
+        let text = r#"{"templates": {"stats": [
+            {"name":"BytesSent","type":"unsignedLong","file":"/sys/class/net/{dev}/statistics/tx_bytes"}]},
+          "objects": [{"object":"Device.X.{i}.", "rows":{"uci":"network.interface","when":["proto!=none"]}, "add":true,
+            "uses":[{"template":"stats","with":{"dev":"{}"}}], "params":[
+            {"name":"Status","type":"string","values":["Up","Down"],"uci":"network.{}.up","map":{"1":"Up","*":"Down"}}]}]}"#;
+        let objects = read(text).unwrap();
+        assert_eq!(objects[0].params[0].source.spec, "/sys/class/net/{}/statistics/tx_bytes");
+        assert_eq!(objects[0].params[1].source.map, [("1", "Up"), ("*", "Down")]);
+        assert_eq!(objects[0].rows.unwrap().when, ["proto!=none"]);
+    }
+
+    #[test]
+    fn types() {
+        for (text, good) in [
+            ("string(64)", true),
+            ("string(6..6)", true),
+            ("unsignedInt(1..65535)", true),
+            ("int(-1,30..)", true),
+            ("list(string(32))", true),
+            ("list(string(32))(256)", true),
+            ("list(unsignedInt)(256)", true),
+            ("boolean(1)", false),
+            ("strin", false),
+            ("string(64", false),
+            ("string(x)", false),
+            ("list(", false),
+        ] {
+            assert_eq!(type_of(text).is_some(), good, "{text}");
+        }
+        let list = type_of("list(string(32))(256)").unwrap();
+        assert_eq!((list.list, list.size, list.list_size), (true, Some((0, 32)), Some(256)));
+        let int = type_of("int(-1,30..)").unwrap();
+        assert_eq!(int.ranges, [(Some(-1), Some(-1)), (Some(30), None)]);
+    }
+
+    #[test]
+    fn complaints_have_a_place() {
+        let row =
+            |param: &str| format!("{{\"objects\":[{{\"object\":\"Device.X.\",\"params\":[\n{param}\n]}}]}}");
+        complaint("{\n  nonsense", "x.json:2:", "key must be a string");
+        complaint(&row(r#"{"name":"A","type":"strin","const":""}"#), "x.json:2:", "\"strin\" is not a type");
+        complaint(&row(r#"{"name":"A","type":"string"}"#), "x.json:2:", "says nowhere");
+        complaint(
+            &row(r#"{"name":"A","type":"string","const":"","uci":"a.b.c"}"#),
+            "x.json:2:",
+            "more than once",
+        );
+        complaint(&row(r#"{"name":"A","type":"int","const":"x"}"#), "x.json:2:", "not a value of its type");
+        complaint(
+            &row(r#"{"name":"A","type":"string","const":"","access":"rw"}"#),
+            "x.json:2:",
+            "is writable",
+        );
+        complaint(&row(r#"{"name":"A","type":"string","uci":"a.b"}"#), "x.json:2:", "package.section.option");
+        complaint(&row(r#"{"name":"A","type":"string","const":"","typo":1}"#), "x.json:2:", "unknown field");
+        complaint(r#"{"objects":[{"object":"Device.X.{i}."}]}"#, "x.json:1:13", "a table has rows");
+        complaint(&"x".repeat(MAX_FILE + 1), "x.json:1:1", "larger");
+    }
+}

@@ -1,0 +1,397 @@
+//! Tests of tree and transactions over a system in memory.
+
+use std::collections::BTreeMap;
+
+use super::backend::{Backend, Place, Raw, Row};
+use super::error::{Error, Result};
+use super::load::{Templates, load};
+use super::memory::Memory;
+use super::schema::{Rows, Schema, Source};
+use super::transaction::AttributeChange;
+use super::tree::Model;
+use super::value::{Input, Kind};
+
+/// Values by filled address, rows by filled address; `staged` is dropped or kept as a whole.
+#[derive(Default, Clone)]
+struct Fake {
+    values: BTreeMap<String, Raw>,
+    rows: BTreeMap<String, Vec<Row>>,
+    saved: Option<Box<Fake>>,
+    refuse_commit: bool,
+    memory: Option<Vec<u8>>,
+    key: String,
+}
+
+impl Fake {
+    fn stage(&mut self) {
+        if self.saved.is_none() {
+            self.saved = Some(Box::new(self.clone()));
+        }
+    }
+}
+
+impl Backend for Fake {
+    fn refresh(&mut self) {}
+
+    fn rows(&mut self, rows: &Rows, at: Place<'_>) -> Result<Vec<Row>> {
+        let spec = at.fill(rows.spec);
+        if spec == "broken.rows" {
+            return Err(Error::backend("reading broken", "line 3"));
+        }
+        Ok(self.rows.get(&spec).cloned().unwrap_or_default())
+    }
+
+    fn read(&mut self, source: &Source, at: Place<'_>) -> Result<Option<Raw>> {
+        let spec = at.fill(source.spec);
+        if spec.starts_with("broken.") {
+            return Err(Error::backend("reading broken", "line 3"));
+        }
+        Ok(self.values.get(&spec).cloned())
+    }
+
+    fn write(&mut self, source: &Source, at: Place<'_>, raw: &Raw) -> Result<()> {
+        self.stage();
+        let spec = at.fill(source.spec);
+        // An option that names its row, as firewall rules do.
+        if let Some((row, option)) = spec.rsplit_once('.')
+            && option == "name"
+        {
+            for list in self.rows.values_mut() {
+                for found in list.iter_mut().filter(|found| row.ends_with(&found.addr)) {
+                    found.name = raw.text();
+                }
+            }
+        }
+        // An option that cannot hold everything.
+        let raw = if spec.ends_with(".short") {
+            Raw::One(raw.text().chars().take(2).collect())
+        } else {
+            raw.clone()
+        };
+        self.values.insert(spec, raw);
+        Ok(())
+    }
+
+    fn add(&mut self, rows: &Rows, at: Place<'_>) -> Result<Row> {
+        self.stage();
+        let list = self.rows.entry(at.fill(rows.spec)).or_default();
+        let name = format!("@new[{}]", list.len());
+        let row = Row { name: name.clone(), addr: name, cols: Vec::new() };
+        list.push(row.clone());
+        Ok(row)
+    }
+
+    fn delete(&mut self, rows: &Rows, at: Place<'_>) -> Result<()> {
+        self.stage();
+        let addr = at.row().unwrap().addr.clone();
+        let list = self.rows.entry(at.fill(rows.spec)).or_default();
+        list.retain(|row| row.addr != addr);
+        for (position, row) in list.iter_mut().enumerate() {
+            if row.name == row.addr && row.addr.starts_with('@') {
+                row.addr = format!("@new[{position}]");
+                row.name = row.addr.clone();
+            }
+        }
+        Ok(())
+    }
+
+    fn parameter_key(&mut self, key: &str) -> Result<()> {
+        self.stage();
+        self.key = key.to_owned();
+        Ok(())
+    }
+
+    fn check(&mut self) -> Result<()> {
+        match self.values.values().any(|raw| raw.text() == "unacceptable") {
+            true => Err(Error::backend("checking", "unacceptable")),
+            false => Ok(()),
+        }
+    }
+
+    fn commit(&mut self, memory: Option<&[u8]>) -> Result<()> {
+        if self.refuse_commit {
+            return Err(Error::backend("committing", "no space left on device"));
+        }
+        self.saved = None;
+        self.memory = memory.map(<[u8]>::to_vec).or(self.memory.take());
+        Ok(())
+    }
+
+    fn revert(&mut self) {
+        if let Some(saved) = self.saved.take() {
+            *self = *saved;
+        }
+    }
+}
+
+const FILE: &str = r#"{"objects":[
+ {"object":"Device.","params":[
+  {"name":"Version","type":"string","const":"2.19"},
+  {"name":"IfNumberOfEntries","type":"unsignedInt","count":"If"}]},
+ {"object":"Device.If.{i}.","add":true,"delete":true,"rows":{"uci":"net.if"},"params":[
+  {"name":"Alias","type":"string(64)","access":"rw","format":"alias","alias":true},
+  {"name":"Enable","type":"boolean","access":"rw","uci":"net.{}.disabled","map":{"1":"0","*":"1"},"default":"1"},
+  {"name":"Name","type":"string","access":"rw","uci":"net.{}.name"},
+  {"name":"Mode","type":"string","access":"rw","values":["Routed","Bridged"],"uci":"net.{}.mode","map":{"r":"Routed","b":"Bridged"}},
+  {"name":"Mtu","type":"unsignedInt(64..9000)","access":"rw","uci":"net.{}.mtu","default":"1500"},
+  {"name":"Short","type":"string","access":"rw","uci":"net.{}.short"},
+  {"name":"Dns","type":"list(string)","access":"rw","format":"ip","uci":"net.{}.dns"},
+  {"name":"Lower","type":"string","access":"rw","uci":"net.{}.lower","ref":["Device.If.{i}.","Device.Broken.{i}."]},
+  {"name":"Secret","type":"string","access":"rw","hidden":true,"uci":"net.{}.key"},
+  {"name":"Sw","type":"string","notify":"forced","uci":"net.{}.sw"},
+  {"name":"Cnt","type":"unsignedInt","notify":"canDeny","uci":"net.{}.cnt"}]},
+ {"object":"Device.If.{i}.Addr.{i}.","rows":{"uci":"addr.{1}"},"params":[
+  {"name":"Ip","type":"string","uci":"addr.{1}.{2}"}]},
+ {"object":"Device.Broken.{i}.","rows":{"uci":"broken.rows"},"params":[]},
+ {"object":"Device.Odd.","params":[{"name":"Bad","type":"unsignedInt","uci":"broken.x.y"}]}
+]}"#;
+
+fn model() -> Model<Fake> {
+    let schema = Schema::new(load("t.json", FILE, &mut Templates::default()).unwrap()).unwrap();
+    let row = |name: &str| Row { name: name.into(), addr: name.into(), cols: vec![] };
+    let mut fake = Fake::default();
+    fake.rows.insert("net.if".into(), vec![row("lan"), row("wan")]);
+    fake.rows.insert("addr.wan".into(), vec![row("0")]);
+    for (at, text) in [
+        ("net.lan.disabled", "1"),
+        ("net.lan.mode", "b"),
+        ("net.wan.mtu", "broken"),
+        ("net.wan.lower", "lan"),
+        ("addr.wan.0", "192.0.2.1"),
+        ("net.lan.key", "s3cret"),
+    ] {
+        fake.values.insert(at.into(), Raw::one(text));
+    }
+    fake.values.insert("net.wan.dns".into(), Raw::Many(vec!["192.0.2.53".into(), "nonsense".into()]));
+    fake.values.insert("net.lan.dns".into(), Raw::one("192.0.2.53 192.0.2.54"));
+    Model::new(schema, fake, Memory::default())
+}
+
+fn text(model: &mut Model<Fake>, name: &str) -> String {
+    model.values([name]).unwrap().remove(0).1.text
+}
+
+fn set(model: &mut Model<Fake>, list: &[(&str, &str)]) -> Result<()> {
+    let list: Vec<_> = list
+        .iter()
+        .map(|(name, text)| ((*name).to_owned(), Input { text: (*text).to_owned(), ..Input::default() }))
+        .collect();
+    model.set(&list, Some("key"))
+}
+
+#[test]
+fn values_are_read_in_the_model_s_words() {
+    let mut model = model();
+    for (name, expected) in [
+        ("Device.Version", "2.19"),
+        ("Device.IfNumberOfEntries", "2"),
+        ("Device.If.1.Enable", "0"),
+        ("Device.If.2.Enable", "1"),
+        ("Device.If.1.Mode", "Bridged"),
+        ("Device.If.2.Mtu", "1500"),
+        ("Device.If.1.Dns", "192.0.2.53,192.0.2.54"),
+        ("Device.If.2.Dns", ""),
+        ("Device.If.2.Lower", "Device.If.1"),
+        ("Device.If.1.Secret", ""),
+        ("Device.If.1.Alias", "cpe-1"),
+        ("Device.If.[cpe-2].Addr.1.Ip", "192.0.2.1"),
+    ] {
+        assert_eq!(text(&mut model, name), expected, "{name}");
+    }
+    assert!(model.complaints().iter().any(|line| line.contains("Device.If.2.Mtu")));
+}
+
+#[test]
+fn a_large_read_lists_what_names_list() {
+    let mut model = model();
+    let names: Vec<String> = model
+        .names("", false)
+        .unwrap()
+        .into_iter()
+        .map(|(name, _)| name)
+        .filter(|name| !name.ends_with('.'))
+        .collect();
+    let values: Vec<String> = model.values(["Device."]).unwrap().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, values);
+    let complaints = model.complaints();
+    assert!(complaints.iter().any(|line| line.contains("Device.Odd.Bad") && line.contains("line 3")));
+    assert!(matches!(model.values(["Device.Odd.Bad"]), Err(Error::Backend { .. })));
+}
+
+#[test]
+fn names_and_levels() {
+    let mut model = model();
+    let names = |model: &mut Model<Fake>, path: &str, next: bool| {
+        model.names(path, next).map(|list| list.into_iter().map(|(name, _)| name).collect::<Vec<_>>())
+    };
+    assert_eq!(names(&mut model, "", true).unwrap(), ["Device."]);
+    assert_eq!(names(&mut model, "Device.If.", true).unwrap(), ["Device.If.1.", "Device.If.2."]);
+    assert_eq!(names(&mut model, "Device.Broken.", true).unwrap(), [""; 0]);
+    assert_eq!(names(&mut model, "Device.Broken.", false).unwrap(), ["Device.Broken."]);
+    assert_eq!(names(&mut model, "Device.If.*.Addr.*.Ip", false).unwrap(), ["Device.If.2.Addr.1.Ip"]);
+    assert_eq!(names(&mut model, "Device.Version", false).unwrap(), ["Device.Version"]);
+    assert!(matches!(names(&mut model, "Device.Version", true), Err(Error::BadArgument(_))));
+    for unknown in [
+        "Device",
+        "Devic.",
+        "Device.If",
+        "Device.If.3.",
+        "Device.If.1",
+        "Device.Version.",
+        "Device.If.1.Addr.1.",
+    ] {
+        assert!(matches!(names(&mut model, unknown, false), Err(Error::UnknownName(_))), "{unknown}");
+    }
+    let table = model.names("Device.If.", false).unwrap();
+    assert_eq!((table[0].0.as_str(), table[0].1, table[1].1), ("Device.If.", true, true));
+}
+
+#[test]
+fn a_set_is_all_or_nothing() {
+    let mut model = model();
+    let error = set(
+        &mut model,
+        &[
+            ("Device.If.1.Enable", "true"),
+            ("Device.If.1.Mtu", "63"),
+            ("Device.If.1.Mtu2", "1"),
+            ("Device.Version", "3"),
+            ("Device.If.1.", "3"),
+            ("Device.If.1.Mode", "Routed"),
+            ("Device.If.1.Lower", "Device.If.9"),
+            ("Device.If.1.Cnt", "x"),
+        ],
+    )
+    .unwrap_err();
+    let Error::Several(list) = error else { panic!("{error}") };
+    let kinds: Vec<_> =
+        list.iter().map(|(name, error)| (name.as_str(), crate::cwmp::fault::code_of(error))).collect();
+    assert_eq!(
+        kinds,
+        [
+            ("Device.If.1.Mtu", 9007),
+            ("Device.If.1.Mtu2", 9005),
+            ("Device.Version", 9008),
+            ("Device.If.1.", 9005),
+            ("Device.If.1.Lower", 9007),
+            ("Device.If.1.Cnt", 9008),
+        ]
+    );
+    assert_eq!(text(&mut model, "Device.If.1.Enable"), "0");
+    assert_eq!(model.backend().key, "");
+    set(
+        &mut model,
+        &[
+            ("Device.If.1.Enable", "true"),
+            ("Device.If.1.Lower", "Device.If.2."),
+            ("Device.If.1.Dns", " 192.0.2.1 ,2001:db8::1"),
+        ],
+    )
+    .unwrap();
+    assert_eq!(text(&mut model, "Device.If.1.Enable"), "1");
+    assert_eq!(text(&mut model, "Device.If.1.Lower"), "Device.If.2");
+    assert_eq!(
+        model.backend().values["net.lan.dns"],
+        Raw::Many(vec!["192.0.2.1".into(), "2001:db8::1".into()])
+    );
+    assert_eq!(model.backend().key, "key");
+}
+
+#[test]
+fn what_the_system_cannot_hold_is_taken_back() {
+    let mut model = model();
+    for list in [
+        &[("Device.If.1.Mtu", "1400"), ("Device.If.1.Short", "three")][..],
+        &[("Device.If.1.Mtu", "1400"), ("Device.If.1.Name", "unacceptable")],
+    ] {
+        assert!(set(&mut model, list).is_err());
+        assert_eq!(text(&mut model, "Device.If.1.Mtu"), "1500");
+    }
+    model.backend().refuse_commit = true;
+    assert!(matches!(set(&mut model, &[("Device.If.1.Mtu", "1400")]), Err(Error::Backend { .. })));
+    assert_eq!(text(&mut model, "Device.If.1.Mtu"), "1500");
+    let twice = set(&mut model, &[("Device.If.1.Mtu", "1400"), ("Device.If.1.Mtu", "1400")]);
+    assert!(matches!(twice, Err(Error::BadArgument(_))));
+}
+
+#[test]
+fn instances_keep_their_numbers() {
+    let mut model = model();
+    assert_eq!(model.add("Device.If.", None).unwrap(), 3);
+    assert_eq!(model.add("Device.If.", None).unwrap(), 4);
+    assert_eq!(model.add("Device.If.", None).unwrap(), 5);
+    set(&mut model, &[("Device.If.4.Mtu", "1400")]).unwrap();
+    // The row before it goes: the anonymous ones behind move up, their numbers stay.
+    model.delete("Device.If.3.", None).unwrap();
+    assert_eq!(model.names("Device.If.", true).unwrap().len(), 4);
+    assert!(matches!(model.delete("Device.If.3.", None), Err(Error::UnknownName(_))));
+    // A row that gets its identifying option keeps its number too.
+    set(&mut model, &[("Device.If.5.Name", "guest")]).unwrap();
+    assert_eq!(text(&mut model, "Device.If.5.Name"), "guest");
+    assert_eq!(model.add("Device.If.", None).unwrap(), 6);
+    let memory: Memory = serde_json::from_slice(model.backend().memory.as_ref().unwrap()).unwrap();
+    assert_eq!(memory.row("Device.If.", "guest").map(|row| row.0), Some(5));
+    assert_eq!(&memory, model.memory());
+    for refused in
+        ["Device.If", "Device.If.*.", "Device.", "Device.Broken.", "Device.If.1.", "Device.Nothing."]
+    {
+        assert!(model.add(refused, None).is_err(), "{refused}");
+    }
+    for refused in ["Device.If.", "Device.If.1", "Device.If.*.", "Device.", "Device.If.2.Addr.1."] {
+        assert!(model.delete(refused, None).is_err(), "{refused}");
+    }
+}
+
+#[test]
+fn aliases_are_unique_and_survive() {
+    let mut model = model();
+    set(&mut model, &[("Device.If.1.Alias", "home")]).unwrap();
+    assert_eq!(text(&mut model, "Device.If.[home].Mode"), "Bridged");
+    assert_eq!(model.values(["Device.If.[home].Mode"]).unwrap()[0].0, "Device.If.[home].Mode");
+    for bad in ["home", "", "1st"] {
+        assert!(set(&mut model, &[("Device.If.2.Alias", bad)]).is_err(), "{bad}");
+    }
+    assert!(model.values(["Device.If.[cpe-1].Mode"]).is_err());
+}
+
+#[test]
+fn attributes_follow_their_rules() {
+    let mut model = model();
+    let change =
+        |name: &str, notification| AttributeChange { name: name.into(), notification, subscriber: None };
+    model.set_attributes(&[change("Device.If.1.Mtu", Some(2)), change("Device.If.1.Sw", Some(0))]).unwrap();
+    let of = |model: &mut Model<Fake>, name: &str| {
+        let (name, param) = model.params(name).unwrap().remove(0);
+        model.attributes(&name, &param).notification
+    };
+    assert_eq!(of(&mut model, "Device.If.1.Mtu"), 2);
+    assert_eq!(of(&mut model, "Device.If.1.Sw"), 2);
+    assert_eq!(of(&mut model, "Device.If.2.Mtu"), 0);
+    let refused =
+        model.set_attributes(&[change("Device.If.2.Mtu", Some(2)), change("Device.If.2.", Some(2))]);
+    assert!(matches!(refused, Err(Error::NotificationRefused(name)) if name == "Device.If.2.Cnt"));
+    assert_eq!(of(&mut model, "Device.If.2.Mtu"), 0);
+    for bad in [-1, 3, 7] {
+        assert!(matches!(
+            model.set_attributes(&[change("Device.If.2.", Some(bad))]),
+            Err(Error::BadArgument(_))
+        ));
+    }
+    model.delete("Device.If.1.", None).unwrap();
+    assert_eq!(model.memory().all_attributes().count(), 0);
+}
+
+#[test]
+fn a_declared_type_must_fit() {
+    let mut model = model();
+    let one = |kind, text: &str| {
+        [("Device.If.1.Mtu".to_owned(), Input { kind, text: text.into(), ..Input::default() })]
+    };
+    assert!(matches!(
+        model.set(&one(Some(Kind::Boolean), "1400"), None),
+        Err(Error::Several(list)) if matches!(list[0].1, Error::WrongType { .. })
+    ));
+    model.set(&one(Some(Kind::Int), "1400"), None).unwrap();
+    model.set(&[], Some("only the key")).unwrap();
+    assert_eq!(model.backend().key, "only the key");
+}

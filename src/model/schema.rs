@@ -1,0 +1,314 @@
+//! The schema: which objects and parameters exist, of what type, and where each value lives.
+//!
+//! `datamodel/build.rs` compiles the files of `datamodel/` into one sorted static table of [`Object`]s,
+//! so nothing is parsed and nothing allocated at start; vendor files loaded at run time become the
+//! same structs and are merged in.
+//!
+//! ```text
+//! Device.                      ← Object, single
+//! Device.IP.
+//! Device.IP.Interface.{i}.     ← Object with Rows: the table and its instances in one
+//! Device.IP.Interface.{i}.Stats.
+//! ```
+
+use std::borrow::Cow;
+
+use super::error::{Error, Result};
+use super::value::Type;
+
+/// An object of the data model; a table is the object whose path ends with `{i}.`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// The schema path with its final dot, `{i}` for instances.
+    pub path: &'static str,
+    /// Where the instances of a table come from; `None` for a single object.
+    pub rows: Option<Rows>,
+    /// AddObject works on the table.
+    pub add: bool,
+    /// DeleteObject works on an instance.
+    pub delete: bool,
+    /// The parameters, in the order of the file.
+    pub params: Cow<'static, [Param]>,
+}
+
+/// A parameter of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Param {
+    /// The last part of its name.
+    pub name: &'static str,
+    /// Kind and facets.
+    pub ty: Type,
+    /// SetParameterValues works on it.
+    pub write: bool,
+    /// Reads as the empty string (TR-181 `hidden` and `secured`).
+    pub hidden: bool,
+    /// Sent with every Inform (TR-181 `forcedInform`).
+    pub inform: bool,
+    /// Its notification rule.
+    pub notify: Notify,
+    /// Where the value lives.
+    pub source: Source,
+}
+
+/// TR-181's `activeNotify`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Notify {
+    /// Off until the ACS asks.
+    #[default]
+    Normal,
+    /// Active for ever; other settings are ignored (`forceEnabled`).
+    Forced,
+    /// Active until the ACS says otherwise (`forceDefaultEnabled`).
+    Default,
+    /// A request for active notification is refused with 9009 (`canDeny`).
+    CanDeny,
+}
+
+/// Where a value lives. `spec` is an address that the backend understands; in it `{}` stands for the
+/// innermost instance, `{1}`, `{2}` … for the instance of that level, `{c1}` for a column of the innermost row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Source {
+    /// Which backend.
+    pub from: Origin,
+    /// The address in it.
+    pub spec: &'static str,
+    /// Line selector of a file: the first word of the line. Empty: the whole file.
+    pub key: &'static str,
+    /// Which field of the line or item of a list, from 0; `None`: all of it.
+    pub field: Option<u16>,
+    /// Raw words and the model's words; a raw `*` stands for any other.
+    pub map: &'static [(&'static str, &'static str)],
+    /// A named conversion of the backend, or empty.
+    pub via: &'static str,
+    /// What an absent value reads as; empty with a number reads as 0.
+    pub default: &'static str,
+    /// Tables that the value refers to: the raw value names rows of them.
+    pub refs: &'static [&'static str],
+}
+
+/// The backends that a value or a row can come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// `spec` is the value.
+    Const,
+    /// `package.section.option`.
+    Uci,
+    /// A path under `/proc`, `/sys`, `/etc`, `/tmp`.
+    File,
+    /// A value of the agent itself, by name.
+    Agent,
+    /// Persisted by full path, for models that the system has no place for.
+    Store,
+    /// A column of the row, by number; `key` for the row's own name.
+    Row,
+    /// A named Rust function of the backend.
+    Function,
+    /// The number of instances of the table `spec`, relative to the object. Answered by the model.
+    Count,
+    /// The instance's alias. Answered by the model.
+    Alias,
+}
+
+/// Where the instances of a table come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rows {
+    /// Which backend: UCI sections, lines of a file, the store, a function.
+    pub from: Origin,
+    /// `package.type`, a path, a function's name; as in [`Source::spec`] with `{}`.
+    pub spec: &'static str,
+    /// Conditions on a UCI section: `option=value`, `option!=value`, `option`, `!option`, all to hold;
+    /// a value may be a `|` list. `.name` is the section's name.
+    pub when: &'static [&'static str],
+    /// Options that identify an anonymous section, first match wins; column numbers for lines.
+    pub id: &'static [&'static str],
+    /// Options that a new section gets: `option=value`.
+    pub fresh: &'static [&'static str],
+    /// Comes and goes by itself (leases, processes): instance numbers are not persisted.
+    pub volatile: bool,
+}
+
+impl Source {
+    /// A source without refinements.
+    pub const fn plain(from: Origin, spec: &'static str) -> Source {
+        Source { from, spec, key: "", field: None, map: &[], via: "", default: "", refs: &[] }
+    }
+}
+
+impl Object {
+    /// Whether this is a table and its instances.
+    pub fn is_table(&self) -> bool {
+        self.rows.is_some()
+    }
+
+    /// The parameter of that name.
+    pub fn param(&self, name: &str) -> Option<&Param> {
+        self.params.iter().find(|param| param.name == name)
+    }
+}
+
+/// The whole schema, sorted by path; parents stand before their children.
+#[derive(Debug, Clone)]
+pub struct Schema {
+    objects: Cow<'static, [Object]>,
+    /// For each object the index behind its last descendant.
+    ends: Vec<usize>,
+}
+
+impl Schema {
+    /// A schema over the compiled tables, which are sorted already.
+    pub fn compiled(objects: &'static [Object]) -> Schema {
+        Schema::over(Cow::Borrowed(objects))
+    }
+
+    /// A schema over loaded objects: sorted here, and checked.
+    ///
+    /// # Errors
+    /// [`Error::BadArgument`] naming a path that stands twice, or one whose parent is missing.
+    pub fn new(mut objects: Vec<Object>) -> Result<Schema> {
+        objects.sort_by_key(|object| object.path);
+        for pair in objects.windows(2) {
+            if pair[0].path == pair[1].path {
+                return Err(Error::BadArgument(format!("{} stands twice", pair[0].path)));
+            }
+        }
+        let schema = Schema::over(Cow::Owned(objects));
+        for object in schema.objects.iter() {
+            let parent = parent_path(object.path);
+            if !parent.is_empty() && schema.find(parent).is_none() {
+                return Err(Error::BadArgument(format!("{} has no parent object {parent}", object.path)));
+            }
+        }
+        Ok(schema)
+    }
+
+    /// This schema with `more`: an object that stands already gains the parameters, and one of the same
+    /// name is replaced.
+    ///
+    /// # Errors
+    /// As [`Schema::new`].
+    pub fn merged(&self, more: Vec<Object>) -> Result<Schema> {
+        let mut objects = self.objects.to_vec();
+        for extra in more {
+            match objects.iter_mut().find(|object| object.path == extra.path) {
+                None => objects.push(extra),
+                Some(known) => {
+                    let params = known.params.to_mut();
+                    for param in extra.params.iter() {
+                        match params.iter_mut().find(|old| old.name == param.name) {
+                            Some(old) => *old = *param,
+                            None => params.push(*param),
+                        }
+                    }
+                    if extra.rows.is_some() {
+                        (known.rows, known.add, known.delete) = (extra.rows, extra.add, extra.delete);
+                    }
+                }
+            }
+        }
+        Schema::new(objects)
+    }
+
+    /// All objects in order.
+    pub fn objects(&self) -> &[Object] {
+        &self.objects
+    }
+
+    /// The index of the object of that schema path (with its final dot).
+    pub fn find(&self, path: &str) -> Option<usize> {
+        self.objects.binary_search_by(|object| object.path.cmp(path)).ok()
+    }
+
+    /// The index behind the last descendant of an object.
+    pub fn end(&self, at: usize) -> usize {
+        self.ends[at]
+    }
+
+    /// The indices of the direct children of an object, in order.
+    pub fn children(&self, at: usize) -> impl Iterator<Item = usize> + '_ {
+        let end = self.end(at);
+        let mut next = at + 1;
+        std::iter::from_fn(move || {
+            let here = next;
+            (here < end).then(|| {
+                next = self.end(here);
+                here
+            })
+        })
+    }
+
+    /// The indices of the objects without a parent: `Device.` and whatever test models bring.
+    pub fn roots(&self) -> impl Iterator<Item = usize> + '_ {
+        let mut next = 0;
+        std::iter::from_fn(move || {
+            let here = next;
+            (here < self.objects.len()).then(|| {
+                next = self.end(here);
+                here
+            })
+        })
+    }
+
+    /// The full schema paths of the parameters that every Inform carries.
+    pub fn forced_inform(&self) -> impl Iterator<Item = String> + '_ {
+        self.objects.iter().flat_map(|object| {
+            object.params.iter().filter(|p| p.inform).map(|p| format!("{}{}", object.path, p.name))
+        })
+    }
+
+    fn over(objects: Cow<'static, [Object]>) -> Schema {
+        let ends = (0..objects.len())
+            .map(|at| {
+                let path = objects[at].path;
+                at + 1 + objects[at + 1..].iter().take_while(|next| next.path.starts_with(path)).count()
+            })
+            .collect();
+        Schema { objects, ends }
+    }
+}
+
+/// The path of the object above; empty for a root.
+pub fn parent_path(path: &str) -> &str {
+    let body = path.strip_suffix('.').unwrap_or(path);
+    let body = body.strip_suffix(".{i}").unwrap_or(body);
+    body.rfind('.').map_or("", |dot| &body[..=dot])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(path: &'static str) -> Object {
+        Object { path, rows: None, add: false, delete: false, params: Cow::Borrowed(&[]) }
+    }
+
+    #[test]
+    fn family() {
+        let schema = Schema::new(
+            [
+                "Device.",
+                "Device.IP.Interface.{i}.Stats.",
+                "Device.IP.Interface.{i}.",
+                "Device.IP.",
+                "Device.A.",
+            ]
+            .map(object)
+            .into(),
+        )
+        .unwrap();
+        let names = |list: &mut dyn Iterator<Item = usize>| {
+            list.map(|at| schema.objects()[at].path).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&mut schema.roots()), ["Device."]);
+        assert_eq!(names(&mut schema.children(0)), ["Device.A.", "Device.IP."]);
+        let ip = schema.find("Device.IP.").unwrap();
+        assert_eq!(names(&mut schema.children(ip)), ["Device.IP.Interface.{i}."]);
+        assert_eq!(parent_path("Device.IP.Interface.{i}."), "Device.IP.");
+        assert_eq!(parent_path("Device."), "");
+    }
+
+    #[test]
+    fn refused() {
+        assert!(Schema::new(vec![object("Device."), object("Device.")]).is_err());
+        assert!(Schema::new(vec![object("Device."), object("Device.IP.Interface.{i}.")]).is_err());
+    }
+}

@@ -1,0 +1,419 @@
+//! Changes: all of a request or nothing (TR-069 A.3.2.1, A.3.2.6, A.3.2.7).
+//!
+//! ```text
+//! resolve and check every value ─► stage ─► check ─► re-read what was staged ─► commit
+//!            │ any error                │ error        │ differs                 │ error
+//!            └──────────────────────────┴──────────────┴─────────────────────────┴──► revert, nothing happened
+//! ```
+
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+use super::backend::{Backend, Instance, Place, Raw};
+use super::error::{Error, Result};
+use super::memory::Attributes;
+use super::path::{Path, Segment};
+use super::schema::{Notify, Origin, Param};
+use super::tree::{Model, Target, What, canonical};
+use super::value::{Input, Kind, Mismatch};
+
+/// The most instances a table may be made to hold by AddObject.
+pub const MAX_INSTANCES: usize = 256;
+
+/// A change of attributes (TR-069 A.3.2.4); `None` leaves one as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttributeChange {
+    /// A full or partial path.
+    pub name: String,
+    /// 0 to 6; 3 to 6 are lightweight notification.
+    pub notification: Option<i64>,
+    /// Whether `Subscriber` is in the new access list.
+    pub subscriber: Option<bool>,
+}
+
+type Listed = HashMap<String, Rc<Vec<Rc<Instance>>>>;
+
+impl<B: Backend> Model<B> {
+    /// Sets parameters, all or none. `key` is the ParameterKey to keep with the change.
+    ///
+    /// # Errors
+    /// [`Error::BadArgument`] for a name that stands twice, [`Error::Several`] with one error for each bad
+    /// parameter, [`Error::Backend`] when the system fails. Nothing was changed then.
+    pub fn set(&mut self, list: &[(String, Input)], key: Option<&str>) -> Result<()> {
+        let mut seen = HashSet::new();
+        if let Some((twice, _)) = list.iter().find(|(name, _)| !seen.insert(name.as_str())) {
+            return Err(Error::BadArgument(format!("{twice} stands twice")));
+        }
+        let mut bad = Vec::new();
+        let mut ready = Vec::new();
+        for (name, input) in list {
+            match self.prepare(name, input) {
+                Ok(change) => ready.push(change),
+                Err(error) => bad.push((name.clone(), error)),
+            }
+        }
+        if !bad.is_empty() {
+            return Err(Error::Several(bad));
+        }
+        self.changing(|model, before| {
+            for Change { target, param, text, raw } in &ready {
+                if param.source.from == Origin::Alias {
+                    model.set_alias(target, text)?;
+                    continue;
+                }
+                let place = Place { name: &target.name, rows: &target.rows };
+                if let Err(error) = model.backend.write(&param.source, place, raw) {
+                    bad.push((target.name.clone(), error));
+                }
+            }
+            if !bad.is_empty() {
+                return Err(Error::Several(std::mem::take(&mut bad)));
+            }
+            if let Some(key) = key {
+                model.backend.parameter_key(key)?;
+            }
+            model.backend.check()?;
+            model.renumber(before, None);
+            for change in &ready {
+                model.verify(change)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Adds an instance to a table and gives its number.
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`], [`Error::NotAddable`], [`Error::Exhausted`] for a full table, [`Error::Backend`].
+    pub fn add(&mut self, object: &str, key: Option<&str>) -> Result<u32> {
+        let path = Path::parse(object)?;
+        let not_addable = || Error::NotAddable(object.to_owned());
+        if !path.is_partial() || path.has_wildcard() {
+            return Err(not_addable());
+        }
+        let target = self.locate(&path)?.into_iter().next().ok_or_else(not_addable)?;
+        let What::Table(at) = target.what else { return Err(not_addable()) };
+        let schema = Rc::clone(&self.schema);
+        let table = &schema.objects()[at];
+        let Some(rows) = table.rows.as_ref().filter(|_| table.add) else { return Err(not_addable()) };
+        let old = self.instances(at, &target.name, &target.rows);
+        if old.len() >= MAX_INSTANCES {
+            return Err(Error::Exhausted(format!("{object} holds {MAX_INSTANCES} instances already")));
+        }
+        self.changing(|model, before| {
+            let row = model.backend.add(rows, Place { name: &target.name, rows: &target.rows })?;
+            if let Some(key) = key {
+                model.backend.parameter_key(key)?;
+            }
+            model.backend.check()?;
+            model.renumber(before, None);
+            let now = model.instances(at, &target.name, &target.rows);
+            now.iter()
+                .find(|instance| instance.row.name == row.name)
+                .or_else(|| {
+                    now.iter().find(|instance| old.iter().all(|other| other.row.name != instance.row.name))
+                })
+                .map(|instance| instance.number)
+                .ok_or_else(|| {
+                    Error::backend(format!("adding to {object}"), "the new instance does not show")
+                })
+        })
+    }
+
+    /// Removes an instance and everything below it.
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`], [`Error::NotDeletable`], [`Error::Backend`].
+    pub fn delete(&mut self, object: &str, key: Option<&str>) -> Result<()> {
+        let path = Path::parse(object)?;
+        let not_deletable = || Error::NotDeletable(object.to_owned());
+        let instance_named = matches!(path.segments().last(), Some(Segment::Number(_) | Segment::Alias(_)));
+        if !path.is_partial() || path.has_wildcard() || !instance_named {
+            return Err(not_deletable());
+        }
+        let target = self.locate(&path)?.into_iter().next().ok_or_else(not_deletable)?;
+        let What::Object(at) = target.what else { return Err(not_deletable()) };
+        let schema = Rc::clone(&self.schema);
+        let table = &schema.objects()[at];
+        let Some(rows) = table.rows.as_ref().filter(|_| table.delete) else { return Err(not_deletable()) };
+        let Some((gone, parents)) = target.rows.split_last() else { return Err(not_deletable()) };
+        let table_name = canonical(table, parents);
+        self.instances(at, &table_name, parents);
+        self.changing(|model, before| {
+            model.backend.delete(rows, Place { name: &target.name, rows: &target.rows })?;
+            if let Some(key) = key {
+                model.backend.parameter_key(key)?;
+            }
+            model.backend.check()?;
+            let instance = format!("{table_name}{}.", gone.number);
+            let memory = if rows.volatile { &mut model.passing } else { &mut model.memory };
+            memory.forget(&table_name, &gone.row.name, &instance);
+            model.renumber(before, Some((&table_name, gone.number)));
+            Ok(())
+        })
+    }
+
+    /// The notification and access of a parameter, as stored or by default.
+    pub fn attributes(&self, name: &str, param: &Param) -> Attributes {
+        match (param.notify, self.memory.attributes(name)) {
+            (Notify::Forced, stored) => {
+                Attributes { notification: 2, subscriber: stored.is_none_or(|stored| stored.subscriber) }
+            }
+            (_, Some(stored)) => stored.clone(),
+            (Notify::Default, None) => Attributes { notification: 2, subscriber: true },
+            (_, None) => Attributes { notification: 0, subscriber: true },
+        }
+    }
+
+    /// Changes attributes in order, all or none (TR-069 A.3.2.4).
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`], [`Error::BadArgument`] for a notification outside of 0 to 2 (there is no
+    /// lightweight notification yet), [`Error::NotificationRefused`], [`Error::Backend`].
+    pub fn set_attributes(&mut self, changes: &[AttributeChange]) -> Result<()> {
+        self.changing(|model, _| {
+            for change in changes {
+                let notification =
+                    match change.notification {
+                        None => None,
+                        Some(n) => Some(u8::try_from(n).ok().filter(|n| *n <= 2).ok_or_else(|| {
+                            Error::BadArgument(format!("notification {n} of {}", change.name))
+                        })?),
+                    };
+                for (name, param) in model.params(&change.name)? {
+                    if notification == Some(2) && param.notify == Notify::CanDeny {
+                        return Err(Error::NotificationRefused(name));
+                    }
+                    let mut attributes = model.attributes(&name, &param);
+                    // Parameters that are always active ignore other settings.
+                    if param.notify != Notify::Forced {
+                        attributes.notification = notification.unwrap_or(attributes.notification);
+                    }
+                    attributes.subscriber = change.subscriber.unwrap_or(attributes.subscriber);
+                    model.memory.set_attributes(&name, attributes);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Runs one change: on success it is committed with the memory, on any error nothing has happened.
+    fn changing<T>(&mut self, change: impl FnOnce(&mut Self, &Listed) -> Result<T>) -> Result<T> {
+        let before = std::mem::take(&mut self.listed);
+        let (memory, passing) = (self.memory.clone(), self.passing.clone());
+        let result = change(self, &before).and_then(|value| {
+            let bytes = self.unsaved()?;
+            self.backend.commit(bytes.as_deref())?;
+            Ok(value)
+        });
+        match &result {
+            Ok(_) => self.saved = self.memory.clone(),
+            Err(_) => {
+                self.backend.revert();
+                (self.memory, self.passing, self.listed) = (memory, passing, before);
+            }
+        }
+        result
+    }
+
+    /// Resolves a name and checks a value against its type.
+    fn prepare(&mut self, name: &str, input: &Input) -> Result<Change> {
+        let unknown = || Error::UnknownName(name.to_owned());
+        let path = Path::parse(name)?;
+        if path.is_partial() || path.has_wildcard() {
+            return Err(unknown());
+        }
+        let target = self.locate(&path)?.into_iter().next().ok_or_else(unknown)?;
+        let What::Param(at, position) = target.what else { return Err(unknown()) };
+        let param = self.schema.objects()[at].params[position];
+        if !param.write {
+            return Err(Error::NotWritable(name.to_owned()));
+        }
+        let text = param.ty.check(input).map_err(|mismatch| match mismatch {
+            Mismatch::Kind => Error::WrongType {
+                name: name.to_owned(),
+                expected: param.ty.wire().xsd(),
+                given: input.kind.map_or("a text that does not fit", Kind::xsd).to_owned(),
+            },
+            Mismatch::Value(why) => Error::bad_value(name, why),
+        })?;
+        // References carry no final dot (TR-106 3.2.4), but ACSs send one.
+        let text = match param.source.refs {
+            [] => text,
+            _ => text.split(',').map(|path| path.trim_end_matches('.')).collect::<Vec<_>>().join(","),
+        };
+        let raw = self.raw_of(&param, name, &text)?;
+        Ok(Change { target, param, text, raw })
+    }
+
+    /// What the system is to hold for a text of the model.
+    fn raw_of(&mut self, param: &Param, name: &str, text: &str) -> Result<Raw> {
+        let source = &param.source;
+        let mut word = |word: &str| -> Result<String> {
+            if !source.refs.is_empty() && !word.is_empty() {
+                let path = word.trim_end_matches('.');
+                return source
+                    .refs
+                    .iter()
+                    .flat_map(|table| self.rows_of(table))
+                    .find(|(row, _)| row == path)
+                    .map(|(_, instance)| instance.row.name.clone())
+                    .ok_or_else(|| {
+                        Error::bad_value(name, format!("{path} is not an object it can refer to"))
+                    });
+            }
+            if source.map.is_empty() {
+                return Ok(word.to_owned());
+            }
+            let exact = source.map.iter().find(|(raw, model)| *raw != "*" && *model == word);
+            let fallback = source.map.iter().any(|(raw, model)| *raw == "*" && *model == word);
+            match exact {
+                Some((raw, _)) => Ok((*raw).to_owned()),
+                // `{"1":"0","*":"1"}`: the other word of a boolean.
+                None if fallback && param.ty.kind == Kind::Boolean => {
+                    let other = if source.map.iter().any(|(raw, _)| *raw == "0") { "1" } else { "0" };
+                    Ok(other.to_owned())
+                }
+                None if source.map.iter().any(|(raw, _)| *raw == "*") => {
+                    Err(Error::bad_value(name, "the system has no word for this value"))
+                }
+                None if param.ty.values.is_empty() => Ok(word.to_owned()),
+                None => Err(Error::bad_value(name, "the system has no word for this value")),
+            }
+        };
+        if param.ty.list {
+            let items: Result<Vec<String>> =
+                text.split(',').filter(|item| !item.is_empty()).map(&mut word).collect();
+            return Ok(Raw::Many(items?));
+        }
+        word(text).map(Raw::One)
+    }
+
+    fn set_alias(&mut self, target: &Target, alias: &str) -> Result<()> {
+        let (Some((row, parents)), Some(at)) = (target.rows.split_last(), target_object(target)) else {
+            return Err(Error::UnknownName(target.name.clone()));
+        };
+        let schema = Rc::clone(&self.schema);
+        let object = &schema.objects()[at];
+        let table = canonical(object, parents);
+        let volatile = object.rows.as_ref().is_some_and(|rows| rows.volatile);
+        let memory = if volatile { &mut self.passing } else { &mut self.memory };
+        if alias.is_empty() || memory.alias_taken(&table, &row.row.name, alias) {
+            return Err(Error::Several(vec![(
+                target.name.clone(),
+                Error::bad_value(&target.name, "empty, or the alias of another instance"),
+            )]));
+        }
+        memory.set_alias(&table, &row.row.name, alias);
+        Ok(())
+    }
+
+    /// Reads back what was staged: a mapping that cannot hold the value says so before anything happens.
+    fn verify(&mut self, change: &Change) -> Result<()> {
+        let Change { target, param, text, .. } = change;
+        let What::Param(at, position) = target.what else { return Ok(()) };
+        if param.hidden || param.source.from == Origin::Alias {
+            return Ok(());
+        }
+        let path = Path::parse(&target.name)?;
+        // The instance may be gone from this table now: its condition was what changed.
+        let Some(now) = self.locate(&path).ok().and_then(|list| list.into_iter().next()) else {
+            return Ok(());
+        };
+        let value = self.value(at, position, &now.name, &now.rows)?;
+        if value.text == *text {
+            return Ok(());
+        }
+        let why = format!("the system would keep {:?} instead", super::path::clip(&value.text));
+        Err(Error::Several(vec![(target.name.clone(), Error::bad_value(&target.name, why))]))
+    }
+
+    /// Lists every table again that was listed before and lets numbers follow their rows: a change of an
+    /// identifying option renames a row, a removal moves the anonymous ones behind it.
+    fn renumber(&mut self, before: &Listed, gone: Option<(&str, u32)>) {
+        self.listed.clear();
+        let schema = Rc::clone(&self.schema);
+        let mut names: Vec<&String> = before.keys().collect();
+        // Parents first: their instances are needed to list the children.
+        names.sort_by_key(|name| (name.matches('.').count(), name.as_str()));
+        for table in names {
+            let Ok(path) = Path::parse(table) else { continue };
+            let Some(at) = schema.find(&(path.schema_path() + "{i}.")) else { continue };
+            let Some(rows) = &schema.objects()[at].rows else { continue };
+            let parents = match self.locate(&path) {
+                Ok(list) if list.len() == 1 => list[0].rows.clone(),
+                _ => continue,
+            };
+            let Ok(found) = self.backend.rows(rows, Place { name: table, rows: &parents }) else { continue };
+            let mut old: Vec<&Rc<Instance>> = before[table].iter().collect();
+            if let Some((changed, number)) = gone
+                && changed == table
+            {
+                old.retain(|instance| instance.number != number);
+            }
+            // Rows of one file keep their order, the list is in the order of numbers: go by address.
+            let in_place: Vec<(String, String)> = if gone.is_none() {
+                old.iter()
+                    .filter_map(|instance| {
+                        let now = found.iter().find(|row| row.addr == instance.row.addr)?;
+                        Some((instance.row.name.clone(), now.name.clone()))
+                    })
+                    .filter(|(old, new)| old != new && found.iter().all(|row| row.name != *old))
+                    .collect()
+            } else {
+                shifted(&old, &found)
+            };
+            let memory = if rows.volatile { &mut self.passing } else { &mut self.memory };
+            memory.rename_all(table, &in_place);
+            self.instances(at, table, &parents);
+        }
+    }
+}
+
+/// After a removal, anonymous rows behind it have a new position in their name.
+fn shifted(old: &[&Rc<Instance>], found: &[super::backend::Row]) -> Vec<(String, String)> {
+    if old.len() != found.len() {
+        return Vec::new();
+    }
+    let position = |addr: &str| {
+        let digits = addr.rsplit_once('[').and_then(|(_, tail)| tail.strip_suffix(']'));
+        digits.and_then(|digits| digits.parse::<usize>().ok())
+    };
+    // Only positional names move, and they keep their order among themselves.
+    let mut was: Vec<&str> = old
+        .iter()
+        .filter(|instance| instance.row.name == instance.row.addr && position(&instance.row.addr).is_some())
+        .map(|instance| instance.row.name.as_str())
+        .collect();
+    was.sort_by_key(|name| position(name));
+    let mut now: Vec<&str> = found
+        .iter()
+        .filter(|row| row.name == row.addr && position(&row.addr).is_some())
+        .map(|row| row.name.as_str())
+        .collect();
+    now.sort_by_key(|name| position(name));
+    if was.len() != now.len() {
+        return Vec::new();
+    }
+    was.into_iter()
+        .zip(now)
+        .filter(|(was, now)| was != now)
+        .map(|(was, now)| (was.into(), now.into()))
+        .collect()
+}
+
+fn target_object(target: &Target) -> Option<usize> {
+    match target.what {
+        What::Param(at, _) | What::Object(at) | What::Table(at) => Some(at),
+    }
+}
+
+/// One checked assignment.
+struct Change {
+    target: Target,
+    param: Param,
+    /// The canonical text.
+    text: String,
+    /// What the system is to hold.
+    raw: Raw,
+}
