@@ -46,7 +46,7 @@ fn compile() -> Result<(), String> {
         objects.extend(load(&name, &text, &mut templates).map_err(|error| error.to_string())?);
     }
     let schema = Schema::new(objects).map_err(|error| format!("datamodel: {error}"))?;
-    let mut out = String::from("pub static OBJECTS: &[Object] = &[\n");
+    let mut out = String::from("static OBJECTS: &[Object] = &[\n");
     for object in schema.objects() {
         write_object(&mut out, object).map_err(|error| error.to_string())?;
     }

@@ -2,6 +2,8 @@
 //! every file is of the same generation, and nothing else lies around.
 //!
 //! The test binary starts itself as that process, told by an environment variable.
+// Helpers of tests may unwrap and print as tests may; clippy knows only functions marked as tests.
+#![allow(clippy::unwrap_used, clippy::disallowed_macros)]
 
 use std::fs;
 use std::path::Path;

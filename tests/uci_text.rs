@@ -1,5 +1,7 @@
 //! UCI files of real routers: byte-for-byte round trips, one-line edits, and what rpcd answered for
 //! them; then random bytes, random values, and a second reader of the quoting rules.
+// Helpers of tests may unwrap and print as tests may; clippy knows only functions marked as tests.
+#![allow(clippy::unwrap_used, clippy::disallowed_macros)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

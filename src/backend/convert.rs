@@ -12,3 +12,8 @@ pub struct Convert {
 
 /// All of them.
 pub const CONVERSIONS: &[Convert] = &[];
+
+/// The conversion of that name.
+pub fn named(name: &str) -> Option<&'static Convert> {
+    CONVERSIONS.iter().find(|convert| convert.name == name)
+}

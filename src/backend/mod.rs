@@ -5,10 +5,12 @@
 //! them is committed in one journaled step.
 
 pub mod convert;
+mod door;
 pub mod functions;
+mod kept;
 pub mod system;
 
-pub use system::{Section, System};
+pub use system::{Places, Section, System};
 
 use crate::model::Result;
 use crate::model::backend::{Place, Raw, Row};

@@ -1,12 +1,58 @@
-//! [`System`]: one door to UCI, files, the agent's values and the store.
+//! [`System`]: one door to UCI, files, the agent's values and the store, with joint commits.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+use std::path::PathBuf;
 use std::rc::Rc;
 
-use crate::model::Result;
-use crate::model::backend::Raw;
+use crate::model::backend::{Place, Raw};
+use crate::model::error::{Error, Result};
+use crate::model::memory::Memory;
+use crate::sys::clock;
+use crate::sys::fs::Root;
+use crate::sys::journal::{Journal, Write};
+use crate::uci::{self, Store, Value};
+
+use super::kept::{Kept, KeptError};
+
+/// The largest file that a value or row is read from, in bytes; the rest of a larger one is not seen.
+const MAX_TEXT: usize = 256 * 1024;
+/// All files remembered during a session, in bytes; beyond it they are read each time.
+const MAX_REMEMBERED: usize = 4 * 1024 * 1024;
+/// The most names of a directory.
+const MAX_NAMES: usize = 4096;
+
+/// Where everything is, for [`System::open`]. Paths are the router's, below `root`, but for `state_dir`.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// What stands for `/`.
+    pub root: Root,
+    /// `/etc/config`.
+    pub config_dir: PathBuf,
+    /// `/tmp/.uci`: saved changes that were not committed.
+    pub delta_dir: PathBuf,
+    /// Where the agent keeps what must survive: an absolute path as it is, root included.
+    pub state_dir: PathBuf,
+}
 
 /// Everything a value can come from. Made once by the agent; caches are dropped by `refresh`.
-pub struct System {}
+pub struct System {
+    pub(super) root: Root,
+    pub(super) uci: Store,
+    journal: Journal,
+    kept_path: PathBuf,
+    /// As on the disk.
+    pub(super) kept: Kept,
+    /// As it will be after the commit.
+    pub(super) staged: Option<Kept>,
+    texts: HashMap<String, Option<Rc<str>>>,
+    remembered: usize,
+    agent: BTreeMap<String, String>,
+    touched: BTreeSet<String>,
+    /// Frozen for a session, as everything else.
+    now: (i64, u64),
+    complaints: Vec<String>,
+}
 
 /// A UCI section as functions see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,12 +66,61 @@ pub struct Section {
 }
 
 impl System {
+    /// Opens the system: finishes an interrupted commit, and reads what was kept.
+    ///
+    /// Gives the model's memory of the last life too. A damaged file is put aside and complained about,
+    /// and the life begins anew.
+    ///
+    /// # Errors
+    /// [`Error::Backend`] when the state directory cannot be used.
+    pub fn open(places: Places) -> Result<(System, Memory)> {
+        let failed = |why: &dyn fmt::Display| Error::backend("opening the state directory", why);
+        let journal = Journal::new(places.state_dir.join("journal")).map_err(|why| failed(&why))?;
+        let mut complaints = Vec::new();
+        if let Err(why) = journal.recover() {
+            complaints.push(format!("recovering an interrupted commit: {why}"));
+        }
+        let kept_path = places.state_dir.join("model.json");
+        let (kept, memory) = match Kept::load(&kept_path) {
+            Ok(loaded) => loaded,
+            Err(KeptError::Missing) => Default::default(),
+            Err(KeptError::Damaged(why)) => {
+                complaints.push(format!("{}: {why}; starting anew", kept_path.display()));
+                Kept::put_aside(&kept_path);
+                Default::default()
+            }
+        };
+        let system = System {
+            uci: Store::new(places.root.clone(), places.config_dir, places.delta_dir),
+            root: places.root,
+            journal,
+            kept_path,
+            kept,
+            staged: None,
+            texts: HashMap::new(),
+            remembered: 0,
+            agent: BTreeMap::new(),
+            touched: BTreeSet::new(),
+            now: (clock::epoch_seconds(), 0),
+            complaints,
+        };
+        Ok((system, memory))
+    }
+
     /// An option, `network.lan.proto` or `system.@system[0].hostname`; `None` when package, section or option is absent.
     ///
     /// # Errors
-    /// [`crate::model::Error::Backend`] with file, line and column for a package that cannot be read.
-    pub fn option(&mut self, _address: &str) -> Result<Option<Raw>> {
-        unimplemented!()
+    /// [`Error::Backend`] with file, line and column for a package that cannot be read.
+    pub fn option(&mut self, address: &str) -> Result<Option<Raw>> {
+        let Some((package, section, option)) = split(address) else { return Ok(None) };
+        match self.uci.package(package) {
+            Ok(document) => Ok(document.option(section, option).map(|value| match value {
+                Value::Single(text) => Raw::One(text.clone()),
+                Value::List(items) => Raw::Many(items.clone()),
+            })),
+            Err(uci::StoreError::NoPackage(_)) => Ok(None),
+            Err(why) => Err(reading(package, &why)),
+        }
     }
 
     /// As [`System::option`], as text; an absent option is empty.
@@ -36,66 +131,213 @@ impl System {
         Ok(self.option(address)?.map(|raw| raw.text()).unwrap_or_default())
     }
 
-    /// Stages an option; `None` removes it.
+    /// Stages an option; `None` and an empty list remove it.
     ///
     /// # Errors
-    /// [`crate::model::Error::Backend`] when package or section are absent, or the value cannot be written.
-    pub fn set_option(&mut self, _address: &str, _raw: Option<&Raw>) -> Result<()> {
-        unimplemented!()
+    /// [`Error::Backend`] when package or section are absent, or the value cannot be written.
+    pub fn set_option(&mut self, address: &str, raw: Option<&Raw>) -> Result<()> {
+        let (package, section, option) =
+            split(address).ok_or_else(|| Error::backend(format!("writing {address}"), "not an address"))?;
+        let done = match raw {
+            None => self.uci.delete_option(package, section, option),
+            Some(Raw::Many(items)) => self.uci.set(package, section, option, Value::List(items.clone())),
+            Some(Raw::One(text)) => self.uci.set(package, section, option, Value::Single(text.clone())),
+        };
+        done.map(drop).map_err(|why| writing(address, &why))
     }
 
     /// The sections of a type in the order of the file; of every type for `*`.
     ///
     /// # Errors
     /// As [`System::option`]; an absent package has none.
-    pub fn sections(&mut self, _package: &str, _ty: &str) -> Result<Vec<Section>> {
-        unimplemented!()
+    pub fn sections(&mut self, package: &str, ty: &str) -> Result<Vec<Section>> {
+        match self.uci.package(package) {
+            Ok(document) => Ok(document
+                .sections()
+                .filter(|section| ty == "*" || section.ty() == ty)
+                .map(|section| {
+                    let name = section.name().map(str::to_owned);
+                    let addr = match &name {
+                        Some(name) => name.clone(),
+                        None => format!("@{}[{}]", section.ty(), section.index_in_type()),
+                    };
+                    Section { addr, name, ty: section.ty().to_owned() }
+                })
+                .collect()),
+            Err(uci::StoreError::NoPackage(_)) => Ok(Vec::new()),
+            Err(why) => Err(reading(package, &why)),
+        }
     }
 
-    /// Stages a new section; anonymous without a name. Returns its address.
+    /// Stages a new section; anonymous without a name. Returns its address. The package is made if missing.
     ///
     /// # Errors
     /// As [`System::set_option`]; a name that is taken.
-    pub fn add_section(&mut self, _package: &str, _ty: &str, _name: Option<&str>) -> Result<String> {
-        unimplemented!()
+    pub fn add_section(&mut self, package: &str, ty: &str, name: Option<&str>) -> Result<String> {
+        let failed = |why: &uci::StoreError| writing(&format!("{package} (a new {ty})"), why);
+        self.uci.create(package).map_err(|why| failed(&why))?;
+        let key = self.uci.add_section(package, ty, name).map_err(|why| failed(&why))?;
+        if let Some(name) = name {
+            return Ok(name.to_owned());
+        }
+        let document = self.uci.package(package).map_err(|why| failed(&why))?;
+        let nth = document.find(&key).map_or(0, uci::Section::index_in_type);
+        Ok(format!("@{ty}[{nth}]"))
     }
 
     /// Stages the removal of `package.section`.
     ///
     /// # Errors
     /// As [`System::set_option`].
-    pub fn delete_section(&mut self, _address: &str) -> Result<()> {
-        unimplemented!()
+    pub fn delete_section(&mut self, address: &str) -> Result<()> {
+        let (package, section) = address
+            .split_once('.')
+            .ok_or_else(|| Error::backend(format!("deleting {address}"), "not an address"))?;
+        self.uci.delete_section(package, section).map_err(|why| writing(address, &why))
     }
 
     /// The content of a file under the root, at most 256 KiB of it, invalid UTF-8 replaced; `None` when it
     /// is absent or cannot be read (`carrier` of a device that is down gives EINVAL).
-    pub fn text(&mut self, _path: &str) -> Option<Rc<str>> {
-        unimplemented!()
+    pub fn text(&mut self, path: &str) -> Option<Rc<str>> {
+        if let Some(known) = self.texts.get(path) {
+            return known.clone();
+        }
+        let text: Option<Rc<str>> = self
+            .root
+            .read(path, MAX_TEXT)
+            .ok()
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned().into());
+        let size = path.len() + text.as_ref().map_or(0, |text| text.len());
+        if self.remembered + size <= MAX_REMEMBERED {
+            self.remembered += size;
+            self.texts.insert(path.to_owned(), text.clone());
+        }
+        text
     }
 
     /// The names in a directory under the root, sorted; none when it is absent.
-    pub fn names(&mut self, _path: &str) -> Vec<String> {
-        unimplemented!()
+    pub fn names(&mut self, path: &str) -> Vec<String> {
+        let Ok(dir) = self.root.resolve(path) else { return Vec::new() };
+        let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
+        let mut names: Vec<String> =
+            entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).take(MAX_NAMES).collect();
+        names.sort();
+        names
     }
 
     /// Whether a path exists under the root.
-    pub fn exists(&mut self, _path: &str) -> bool {
-        unimplemented!()
+    pub fn exists(&mut self, path: &str) -> bool {
+        self.root.resolve(path).is_ok_and(|path| path.exists())
     }
 
     /// Where a symbolic link under the root points, as text.
-    pub fn link(&mut self, _path: &str) -> Option<String> {
-        unimplemented!()
+    pub fn link(&mut self, path: &str) -> Option<String> {
+        let path = self.root.join(path).ok()?;
+        Some(std::fs::read_link(path).ok()?.to_string_lossy().into_owned())
     }
 
-    /// A value of the agent itself by name; see `agent` sources.
-    pub fn agent(&self, _name: &str) -> Option<&str> {
-        unimplemented!()
+    /// A value of the agent itself by name; see `agent` sources. What was written to it goes first.
+    pub fn agent(&self, name: &str) -> Option<&str> {
+        let kept = self.staged.as_ref().unwrap_or(&self.kept);
+        kept.agent.get(name).or_else(|| self.agent.get(name)).map(String::as_str)
     }
 
-    /// Seconds since 1970 by the wall clock, and since boot.
+    /// Tells a value of the agent itself.
+    pub fn tell(&mut self, name: &str, value: impl Into<String>) {
+        self.agent.insert(name.to_owned(), value.into());
+    }
+
+    /// The key of the last change by the ACS (TR-069 A.3.2.1).
+    pub fn last_parameter_key(&self) -> &str {
+        &self.staged.as_ref().unwrap_or(&self.kept).parameter_key
+    }
+
+    /// Seconds since 1970 by the wall clock, and since boot, as they were at the last refresh.
     pub fn now(&self) -> (i64, u64) {
-        unimplemented!()
+        self.now
     }
+
+    /// The packages that commits have changed since the last call, for reloading what depends on them.
+    pub fn take_touched(&mut self) -> BTreeSet<String> {
+        std::mem::take(&mut self.touched)
+    }
+
+    /// What went wrong without being an error of a request; whole sentences for the log.
+    pub fn take_complaints(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.complaints)
+    }
+
+    /// The UCI store, for the agent's own configuration.
+    pub fn uci(&mut self) -> &mut Store {
+        &mut self.uci
+    }
+
+    /// Forgets what was read of files.
+    pub(super) fn forget(&mut self) {
+        self.uci.refresh();
+        self.texts = HashMap::new();
+        self.remembered = 0;
+        let uptime = self.text("/proc/uptime");
+        let since_boot = uptime.as_deref().and_then(|text| text.split('.').next()?.trim().parse().ok());
+        self.now = (clock::epoch_seconds(), since_boot.unwrap_or(0));
+    }
+
+    /// The kept values as they will be after the commit.
+    pub(super) fn staging(&mut self) -> &mut Kept {
+        self.staged.get_or_insert_with(|| self.kept.clone())
+    }
+
+    /// Writes everything staged in one journaled step.
+    pub(super) fn write_out(&mut self, memory: Option<&[u8]>) -> Result<()> {
+        let failed = |why: &dyn fmt::Display| Error::backend("committing the change", why);
+        let mut next = self.staged.clone().unwrap_or_else(|| self.kept.clone());
+        if let Some(bytes) = memory {
+            next.set_memory(bytes).map_err(|why| failed(&why))?;
+        }
+        let mut also = Vec::new();
+        if next != self.kept {
+            also.push(Write::Replace {
+                path: self.kept_path.clone(),
+                bytes: next.to_bytes().map_err(|why| failed(&why))?,
+            });
+        }
+        let changed = self.uci.commit(&self.journal, &also).map_err(|why| failed(&why))?;
+        self.touched.extend(changed);
+        self.kept = next;
+        self.staged = None;
+        Ok(())
+    }
+
+    /// The name a value is stored under: instance numbers, whatever identifiers the request used.
+    pub(super) fn stored_name(at: Place<'_>) -> String {
+        let mut numbers = at.rows.iter().map(|instance| instance.number);
+        let parts: Vec<String> = at
+            .name
+            .split('.')
+            .map(|part| {
+                let identifier = part.starts_with('[')
+                    || (!part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
+                match identifier.then(|| numbers.next()).flatten() {
+                    Some(number) => number.to_string(),
+                    None => part.to_owned(),
+                }
+            })
+            .collect();
+        parts.join(".")
+    }
+}
+
+/// Package, section and option of an address.
+fn split(address: &str) -> Option<(&str, &str, &str)> {
+    let (package, rest) = address.split_once('.')?;
+    let (section, option) = rest.rsplit_once('.')?;
+    (!package.is_empty() && !section.is_empty() && !option.is_empty()).then_some((package, section, option))
+}
+
+fn reading(package: &str, why: &uci::StoreError) -> Error {
+    Error::backend(format!("reading configuration {package}"), why)
+}
+
+fn writing(address: &str, why: &uci::StoreError) -> Error {
+    Error::backend(format!("writing configuration {address}"), why)
 }

@@ -188,15 +188,16 @@ impl Journal {
     }
 
     fn lock(&self) -> Result<Flock<File>, FsError> {
-        lock(&self.dir, File::open(&self.dir).map_err(FsError::io("open", &self.dir))?)
+        lock(&self.dir, File::open(&self.dir).map_err(FsError::io("open", &self.dir))?, true)
     }
 }
 
-/// Waits a while for an exclusive lock, as `flock` gives it, on an open file.
-pub fn lock(path: &Path, mut file: File) -> Result<Flock<File>, FsError> {
+/// Waits a while for a lock on an open file, as `flock` gives it: `exclusive`, or shared with other readers.
+pub fn lock(path: &Path, mut file: File, exclusive: bool) -> Result<Flock<File>, FsError> {
+    let kind = if exclusive { FlockArg::LockExclusiveNonblock } else { FlockArg::LockSharedNonblock };
     let start = Instant::now();
     loop {
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        match Flock::lock(file, kind) {
             Ok(locked) => return Ok(locked),
             Err((back, errno)) if errno == nix::errno::Errno::EWOULDBLOCK => {
                 if start.elapsed() > PATIENCE {

@@ -17,7 +17,7 @@
 use std::fmt;
 
 use super::edit::EditError;
-use super::scan::{Scanner, is_name, is_text, is_type};
+use super::scan::{Line, Scanner, is_name, is_text, is_type};
 use super::text::{Document, Value};
 
 /// One saved change.
@@ -115,10 +115,10 @@ pub fn parse(package: &str, bytes: &[u8]) -> (Vec<Saved>, Vec<Skipped>) {
     let (mut saved, mut skipped) = (Vec::new(), Vec::new());
     let mut scanner = Scanner::new(bytes);
     let (mut line, mut counted) = (1, 0);
-    while let Some((range, read)) = scanner.lone_argument() {
+    while let Some(Line { range, content }) = scanner.lone_argument() {
         line += bytes[counted..range.start].iter().filter(|byte| **byte == b'\n').count();
         counted = range.start;
-        let change = match read {
+        let change = match content {
             Ok(text) if text.is_empty() => continue,
             Ok(text) => change(package, &text),
             Err(fault) => Err(fault.why),
@@ -145,48 +145,24 @@ pub fn apply(document: &mut Document, changes: &[Saved]) -> Vec<Skipped> {
 impl Change {
     /// The line of the delta file, with its line end.
     pub fn to_line(&self, package: &str) -> String {
-        let mut line = String::new();
-        let (sign, section, option, value) = match self {
-            Change::Section { section, ty, anonymous } => {
-                (if *anonymous { "+" } else { "" }, section, None, Some(ty))
-            }
-            Change::Set { section, option, value } => ("", section, Some(option), Some(value)),
-            Change::Remove { section, option, item } => {
-                let place = item.map(|item| item.to_string());
-                return format!(
-                    "{}{}",
-                    target(&mut line, "-", package, section, option.as_ref()),
-                    ending(place.as_ref())
-                );
-            }
-            Change::Rename { section, option, name } => ("@", section, option.as_ref(), Some(name)),
-            Change::Reorder { section, position } => {
-                let place = position.to_string();
-                return format!("{}{}", target(&mut line, "^", package, section, None), ending(Some(&place)));
-            }
-            Change::ListAdd { section, option, value } => ("|", section, Some(option), Some(value)),
-            Change::ListDel { section, option, value } => ("~", section, Some(option), Some(value)),
+        let line = |sign: &str, section: &str, option: Option<&str>, value: Option<&str>| {
+            let dot = option.map_or(String::new(), |option| format!(".{option}"));
+            let value = value.map_or(String::new(), |value| format!("='{}'", value.replace('\'', "'\\''")));
+            format!("{sign}{package}.{section}{dot}{value}\n")
         };
-        format!("{}{}", target(&mut line, sign, package, section, option), ending(value))
+        match self {
+            Change::Section { section, ty, anonymous: false } => line("", section, None, Some(ty)),
+            Change::Section { section, ty, anonymous: true } => line("+", section, None, Some(ty)),
+            Change::Set { section, option, value } => line("", section, Some(option), Some(value)),
+            Change::Remove { section, option, item } => {
+                line("-", section, option.as_deref(), item.map(|item| item.to_string()).as_deref())
+            }
+            Change::Rename { section, option, name } => line("@", section, option.as_deref(), Some(name)),
+            Change::Reorder { section, position } => line("^", section, None, Some(&position.to_string())),
+            Change::ListAdd { section, option, value } => line("|", section, Some(option), Some(value)),
+            Change::ListDel { section, option, value } => line("~", section, Some(option), Some(value)),
+        }
     }
-}
-
-fn target<'a>(
-    line: &'a mut String,
-    sign: &str,
-    package: &str,
-    section: &str,
-    option: Option<&String>,
-) -> &'a str {
-    line.push_str(&format!("{sign}{package}.{section}"));
-    if let Some(option) = option {
-        line.push_str(&format!(".{option}"));
-    }
-    line
-}
-
-fn ending(value: Option<&String>) -> String {
-    value.map_or_else(|| "\n".into(), |value| format!("='{}'\n", value.replace('\'', "'\\''")))
 }
 
 fn change(package: &str, text: &[u8]) -> Result<Change, String> {

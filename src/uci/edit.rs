@@ -381,9 +381,9 @@ impl Document {
         let has_option = |chunk: &&Chunk| {
             chunk.stated.as_ref().is_some_and(|stated| matches!(stated.verb, Verb::Option | Verb::List))
         };
-        let own = self.blocks.iter().filter(|block| block.section == id).flat_map(|block| &block.chunks);
-        let any = self.blocks.iter().flat_map(|block| &block.chunks);
-        let model = own.filter(has_option).last().or_else(|| any.filter(has_option).last());
+        let mut own = self.blocks.iter().filter(|block| block.section == id).flat_map(|block| &block.chunks);
+        let mut any = self.blocks.iter().flat_map(|block| &block.chunks);
+        let model = own.rfind(has_option).or_else(|| any.rfind(has_option));
         let mut style = model.map_or_else(Style::indented, Style::of);
         let Some(block) = self.blocks.iter().rposition(|block| block.section == id) else { return };
         let chunks = &self.blocks[block].chunks;

@@ -11,5 +11,5 @@ pub mod text;
 mod write;
 
 pub use edit::EditError;
-pub use store::Store;
+pub use store::{Store, StoreError};
 pub use text::{Document, ParseError, Section, Value};

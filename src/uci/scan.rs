@@ -50,6 +50,15 @@ pub(super) struct Fault {
     pub(super) why: String,
 }
 
+/// A line together with those that a quote or a backslash joins to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Line<T> {
+    /// Where it is, its line end included.
+    pub(super) range: Range<usize>,
+    /// What it says.
+    pub(super) content: T,
+}
+
 /// Walks over the logical lines of a file.
 pub(super) struct Scanner<'a> {
     bytes: &'a [u8],
@@ -65,8 +74,8 @@ impl<'a> Scanner<'a> {
         Scanner { bytes, pos: 0, line_end: 0, ended: false }
     }
 
-    /// The next logical line: its range with the line end, and its statements. `None` at the end.
-    pub(super) fn line(&mut self) -> Result<Option<(Range<usize>, Vec<Statement>)>, Fault> {
+    /// The next logical line and its statements. `None` at the end.
+    pub(super) fn line(&mut self) -> Result<Option<Line<Vec<Statement>>>, Fault> {
         let start = self.line_end;
         self.pos = start;
         self.ended = false;
@@ -78,11 +87,11 @@ impl<'a> Scanner<'a> {
         while let Some(statement) = self.statement()? {
             found.push(statement);
         }
-        Ok(Some((start..self.line_end, found)))
+        Ok(Some(Line { range: start..self.line_end, content: found }))
     }
 
     /// The next logical line as a single argument, as delta files have it.
-    pub(super) fn lone_argument(&mut self) -> Option<(Range<usize>, Result<Vec<u8>, Fault>)> {
+    pub(super) fn lone_argument(&mut self) -> Option<Line<Result<Vec<u8>, Fault>>> {
         let start = self.line_end;
         self.pos = start;
         self.ended = false;
@@ -93,7 +102,7 @@ impl<'a> Scanner<'a> {
             None => Ok(token.text),
             Some(_) => Err(Fault { at: self.pos, why: "more than one word on the line".into() }),
         });
-        Some((start..self.line_end, read))
+        Some(Line { range: start..self.line_end, content: read })
     }
 
     /// Takes one more physical line into the logical line; false at the end of the file.
@@ -322,7 +331,7 @@ mod tests {
         loop {
             match scanner.line() {
                 Ok(None) => return shown.join(" | "),
-                Ok(Some((_, found))) => shown.extend(found.iter().map(|one| {
+                Ok(Some(line)) => shown.extend(line.content.iter().map(|one| {
                     let text = |token: &Token| String::from_utf8_lossy(&token.text).into_owned();
                     format!("{:?} {} {:?}", one.verb, text(&one.name), text(&one.value))
                 })),

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 
-use super::scan::{Fault, Scanner, Statement, Verb};
+use super::scan::{Fault, Line, Scanner, Statement, Verb};
 
 /// Largest file, in bytes.
 pub const MAX_FILE: usize = 1024 * 1024;
@@ -309,7 +309,7 @@ fn read(file: &str, bytes: &[u8]) -> Result<Document, Fault> {
     let mut current = None;
     let mut count = 0;
     let mut scanner = Scanner::new(bytes);
-    while let Some((line, statements)) = scanner.line()? {
+    while let Some(Line { range: line, content: statements }) = scanner.line()? {
         document.shared_lines |= statements.len() > 1;
         if statements.is_empty() {
             document.push(Chunk { raw: bytes[line].to_vec(), stated: None });
@@ -451,7 +451,8 @@ mod tests {
         Document::parse("test", text.as_bytes()).unwrap()
     }
 
-    fn check(text: &str, section: &str, option: &str, expected: Option<Value>) {
+    fn check(text: &str, section: &str, option: &str, expected: impl Into<Option<Value>>) {
+        let expected = expected.into();
         assert_eq!(parse(text).option(section, option), expected.as_ref(), "{text:?}");
         assert_eq!(parse(text).to_bytes(), text.as_bytes());
     }

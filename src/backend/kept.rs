@@ -1,0 +1,90 @@
+//! What is kept in `model.json`: ParameterKey, stored values, and the model's memory.
+//!
+//! One file, so that a change of values and the instance numbers that go with it are never apart.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::model::memory::Memory;
+use crate::sys::fs::read_capped;
+
+/// The largest file that is read, in bytes.
+const MAX_KEPT: usize = 16 << 20;
+
+/// The content of the file.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Kept {
+    /// The format: 1.
+    #[serde(default)]
+    version: u32,
+    /// Of the last change by an ACS.
+    #[serde(default)]
+    pub parameter_key: String,
+    /// What was written to `agent` values, by name.
+    #[serde(default)]
+    pub agent: BTreeMap<String, String>,
+    /// What was written to `store` values, by full name.
+    #[serde(default)]
+    pub values: BTreeMap<String, String>,
+    /// The rows of `store` tables, by the table's full name.
+    #[serde(default)]
+    pub rows: BTreeMap<String, Vec<String>>,
+    /// The model's own, as it gave it.
+    #[serde(default)]
+    memory: Option<Box<RawValue>>,
+}
+
+/// Why nothing could be loaded.
+pub(super) enum KeptError {
+    /// There is no file: the first start.
+    Missing,
+    /// There is one, and it cannot be read.
+    Damaged(String),
+}
+
+impl PartialEq for Kept {
+    fn eq(&self, other: &Kept) -> bool {
+        let text = |kept: &Kept| kept.memory.as_ref().map(|raw| raw.get().to_owned());
+        self.parameter_key == other.parameter_key
+            && self.agent == other.agent
+            && self.values == other.values
+            && self.rows == other.rows
+            && text(self) == text(other)
+    }
+}
+
+impl Kept {
+    /// Reads the file, with the model's memory in it.
+    pub fn load(path: &Path) -> Result<(Kept, Memory), KeptError> {
+        let damaged = |why: &dyn std::fmt::Display| KeptError::Damaged(why.to_string());
+        let bytes = read_capped(path, MAX_KEPT)
+            .map_err(|why| if why.is_missing() { KeptError::Missing } else { damaged(&why) })?;
+        let kept: Kept = serde_json::from_slice(&bytes).map_err(|why| damaged(&why))?;
+        let memory = match &kept.memory {
+            Some(raw) => serde_json::from_str(raw.get()).map_err(|why| damaged(&why))?,
+            None => Memory::default(),
+        };
+        Ok((kept, memory))
+    }
+
+    /// Keeps a damaged file for whoever wants to look at it.
+    pub fn put_aside(path: &Path) {
+        let _: io::Result<()> = fs::rename(path, path.with_extension("json.damaged"));
+    }
+
+    /// Takes over the model's memory.
+    pub fn set_memory(&mut self, bytes: &[u8]) -> serde_json::Result<()> {
+        self.memory = Some(serde_json::from_slice(bytes)?);
+        Ok(())
+    }
+
+    /// The file's bytes.
+    pub fn to_bytes(&self) -> serde_json::Result<Vec<u8>> {
+        serde_json::to_vec(&Kept { version: 1, ..self.clone() })
+    }
+}
