@@ -103,7 +103,7 @@ pub struct Refusal {
 
 impl Refusal {
     /// A refusal without parameter faults.
-    pub fn new(code: impl ToString, message: impl Into<String>) -> Refusal {
+    pub fn new(code: u16, message: impl Into<String>) -> Refusal {
         Refusal { message: message.into(), code: code.to_string(), parameter_faults: Vec::new() }
     }
 }

@@ -192,11 +192,7 @@ mod tests {
         assert_eq!(read("sys/class/net/lan1/master/ifindex"), read("sys/class/net/br-lan/ifindex"));
         assert_eq!(read("var/sysinfo/board_name"), "example,lab-router\n");
         assert_eq!(read("proc/1420/comm"), "netifd\n");
-        assert!(
-            read("proc/net/dev").contains("\nwan.30:10223344    8000    0"),
-            "{}",
-            read("proc/net/dev")
-        );
+        assert!(read("proc/net/dev").contains("\nwan.30:10223344    8000    0"), "{}", read("proc/net/dev"));
         let wireless = read("etc/config/wireless");
         let path = wireless.lines().find_map(|line| line.trim().strip_prefix("option path '")).unwrap();
         let phy = fs::canonicalize(folder.path().join("sys/class/ieee80211/phy0/device")).unwrap();
