@@ -1,1 +1,22 @@
-//! (being written)
+//! HTTP, both ends: the client that talks to an ACS, and the small server machine behind the
+//! connection-request port and the mini-ACS.
+//!
+//! `auth`, `body`, `cookie`, `serve` and `url` are pure. `client` is the one file that names ureq,
+//! `tls` the one that names rustls; `wire` is the connection below both.
+
+pub mod auth;
+pub(crate) mod auth_text;
+pub mod body;
+#[cfg(feature = "tls")]
+mod certificate;
+pub mod client;
+mod client_error;
+pub mod cookie;
+mod cookie_date;
+pub mod serve;
+#[cfg(feature = "tls")]
+pub mod tls;
+pub mod url;
+pub mod wire;
+
+pub use client_error::HttpError;
