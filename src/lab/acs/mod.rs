@@ -8,4 +8,5 @@
 
 pub mod describe;
 pub mod payload;
+pub mod quirks;
 pub mod session;
