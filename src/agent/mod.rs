@@ -1,4 +1,13 @@
 //! The shell: everything that touches the world, around pure parts.
 
+pub mod daemon;
+mod exchange;
+pub mod inform;
+pub mod lock;
+pub mod log;
+pub mod options;
 pub mod schedule;
-pub mod zone;
+pub mod settings;
+pub mod state;
+pub mod vendor;
+pub mod worker;

@@ -298,7 +298,7 @@ impl System {
     }
 
     /// `prefix1`, `prefix2` …: the first that no section has.
-    fn free_name(&mut self, package: &str, prefix: &str) -> Result<String> {
+    pub(super) fn free_name(&mut self, package: &str, prefix: &str) -> Result<String> {
         let taken = self.sections(package, "*")?;
         let free = (1..=10_000)
             .map(|n| format!("{prefix}{n}"))

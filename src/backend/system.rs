@@ -236,6 +236,21 @@ impl System {
         Some(std::fs::read_link(path).ok()?.to_string_lossy().into_owned())
     }
 
+    /// When a file under the root was last modified, in seconds since 1970.
+    pub fn modified(&mut self, path: &str) -> Option<i64> {
+        let modified = std::fs::metadata(self.root.resolve(path).ok()?).ok()?.modified().ok()?;
+        modified.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs().try_into().ok()
+    }
+
+    /// The size of the file system that holds a path under the root, and what is free of it, in KiB.
+    #[allow(clippy::useless_conversion, reason = "the counts are of 32 bits on some targets")]
+    pub fn space(&mut self, path: &str) -> Option<(u64, u64)> {
+        let stat = nix::sys::statvfs::statvfs(&self.root.resolve(path).ok()?).ok()?;
+        let unit = u64::from(stat.fragment_size());
+        let kib = |blocks: u64| blocks.saturating_mul(unit) / 1024;
+        Some((kib(u64::from(stat.blocks())), kib(u64::from(stat.blocks_available()))))
+    }
+
     /// A value of the agent itself by name; see `agent` sources. What was written to it goes first.
     pub fn agent(&self, name: &str) -> Option<&str> {
         let kept = self.staged.as_ref().unwrap_or(&self.kept);

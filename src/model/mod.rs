@@ -2,6 +2,7 @@
 
 pub mod backend;
 pub mod compiled;
+pub mod date;
 pub mod error;
 pub mod load;
 pub mod memory;

@@ -1,7 +1,8 @@
-//! What the operating system gives: files, journaled commits, clocks, randomness, signals.
+//! What the operating system gives: files, journaled commits, clocks, time zones, randomness, signals.
 
 pub mod clock;
 pub mod fs;
 pub mod journal;
 pub mod rng;
 pub mod signal;
+pub mod zone;

@@ -181,8 +181,9 @@ fn days_from_civil(year: i64, month: i64) -> i64 {
 }
 
 fn year_of(epoch: i64) -> i64 {
-    let day = epoch.div_euclid(86_400);
-    let mut year = 1970 + day.div_euclid(366).clamp(-4000, 8100);
+    // Years 1 to 9999, as dateTime has them; a quotient by 366 is at most a few years off there.
+    let day = epoch.clamp(-62_135_596_800, 253_402_300_799).div_euclid(86_400);
+    let mut year = 1970 + day.div_euclid(366);
     while days_from_civil(year + 1, 1) <= day {
         year += 1;
     }

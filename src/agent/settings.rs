@@ -1,0 +1,293 @@
+//! What `/etc/config/cwmp` says, parsed once: nobody handles half-validated configuration.
+//!
+//! Option names and meanings are icwmp's. A value that makes no sense is complained about and its
+//! default used; only what the agent cannot run without (an ACS URL) is asked for where it is needed.
+
+use std::path::PathBuf;
+
+use crate::model::date::{self, Moment};
+
+/// The default of `periodic_inform_interval`, in seconds.
+const DAY: u32 = 86_400;
+
+/// The agent's settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// `cpe.enable`: off, the daemon has nothing to do.
+    pub enabled: bool,
+    /// How to reach the ACS.
+    pub acs: Acs,
+    /// `acs.periodic_inform_enable`, `_interval` (60 s at least) and `_time` (`None`: unknown).
+    pub periodic: Periodic,
+    /// `acs.retry_min_wait_interval` in seconds and `acs.retry_interval_multiplier` in thousandths.
+    pub retry: (u32, u32),
+    /// The connection-request listener.
+    pub connection_request: ConnectionRequest,
+    /// `cpe.session_timeout`, announced to the ACS, in seconds.
+    pub session_timeout: u32,
+    /// `acs.get_rpc_methods`: ask the ACS for its methods after start.
+    pub get_rpc_methods: bool,
+    /// `cpe.amd_version`: the amendment spoken, 1 to 6.
+    pub amendment: u8,
+    /// Where and how much to log.
+    pub log: Log,
+    /// What was wrong with the file; one sentence each.
+    pub complaints: Vec<String>,
+}
+
+/// How to reach the ACS.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Acs {
+    /// `acs.url`, or `acs.dhcp_url` while `acs.dhcp_discovery` is on and it is not empty.
+    pub url: String,
+    /// `acs.userid`.
+    pub username: String,
+    /// `acs.passwd`.
+    pub password: String,
+    /// `acs.ssl_capath`: a file or a directory of PEM certificates.
+    pub ca: Option<PathBuf>,
+    /// `acs.insecure_enable`: certificates are not checked.
+    pub insecure: bool,
+    /// `acs.compression`.
+    pub compression: Compression,
+    /// `cpe.interface`, when `cpe.use_curl_ifname` asks to bind to it.
+    pub interface: Option<String>,
+    /// `cpe.force_ipv4`.
+    pub force_ipv4: bool,
+}
+
+/// `acs.compression`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Compression {
+    /// Bodies go as they are.
+    #[default]
+    Disabled,
+    /// `Content-Encoding: gzip`.
+    Gzip,
+    /// `Content-Encoding: deflate`.
+    Deflate,
+}
+
+/// The periodic Inform.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Periodic {
+    /// Whether it is sent at all.
+    pub enabled: bool,
+    /// Seconds.
+    pub interval: u32,
+    /// Epoch seconds of the phase.
+    pub time: Option<i64>,
+}
+
+/// The connection-request listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionRequest {
+    /// `cpe.userid`.
+    pub username: String,
+    /// `cpe.passwd`.
+    pub password: String,
+    /// `cpe.port`.
+    pub port: u16,
+    /// `cpe.path`; `None`: a random one, kept in the state.
+    pub path: Option<String>,
+}
+
+/// Where and how much to log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// `cpe.log_severity`.
+    pub level: log::LevelFilter,
+    /// `cpe.log_to_console`.
+    pub console: bool,
+    /// `cpe.log_to_syslog`.
+    pub syslog: bool,
+    /// `cpe.log_to_file` and `cpe.log_file_name`, below the root.
+    pub file: Option<String>,
+    /// `cpe.log_max_size` in bytes.
+    pub max_size: u64,
+}
+
+impl Settings {
+    /// Reads the settings through `option`, which gives the text of `section.option` or `None`.
+    pub fn read(option: &mut dyn FnMut(&str) -> Option<String>) -> Settings {
+        let mut reader = Reader { option, complaints: Vec::new() };
+        let discovery = reader.flag("acs.dhcp_discovery", false);
+        let dhcp_url = reader.text("acs.dhcp_url");
+        let url = if discovery && !dhcp_url.is_empty() { dhcp_url } else { reader.text("acs.url") };
+        let compression = match reader.text("acs.compression").to_ascii_lowercase().as_str() {
+            "gzip" => Compression::Gzip,
+            "deflate" => Compression::Deflate,
+            "" | "disabled" | "0" | "false" => Compression::Disabled,
+            other => {
+                reader
+                    .complaints
+                    .push(format!("cwmp.acs.compression: {other:?} is none of GZIP, Deflate, Disabled"));
+                Compression::Disabled
+            }
+        };
+        let interface = reader.flag("cpe.use_curl_ifname", false).then(|| reader.text("cpe.interface"));
+        let acs = Acs {
+            url,
+            username: reader.text("acs.userid"),
+            password: reader.text("acs.passwd"),
+            ca: Some(reader.text("acs.ssl_capath")).filter(|path| !path.is_empty()).map(PathBuf::from),
+            insecure: reader.flag("acs.insecure_enable", false),
+            compression,
+            interface: interface.filter(|name| !name.is_empty()),
+            force_ipv4: reader.flag("cpe.force_ipv4", false),
+        };
+        let time = reader.text("acs.periodic_inform_time");
+        let periodic = Periodic {
+            enabled: reader.flag("acs.periodic_inform_enable", true),
+            interval: match reader.number("acs.periodic_inform_interval", DAY, 0, u32::MAX) {
+                // icwmp's rule: an interval below a minute is a mistake, not a wish.
+                short if short < 60 => DAY,
+                interval => interval,
+            },
+            time: match date::parse(&time) {
+                Some(Moment::At(epoch)) => Some(epoch),
+                _ => None,
+            },
+        };
+        let retry = (
+            reader.number("acs.retry_min_wait_interval", 5, 1, 65_535),
+            reader.number("acs.retry_interval_multiplier", 2000, 1000, 65_535),
+        );
+        let path = reader.text("cpe.path");
+        let connection_request = ConnectionRequest {
+            username: reader.text("cpe.userid"),
+            password: reader.text("cpe.passwd"),
+            port: u16::try_from(reader.number("cpe.port", 7547, 1, 65_535)).unwrap_or(7547),
+            path: Some(path)
+                .filter(|path| !path.is_empty())
+                .map(|path| if path.starts_with('/') { path } else { format!("/{path}") }),
+        };
+        let log = Log {
+            level: match reader.text("cpe.log_severity").as_str() {
+                "EMERG" | "ALERT" | "CRITIC" | "ERROR" => log::LevelFilter::Error,
+                "WARNING" => log::LevelFilter::Warn,
+                "" | "NOTICE" | "INFO" => log::LevelFilter::Info,
+                "DEBUG" => log::LevelFilter::Debug,
+                other => {
+                    reader.complaints.push(format!("cwmp.cpe.log_severity: {other:?} is no severity"));
+                    log::LevelFilter::Info
+                }
+            },
+            console: reader.flag("cpe.log_to_console", false),
+            syslog: reader.flag("cpe.log_to_syslog", true),
+            file: reader.flag("cpe.log_to_file", true).then(|| match reader.text("cpe.log_file_name") {
+                empty if empty.is_empty() => "/var/log/icwmpd.log".to_owned(),
+                name => name,
+            }),
+            max_size: u64::from(reader.number("cpe.log_max_size", 102_400, 1024, 1 << 30)),
+        };
+        Settings {
+            enabled: reader.flag("cpe.enable", true),
+            acs,
+            periodic,
+            retry,
+            connection_request,
+            session_timeout: reader.number("cpe.session_timeout", 60, 1, 86_400).max(30),
+            get_rpc_methods: reader.flag("acs.get_rpc_methods", true),
+            amendment: u8::try_from(reader.number("cpe.amd_version", 5, 1, 6)).unwrap_or(5),
+            log,
+            complaints: reader.complaints,
+        }
+    }
+}
+
+struct Reader<'o> {
+    option: &'o mut dyn FnMut(&str) -> Option<String>,
+    complaints: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn text(&mut self, name: &str) -> String {
+        (self.option)(name).unwrap_or_default().trim().to_owned()
+    }
+
+    fn flag(&mut self, name: &str, default: bool) -> bool {
+        match self.text(name).to_ascii_lowercase().as_str() {
+            "" => default,
+            "1" | "true" | "on" | "yes" | "enable" | "enabled" => true,
+            "0" | "false" | "off" | "no" | "disable" | "disabled" => false,
+            other => {
+                self.complaints.push(format!("cwmp.{name}: {other:?} is neither on nor off"));
+                default
+            }
+        }
+    }
+
+    fn number(&mut self, name: &str, default: u32, least: u32, most: u32) -> u32 {
+        let text = self.text(name);
+        if text.is_empty() {
+            return default;
+        }
+        match text.parse() {
+            Ok(number) if (least..=most).contains(&number) => number,
+            _ => {
+                self.complaints.push(format!("cwmp.{name}: {text:?} is no number from {least} to {most}"));
+                default
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(list: &[(&str, &str)]) -> Settings {
+        Settings::read(&mut |name| {
+            list.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn defaults() {
+        let settings = read(&[]);
+        assert!(settings.enabled && settings.periodic.enabled && settings.complaints.is_empty());
+        assert_eq!((settings.periodic.interval, settings.periodic.time), (86_400, None));
+        assert_eq!(settings.retry, (5, 2000));
+        assert_eq!((settings.connection_request.port, settings.session_timeout), (7547, 60));
+        assert_eq!(settings.log.file.as_deref(), Some("/var/log/icwmpd.log"));
+    }
+
+    #[test]
+    fn the_url_of_dhcp_goes_first_when_discovery_is_on() {
+        let both = [("acs.url", "http://a/"), ("acs.dhcp_url", "http://b/")];
+        assert_eq!(read(&both).acs.url, "http://a/");
+        assert_eq!(read(&[both[0], both[1], ("acs.dhcp_discovery", "enable")]).acs.url, "http://b/");
+        assert_eq!(read(&[both[0], ("acs.dhcp_discovery", "1")]).acs.url, "http://a/");
+    }
+
+    #[test]
+    fn nonsense_is_complained_about() {
+        let settings = read(&[
+            ("cpe.port", "70000"),
+            ("cpe.enable", "perhaps"),
+            ("acs.compression", "zip"),
+            ("cpe.log_severity", "LOUD"),
+            ("acs.retry_min_wait_interval", "0"),
+        ]);
+        assert_eq!(settings.complaints.len(), 5, "{:?}", settings.complaints);
+        assert_eq!((settings.connection_request.port, settings.enabled), (7547, true));
+    }
+
+    #[test]
+    fn values() {
+        let settings = read(&[
+            ("acs.periodic_inform_interval", "59"),
+            ("acs.periodic_inform_time", "2026-01-01T00:00:00Z"),
+            ("cpe.path", "cr"),
+            ("cpe.session_timeout", "5"),
+            ("acs.compression", "GZIP"),
+            ("cpe.log_to_file", "0"),
+        ]);
+        assert_eq!(settings.periodic.interval, 86_400);
+        assert_eq!(settings.periodic.time, Some(1_767_225_600));
+        assert_eq!(settings.connection_request.path.as_deref(), Some("/cr"));
+        assert_eq!((settings.session_timeout, settings.acs.compression), (30, Compression::Gzip));
+        assert_eq!(settings.log.file, None);
+    }
+}

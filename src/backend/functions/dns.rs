@@ -1,0 +1,299 @@
+//! `Device.DNS.`: the servers of the resolver and the forwarders of dnsmasq.
+//!
+//! A configured server is an item of `network.INTERFACE.dns`. One that is off keeps its place there as
+//! `off:ADDRESS`, a new one as `off:newN`: netifd passes over items that are no addresses, and a row's
+//! place in the list is all that tells it from another of the same text.
+
+use std::net::IpAddr;
+
+use crate::backend::functions::netif::{self, Interface, not_ours, put, truth, words};
+use crate::backend::{System, TableFn, ValueFn};
+use crate::model::Result;
+use crate::model::backend::{Place, Raw, Row};
+use crate::model::error::Error;
+
+/// Behind parameters.
+pub const VALUES: &[ValueFn] = &[
+    ValueFn { name: "dns_client_status", get: client_status, set: None },
+    ValueFn { name: "dns_server", get: server, set: Some(set_server) },
+    ValueFn { name: "dns_relay", get: relay, set: Some(set_relay) },
+];
+
+/// Behind tables.
+pub const TABLES: &[TableFn] = &[
+    TableFn { name: "dns_servers", rows: servers, add: Some(add_server), delete: Some(delete_server) },
+    TableFn { name: "dns_forwarders", rows: forwarders, add: None, delete: None },
+];
+
+/// Marks an item that is off.
+const OFF: &str = "off:";
+/// The most servers looked at.
+const MAX: usize = 256;
+
+/// A server that the network brought, as netifd writes it to `resolv.conf.auto`.
+#[derive(Debug, PartialEq, Eq)]
+struct Found<'t> {
+    interface: &'t str,
+    address: &'t str,
+}
+
+/// `# Interface wan`, then its `nameserver` lines.
+fn parse_auto(text: &str) -> Vec<Found<'_>> {
+    let mut interface = "";
+    let mut out = Vec::new();
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix("# Interface ") {
+            interface = name.trim();
+        } else if let Some(address) = line.strip_prefix("nameserver ").map(str::trim)
+            && is_address(address)
+            && out.len() < MAX
+        {
+            out.push(Found { interface, address });
+        }
+    }
+    out
+}
+
+/// An address, which may name its link (`fe80::1%eth0`).
+fn is_address(text: &str) -> bool {
+    text.split('%').next().is_some_and(|address| address.parse::<IpAddr>().is_ok())
+}
+
+fn bare(address: &str) -> &str {
+    address.split('%').next().unwrap_or(address)
+}
+
+/// TR-181's word for how a server was learned, by the protocol of its interface.
+fn learned(proto: &str, address: &str) -> &'static str {
+    let v6 = address.contains(':');
+    match proto {
+        "static" | "none" => "Static",
+        "qmi" | "mbim" | "ncm" | "directip" | "modemmanager" | "wwan" => "3GPP-NAS",
+        "dhcpv6" => "DHCPv6",
+        _ if v6 => "DHCPv6",
+        "ppp" | "pppoe" | "pppoa" | "pptp" | "l2tp" | "3g" => "IPCP",
+        _ => "DHCPv4",
+    }
+}
+
+fn auto_text(system: &mut System) -> Result<String> {
+    let named = system.option_text("dhcp.@dnsmasq[0].resolvfile")?;
+    let places = [named.as_str(), "/tmp/resolv.conf.d/resolv.conf.auto", "/tmp/resolv.conf.auto"];
+    let text = places.iter().filter(|path| path.starts_with('/')).find_map(|path| system.text(path));
+    Ok(text.as_deref().unwrap_or_default().to_owned())
+}
+
+fn configured(system: &mut System, interfaces: &[Interface]) -> Result<Vec<Row>> {
+    let mut out = Vec::new();
+    for Interface { name, .. } in interfaces {
+        for (at, item) in words(system, &format!("network.{name}.dns"))?.iter().enumerate() {
+            let text = item.strip_prefix(OFF).unwrap_or(item);
+            let address = if is_address(text) { bare(text) } else { "" };
+            out.push(Row {
+                name: format!("{name}/{text}"),
+                addr: format!("{name}/{at}"),
+                cols: vec![address.to_owned(), name.clone(), "Static".to_owned()],
+            });
+        }
+    }
+    Ok(out)
+}
+
+fn learned_rows(system: &mut System, interfaces: &[Interface], known: &[Row]) -> Result<Vec<Row>> {
+    let text = auto_text(system)?;
+    let row = |found: &Found<'_>| {
+        let proto = interfaces.iter().find(|one| one.name == found.interface).map(|one| one.proto.as_str());
+        let kind = learned(proto.unwrap_or_default(), found.address);
+        let address = bare(found.address).to_owned();
+        Row {
+            name: format!("{}/auto/{}", found.interface, found.address),
+            addr: "auto".to_owned(),
+            cols: vec![address, found.interface.to_owned(), kind.to_owned()],
+        }
+    };
+    let new = |row: &Row| known.iter().all(|other| other.cols[..2] != row.cols[..2]);
+    Ok(parse_auto(&text).iter().map(row).filter(new).collect())
+}
+
+fn servers(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
+    let interfaces = netif::interfaces(system)?;
+    let mut out = configured(system, &interfaces)?;
+    let more = learned_rows(system, &interfaces, &out)?;
+    out.extend(more);
+    Ok(out)
+}
+
+/// The list that a configured row stands in, and its place there; `None` for a learned one.
+fn place(system: &mut System, row: &Row) -> Result<Option<(String, Vec<String>, usize)>> {
+    let Some((interface, digits)) = row.addr.rsplit_once('/') else { return Ok(None) };
+    let address = format!("network.{interface}.dns");
+    let items = words(system, &address)?;
+    let at = digits.parse::<usize>().ok().filter(|at| *at < items.len());
+    Ok(at.map(|at| (address, items, at)))
+}
+
+fn server(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>> {
+    let Some(row) = at.row().cloned() else { return Ok(None) };
+    let column = |n: usize| row.cols.get(n).map(Raw::one);
+    let item = place(system, &row)?.map(|(_, items, at)| items[at].clone());
+    let on = item.as_deref().is_none_or(|item| !item.starts_with(OFF));
+    let text = item.as_deref().map(|item| item.strip_prefix(OFF).unwrap_or(item));
+    Ok(match (what, text) {
+        ("enable", _) => Some(Raw::one(if on { "1" } else { "0" })),
+        ("status", _) if !on => Some(Raw::one("Disabled")),
+        ("status", Some(text)) if !is_address(text) => Some(Raw::one("Error")),
+        ("status", _) => Some(Raw::one("Enabled")),
+        ("address", Some(text)) => Some(Raw::one(if is_address(text) { bare(text) } else { "" })),
+        ("address", None) => column(0),
+        ("interface", _) => column(1),
+        ("type", _) => column(2),
+        _ => None,
+    })
+}
+
+fn set_server(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<()> {
+    let Some(row) = at.row().cloned() else { return Err(not_ours(at.name)) };
+    let Some((address, mut items, nth)) = place(system, &row)? else { return Err(not_ours(at.name)) };
+    let item = &items[nth];
+    let (off, text) = match item.strip_prefix(OFF) {
+        Some(text) => (true, text.to_owned()),
+        None => (false, item.clone()),
+    };
+    let given = raw.text();
+    items[nth] = match what {
+        "enable" if truth(&given) => text,
+        "enable" => format!("{OFF}{text}"),
+        "address" if given.is_empty() => free_mark(&items),
+        "address" if off => format!("{OFF}{given}"),
+        "address" => given,
+        _ => return Err(Error::NotWritable(at.name.to_owned())),
+    };
+    system.set_option(&address, Some(&Raw::Many(items)))
+}
+
+/// What stands in a list for a server without an address.
+fn free_mark(items: &[String]) -> String {
+    let free = (1..=MAX).map(|n| format!("{OFF}new{n}")).find(|mark| !items.contains(mark));
+    free.unwrap_or_else(|| format!("{OFF}new"))
+}
+
+fn add_server(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Row> {
+    let interfaces = netif::interfaces(system)?;
+    let wan = netif::wan(system)?;
+    let found = interfaces.iter().find(|one| one.name == wan).or(interfaces.first());
+    let Some(Interface { name, .. }) = found else {
+        return Err(Error::backend(format!("adding to {}", at.name), "there is no interface to add it to"));
+    };
+    let address = format!("network.{name}.dns");
+    let mut items = words(system, &address)?;
+    let mark = free_mark(&items);
+    let row = Row {
+        name: format!("{name}/{}", mark.strip_prefix(OFF).unwrap_or_default()),
+        addr: format!("{name}/{}", items.len()),
+        cols: vec![String::new(), name.clone(), "Static".to_owned()],
+    };
+    items.push(mark);
+    system.set_option(&address, Some(&Raw::Many(items)))?;
+    Ok(row)
+}
+
+fn delete_server(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
+    let refused = || Error::NotDeletable(at.name.to_owned());
+    let row = at.row().cloned().ok_or_else(refused)?;
+    let (address, mut items, nth) = place(system, &row)?.ok_or_else(refused)?;
+    items.remove(nth);
+    let raw = (!items.is_empty()).then_some(Raw::Many(items));
+    system.set_option(&address, raw.as_ref())
+}
+
+fn client_status(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    let on = !parse_auto(&auto_text(system)?).is_empty()
+        || servers(system, at, "")?.iter().any(|row| row.cols.first().is_some_and(|text| !text.is_empty()));
+    Ok(Some(Raw::one(if on { "Enabled" } else { "Error" })))
+}
+
+const PORT: &str = "dhcp.@dnsmasq[0].port";
+
+/// dnsmasq answers names unless its port is 0.
+fn relay(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    let there = !system.sections("dhcp", "dnsmasq")?.is_empty();
+    let on = there && system.option_text(PORT)?.trim() != "0";
+    Ok(Some(Raw::one(if on { "1" } else { "0" })))
+}
+
+fn set_relay(system: &mut System, _at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
+    match (truth(&raw.text()), system.option_text(PORT)?.trim() == "0") {
+        (true, true) => put(system, PORT, ""),
+        (false, false) => put(system, PORT, "0"),
+        _ => Ok(()),
+    }
+}
+
+/// Servers of dnsmasq for all names (`server`, without a domain or a port), and the learned ones unless
+/// it is told not to look.
+fn forwarders(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
+    let mut out = Vec::new();
+    for item in words(system, "dhcp.@dnsmasq[0].server")?.iter().filter(|item| is_address(item)).take(MAX) {
+        let cols = vec![bare(item).to_owned(), String::new(), "Static".to_owned()];
+        out.push(Row { name: item.clone(), addr: item.clone(), cols });
+    }
+    if !truth(&system.option_text("dhcp.@dnsmasq[0].noresolv")?) {
+        let interfaces = netif::interfaces(system)?;
+        let text = auto_text(system)?;
+        let own = configured(system, &interfaces)?;
+        for found in parse_auto(&text) {
+            let proto = interfaces.iter().find(|one| one.name == found.interface);
+            let fixed = own.iter().any(|row| row.cols[0] == found.address && row.cols[1] == found.interface);
+            let kind = match proto {
+                _ if fixed => "Static",
+                Some(one) => learned(&one.proto, found.address),
+                None => learned("", found.address),
+            };
+            let name = format!("{}/{}", found.interface, found.address);
+            let cols = vec![bare(found.address).to_owned(), found.interface.to_owned(), kind.to_owned()];
+            out.push(Row { addr: name.clone(), name, cols });
+        }
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_netifd_writes() {
+        let text = "# Interface wan\nnameserver 198.51.100.53\n# Interface wan6\nnameserver 2001:db8:53::1\n\
+                    nameserver fe80::1%eth1\nsearch isp.example\nnameserver x\n# Interface wan2\nnameserver 203.0.113.1\n";
+        let got: Vec<_> = parse_auto(text).into_iter().map(|one| (one.interface, one.address)).collect();
+        assert_eq!(
+            got,
+            [
+                ("wan", "198.51.100.53"),
+                ("wan6", "2001:db8:53::1"),
+                ("wan6", "fe80::1%eth1"),
+                ("wan2", "203.0.113.1")
+            ]
+        );
+        assert_eq!(parse_auto(&"nameserver 1.1.1.1\n".repeat(10_000)).len(), MAX);
+    }
+
+    #[test]
+    fn origins() {
+        for (proto, address, kind) in [
+            ("dhcp", "192.0.2.1", "DHCPv4"),
+            ("pppoe", "192.0.2.1", "IPCP"),
+            ("pppoe", "2001:db8::1", "DHCPv6"),
+            ("dhcpv6", "2001:db8::1", "DHCPv6"),
+            ("qmi", "192.0.2.1", "3GPP-NAS"),
+            ("static", "192.0.2.1", "Static"),
+        ] {
+            assert_eq!(learned(proto, address), kind, "{proto} {address}");
+        }
+    }
+
+    #[test]
+    fn marks() {
+        assert_eq!(free_mark(&["off:new1".to_owned(), "1.1.1.1".to_owned()]), "off:new2");
+    }
+}

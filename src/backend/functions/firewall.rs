@@ -1,0 +1,267 @@
+//! `Device.Firewall.`: one level, one chain, and the rules of `/etc/config/firewall`.
+
+use std::net::IpAddr;
+
+use crate::backend::functions::kernel_routes::network;
+use crate::backend::functions::nat::{ports, with_port};
+use crate::backend::functions::netif::{self, put, truth, unless_off, words};
+use crate::backend::{System, TableFn, ValueFn};
+use crate::model::Result;
+use crate::model::backend::{Place, Raw, Row};
+use crate::model::error::Error;
+
+/// Behind parameters.
+pub const VALUES: &[ValueFn] = &[
+    ValueFn { name: "firewall_enable", get: enable, set: None },
+    ValueFn { name: "firewall_level", get: level, set: None },
+    ValueFn { name: "firewall_rule", get: read, set: Some(write) },
+];
+
+/// Behind tables.
+pub const TABLES: &[TableFn] = &[TableFn { name: "firewall_level", rows: levels, add: None, delete: None }];
+
+/// The name of the only level and of its chain.
+const LEVEL: &str = "rules";
+
+/// The protocols that have names, by their numbers (IANA), as the firewall spells them.
+const PROTOCOLS: &[(&str, u8)] = &[
+    ("icmp", 1),
+    ("igmp", 2),
+    ("tcp", 6),
+    ("udp", 17),
+    ("gre", 47),
+    ("esp", 50),
+    ("ah", 51),
+    ("icmpv6", 58),
+    ("sctp", 132),
+    ("udplite", 136),
+    ("ipv6-icmp", 58),
+];
+
+/// An address condition: `!10.0.0.0/8`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Match {
+    not: bool,
+    address: String,
+    length: Option<u8>,
+}
+
+impl Match {
+    /// The first of a list; what is no address (a name of a set) is as it stands.
+    fn parse(text: &str) -> Match {
+        let word = text.split(' ').find(|word| !word.is_empty()).unwrap_or_default();
+        let (not, word) = word.strip_prefix('!').map_or((false, word), |rest| (true, rest));
+        match word.split_once('/').map(|(address, length)| (address, length.parse::<u8>().ok())) {
+            Some((address, length @ Some(_))) => Match { not, address: address.to_owned(), length },
+            _ => Match { not, address: word.to_owned(), length: None },
+        }
+    }
+
+    fn text(&self) -> String {
+        let Match { not, address, length } = self;
+        if address.is_empty() {
+            return String::new();
+        }
+        let length = length.map(|length| format!("/{length}")).unwrap_or_default();
+        format!("{}{address}{length}", if *not { "!" } else { "" })
+    }
+
+    /// The prefix as `network/length`; empty for a single address.
+    fn mask(&self) -> String {
+        match (self.address.parse::<IpAddr>(), self.length) {
+            (Ok(address), Some(length)) => format!("{}/{length}", network(address, length)),
+            _ => String::new(),
+        }
+    }
+
+    /// With the prefix given as `network/length`; the address stays when it lies in the network.
+    fn with_mask(&self, given: &str) -> Match {
+        let Some((base, length)) = given.split_once('/') else {
+            return Match { length: None, ..self.clone() };
+        };
+        let length = length.parse::<u8>().ok();
+        let inside = match (self.address.parse::<IpAddr>(), base.parse::<IpAddr>(), length) {
+            (Ok(own), Ok(base), Some(length)) => network(own, length) == network(base, length),
+            _ => false,
+        };
+        let address = if inside { self.address.clone() } else { base.to_owned() };
+        Match { not: self.not, address, length }
+    }
+}
+
+fn enable(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    // An init script is enabled by its link, whose number is the script's own business.
+    let on = system.names("/etc/rc.d").iter().any(|name| {
+        name.strip_prefix('S').map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()))
+            == Some("firewall")
+    });
+    Ok(Some(Raw::one(if on { "1" } else { "0" })))
+}
+
+fn level(_system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    Ok(Some(Raw::one(LEVEL)))
+}
+
+fn levels(_system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
+    Ok(vec![Row { name: LEVEL.to_owned(), addr: LEVEL.to_owned(), cols: Vec::new() }])
+}
+
+/// The option behind a parameter's word, and the word's aspect of it.
+fn aspect(what: &str) -> (&'static str, &'static str) {
+    match what {
+        "src" => ("src", "zone"),
+        "src_all" => ("src", "any"),
+        "dest" => ("dest", "zone"),
+        "dest_all" => ("dest", "any"),
+        "src_ip" => ("src_ip", "ip"),
+        "src_mask" => ("src_ip", "mask"),
+        "src_not" => ("src_ip", "not"),
+        "dest_ip" => ("dest_ip", "ip"),
+        "dest_mask" => ("dest_ip", "mask"),
+        "dest_not" => ("dest_ip", "not"),
+        "src_port" => ("src_port", "port"),
+        "src_port_max" => ("src_port", "port_max"),
+        "dest_port" => ("dest_port", "port"),
+        "dest_port_max" => ("dest_port", "port_max"),
+        "protocol" => ("proto", "protocol"),
+        "order" => ("", "order"),
+        _ => ("", "status"),
+    }
+}
+
+fn read(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>> {
+    let Some(row) = at.row().cloned() else { return Ok(None) };
+    let (option, aspect) = aspect(what);
+    let base = format!("firewall.{}", row.addr);
+    let text =
+        if option.is_empty() { String::new() } else { system.option_text(&format!("{base}.{option}"))? };
+    let word = match aspect {
+        "zone" => netif::face_of(system, &text)?,
+        "any" => if text == "*" { "1" } else { "0" }.to_owned(),
+        "ip" => Match::parse(&text).address,
+        "mask" => Match::parse(&text).mask(),
+        "not" => if Match::parse(&text).not { "1" } else { "0" }.to_owned(),
+        "port" => ports(&text).map(|(from, _)| from.to_string()).unwrap_or_default(),
+        "port_max" => {
+            ports(&text).filter(|(_, to)| *to > 0).map(|(_, to)| to.to_string()).unwrap_or_default()
+        }
+        "protocol" => number(&words(system, &format!("{base}.proto"))?).to_string(),
+        "order" => {
+            let sections = system.sections("firewall", "rule")?;
+            let place = sections.iter().position(|section| section.addr == row.addr);
+            place.map(|place| (place + 1).to_string()).unwrap_or_default()
+        }
+        _ => {
+            let on = unless_off(system, &format!("{base}.enabled"))?;
+            if on { "Enabled" } else { "Disabled" }.to_owned()
+        }
+    };
+    Ok((!word.is_empty()).then_some(Raw::One(word)))
+}
+
+/// The number of a rule's protocol; -1 for any, for several, and for one without a number here.
+fn number(proto: &[String]) -> i16 {
+    let [one] = proto else { return -1 };
+    let word = one.to_ascii_lowercase();
+    let named = PROTOCOLS.iter().find(|(name, _)| *name == word).map(|(_, number)| *number);
+    named.or_else(|| word.parse().ok().filter(|number| *number > 0)).map_or(-1, i16::from)
+}
+
+/// How the firewall is told a protocol's number.
+fn protocol_name(text: &str) -> String {
+    let number = text.parse::<i16>().unwrap_or(-1);
+    let named = PROTOCOLS.iter().find(|(_, known)| i16::from(*known) == number).map(|(name, _)| *name);
+    match named {
+        Some(name) => name.to_owned(),
+        None if number < 0 => "all".to_owned(),
+        None => number.to_string(),
+    }
+}
+
+fn write(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<()> {
+    let Some(row) = at.row().cloned() else { return Err(Error::NotWritable(at.name.to_owned())) };
+    let (option, aspect) = aspect(what);
+    if option.is_empty() {
+        return Err(Error::NotWritable(at.name.to_owned()));
+    }
+    let address = format!("firewall.{}.{option}", row.addr);
+    let old = system.option_text(&address)?;
+    let given = raw.text();
+    let new = match aspect {
+        // No interface named is no zone, unless every zone is meant.
+        "zone" if given.is_empty() => {
+            if old == "*" {
+                old
+            } else {
+                String::new()
+            }
+        }
+        "zone" => netif::zone_for(system, at.name, &given)?,
+        "any" => match (truth(&given), old == "*") {
+            (true, _) => "*".to_owned(),
+            (false, true) => String::new(),
+            (false, false) => old,
+        },
+        "ip" if given.is_empty() => String::new(),
+        "ip" => Match { address: given, ..Match::parse(&old) }.text(),
+        "mask" => Match::parse(&old).with_mask(&given).text(),
+        "not" => {
+            let now = Match::parse(&old);
+            if now.address.is_empty() && truth(&given) {
+                return Err(Error::bad_value(at.name, "there is no address to exclude"));
+            }
+            Match { not: truth(&given), ..now }.text()
+        }
+        "port" | "port_max" => {
+            let port = given.parse::<i32>().unwrap_or(-1).max(0);
+            let port = u16::try_from(port).map_err(|_| Error::bad_value(at.name, "not a port"))?;
+            with_port(&old, aspect == "port_max", port)
+        }
+        _ => protocol_name(&given),
+    };
+    put(system, &address, &new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        for (text, address, mask, not) in [
+            ("fe80::/10", "fe80::", "fe80::/10", false),
+            ("192.168.1.5/24", "192.168.1.5", "192.168.1.0/24", false),
+            ("!10.0.0.1", "10.0.0.1", "", true),
+            ("10.0.0.1 10.0.0.2", "10.0.0.1", "", false),
+            ("", "", "", false),
+            ("set/x", "set/x", "", false),
+        ] {
+            let got = Match::parse(text);
+            assert_eq!((got.address.as_str(), got.mask().as_str(), got.not), (address, mask, not), "{text}");
+        }
+        let host = Match::parse("!192.168.1.5");
+        assert_eq!(host.with_mask("192.168.1.0/24").text(), "!192.168.1.5/24");
+        assert_eq!(host.with_mask("10.0.0.0/8").text(), "!10.0.0.0/8");
+        assert_eq!(Match::parse("10.0.0.0/8").with_mask("").text(), "10.0.0.0");
+        assert_eq!(Match::default().with_mask("fd00::/8").text(), "fd00::/8");
+    }
+
+    #[test]
+    fn protocols() {
+        let of = |words: &[&str]| number(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
+        for (words, expected) in [
+            (&["tcp"][..], 6),
+            (&["UDP"], 17),
+            (&["tcp", "udp"], -1),
+            (&["all"], -1),
+            (&["50"], 50),
+            (&["300"], -1),
+            (&[], -1),
+        ] {
+            assert_eq!(of(words), expected, "{words:?}");
+        }
+        for (text, name) in [("6", "tcp"), ("-1", "all"), ("58", "icmpv6"), ("89", "89"), ("0", "0")] {
+            assert_eq!(protocol_name(text), name, "{text}");
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! What UCI says of interfaces and firewall zones, as several areas need it: which interface a device
+//! belongs to, which zone an interface.
+
+use crate::backend::System;
+use crate::model::Result;
+use crate::model::backend::Raw;
+use crate::model::error::Error;
+
+/// The most interfaces and zones looked at.
+const MAX: usize = 256;
+
+/// An interface of netifd, named as its section.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interface {
+    /// The section's name.
+    pub name: String,
+    /// The device that carries its packets, as far as UCI tells.
+    pub device: String,
+    /// `static`, `dhcp`, `dhcpv6`, `pppoe` …
+    pub proto: String,
+}
+
+/// A zone of the firewall.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Zone {
+    /// The section's address.
+    pub addr: String,
+    /// What rules call it.
+    pub name: String,
+    /// Its interfaces.
+    pub networks: Vec<String>,
+    /// Whether it masquerades; `None` when the option is absent.
+    pub masq: Option<bool>,
+}
+
+impl Interface {
+    /// Whether it carries IPv6 only.
+    pub fn is_v6(&self) -> bool {
+        matches!(self.proto.as_str(), "dhcpv6" | "6in4" | "6to4" | "6rd")
+    }
+}
+
+/// UCI's words for true.
+pub fn truth(text: &str) -> bool {
+    matches!(text.trim(), "1" | "on" | "true" | "yes" | "enabled" | "enable")
+}
+
+/// An option that is on when it is absent.
+///
+/// # Errors
+/// As [`System::option`].
+pub fn unless_off(system: &mut System, address: &str) -> Result<bool> {
+    let text = system.option_text(address)?;
+    Ok(text.is_empty() || truth(&text))
+}
+
+/// The items of a list option or the words of a text.
+///
+/// # Errors
+/// As [`System::option`].
+pub fn words(system: &mut System, address: &str) -> Result<Vec<String>> {
+    let raw = system.option(address)?;
+    Ok(raw.iter().flat_map(Raw::items).map(str::to_owned).collect())
+}
+
+/// Stages a text option; an empty text removes it.
+///
+/// # Errors
+/// As [`System::set_option`].
+pub fn put(system: &mut System, address: &str, text: &str) -> Result<()> {
+    if text.is_empty() {
+        if system.option(address)?.is_some() {
+            system.set_option(address, None)?;
+        }
+        return Ok(());
+    }
+    system.set_option(address, Some(&Raw::one(text)))
+}
+
+/// The complaint of a row that the kernel or a lease made, and that cannot be configured.
+pub fn not_ours(name: &str) -> Error {
+    Error::bad_value(name, "this entry is not configured here: it comes from the network")
+}
+
+/// The interfaces in the order of the file.
+///
+/// # Errors
+/// As [`System::sections`].
+pub fn interfaces(system: &mut System) -> Result<Vec<Interface>> {
+    let mut out = Vec::new();
+    for section in system.sections("network", "interface")?.into_iter().take(MAX) {
+        let Some(name) = section.name else { continue };
+        let proto = system.option_text(&format!("network.{name}.proto"))?;
+        let mut lower = words(system, &format!("network.{name}.device"))?;
+        if lower.is_empty() {
+            lower = words(system, &format!("network.{name}.ifname"))?;
+        }
+        let lower = lower.into_iter().next().unwrap_or_default();
+        let old_bridge = system.option_text(&format!("network.{name}.type"))? == "bridge";
+        let device = match proto.as_str() {
+            "pppoe" | "pppoa" | "ppp" | "pptp" | "l2tp" | "3g" | "6in4" | "6to4" | "6rd" => {
+                format!("{proto}-{name}")
+            }
+            "wireguard" | "vxlan" => name.clone(),
+            _ if old_bridge => format!("br-{name}"),
+            _ => lower,
+        };
+        out.push(Interface { name, device, proto });
+    }
+    let known = out.clone();
+    for interface in &mut out {
+        // `@wan` is whatever carries wan; one step, as a chain of them is unheard of.
+        if let Some(other) = interface.device.strip_prefix('@') {
+            let found = known.iter().find(|one| one.name == other && !one.device.starts_with('@'));
+            interface.device = found.map(|one| one.device.clone()).unwrap_or_default();
+        }
+    }
+    Ok(out)
+}
+
+/// The interface that a device carries; of several the one that fits the family.
+pub fn by_device<'i>(list: &'i [Interface], device: &str, v6: bool) -> Option<&'i Interface> {
+    let mut fitting = list.iter().filter(|one| !device.is_empty() && one.device == device);
+    let first = fitting.clone().next();
+    fitting.find(|one| one.is_v6() == v6).or(first)
+}
+
+/// The zones in the order of the file.
+///
+/// # Errors
+/// As [`System::sections`].
+pub fn zones(system: &mut System) -> Result<Vec<Zone>> {
+    let mut out = Vec::new();
+    for section in system.sections("firewall", "zone")?.into_iter().take(MAX) {
+        let addr = section.addr;
+        let name = system.option_text(&format!("firewall.{addr}.name"))?;
+        let mut networks = words(system, &format!("firewall.{addr}.network"))?;
+        // Old configurations leave the list out when zone and interface have one name.
+        if networks.is_empty() && !name.is_empty() {
+            networks.push(name.clone());
+        }
+        let masq = system.option(&format!("firewall.{addr}.masq"))?.map(|raw| truth(&raw.text()));
+        out.push(Zone { addr, name, networks, masq });
+    }
+    Ok(out)
+}
+
+/// The interface that stands for a zone: its first one that is not only IPv6.
+pub fn face<'z>(zone: &'z Zone, interfaces: &[Interface]) -> Option<&'z str> {
+    let v6 = |name: &&String| interfaces.iter().any(|one| one.name == **name && one.is_v6());
+    zone.networks.iter().find(|name| !v6(name)).or(zone.networks.first()).map(String::as_str)
+}
+
+/// The name of the zone that an interface belongs to.
+pub fn zone_of<'z>(zones: &'z [Zone], interface: &str) -> Option<&'z Zone> {
+    zones.iter().find(|zone| zone.networks.iter().any(|name| name == interface))
+}
+
+/// The interface of a zone's name, for a parameter that refers to an interface; empty for no or any zone.
+///
+/// # Errors
+/// As [`System::sections`].
+pub fn face_of(system: &mut System, zone: &str) -> Result<String> {
+    let zones = zones(system)?;
+    let interfaces = interfaces(system)?;
+    let found = zones.iter().find(|one| one.name == zone);
+    Ok(found.and_then(|zone| face(zone, &interfaces)).unwrap_or_default().to_owned())
+}
+
+/// The zone that an interface stands for, for writing a parameter `name`.
+///
+/// # Errors
+/// [`Error::BadValue`] for an interface in no zone, and as [`System::sections`].
+pub fn zone_for(system: &mut System, name: &str, interface: &str) -> Result<String> {
+    let zones = zones(system)?;
+    let found = zone_of(&zones, interface).map(|zone| zone.name.clone());
+    found.ok_or_else(|| Error::bad_value(name, "the interface is in no zone of the firewall"))
+}
+
+/// The interface towards the ACS, as the agent's configuration names it.
+///
+/// # Errors
+/// As [`System::option`].
+pub fn wan(system: &mut System) -> Result<String> {
+    let text = system.option_text("cwmp.cpe.default_wan_interface")?;
+    Ok(if text.is_empty() { "wan".to_owned() } else { text })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interface(name: &str, device: &str, proto: &str) -> Interface {
+        Interface { name: name.into(), device: device.into(), proto: proto.into() }
+    }
+
+    #[test]
+    fn devices() {
+        let list = [
+            interface("lan", "br-lan", "static"),
+            interface("wan6", "eth1", "dhcpv6"),
+            interface("wan", "eth1", "dhcp"),
+            interface("none", "", "none"),
+        ];
+        let name = |device, v6| by_device(&list, device, v6).map(|one| one.name.as_str());
+        assert_eq!(name("eth1", false), Some("wan"));
+        assert_eq!(name("eth1", true), Some("wan6"));
+        assert_eq!(name("br-lan", true), Some("lan"));
+        assert_eq!(name("", false), None);
+        let zone = Zone {
+            addr: "@zone[1]".into(),
+            name: "wan".into(),
+            networks: vec!["wan6".into(), "wan".into()],
+            masq: Some(true),
+        };
+        assert_eq!(face(&zone, &list), Some("wan"));
+        assert_eq!(zone_of(std::slice::from_ref(&zone), "wan6").map(|zone| zone.name.as_str()), Some("wan"));
+        assert_eq!(zone_of(&[zone], "lan"), None);
+    }
+}
