@@ -1,29 +1,27 @@
 //! The named functions, by area; each area lists its own.
 
 pub mod accounts;
-pub mod deviceinfo;
-pub mod dns;
-pub mod firewall;
-pub mod hosts;
-pub mod kernel_routes;
-pub mod nat;
-pub mod netif;
-pub mod processes;
-pub mod routing;
-pub mod settings;
-pub mod time;
-
-// Network devices, addresses, DHCP, Wi-Fi.
 pub mod bridge_vlans;
 pub mod bridging;
+pub mod deviceinfo;
 pub mod dhcp_clients;
 pub mod dhcp_options;
 pub mod dhcpv4;
+pub mod dns;
 pub mod ethernet;
+pub mod firewall;
+pub mod hosts;
 pub mod ip;
 pub mod items;
+pub mod kernel_routes;
+pub mod nat;
+pub mod netif;
 pub mod proc_net;
+pub mod processes;
 pub mod radio;
+pub mod routing;
+pub mod settings;
+pub mod time;
 pub mod topology;
 pub mod wifi;
 pub mod wifi_security;
@@ -51,7 +49,6 @@ const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (routing::VALUES, routing::TABLES),
     (settings::VALUES, settings::TABLES),
     (time::VALUES, time::TABLES),
-    // Network devices, addresses, DHCP, Wi-Fi.
     (ethernet::VALUES, ethernet::TABLES),
     (bridging::VALUES, bridging::TABLES),
     (bridge_vlans::VALUES, bridge_vlans::TABLES),
