@@ -153,7 +153,7 @@ impl Shared {
         let _ = stream.set_write_timeout(Some(PATIENCE));
         let mut deadline = Instant::now() + IDLE;
         loop {
-            match machine.next() {
+            match machine.request() {
                 Ok(Some(request)) => {
                     let reply = self.reply(&request, &mut own, peer);
                     let keep = machine.can_keep_alive() && !self.stopping.load(Ordering::SeqCst);
