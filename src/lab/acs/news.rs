@@ -97,3 +97,9 @@ pub trait Watcher: Send + Sync {
 impl Watcher for () {
     fn news(&self, _: &News<'_>) {}
 }
+
+impl<W: Watcher> Watcher for std::sync::Arc<W> {
+    fn news(&self, news: &News<'_>) {
+        self.as_ref().news(news);
+    }
+}

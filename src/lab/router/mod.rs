@@ -12,6 +12,8 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Component, Path, PathBuf};
 
+use crate::sys::clock::epoch_seconds;
+
 /// Serial number of the router's DeviceId.
 pub const SERIAL_NUMBER: &str = "LAB0000001";
 /// User name that the router shows to its ACS.
@@ -20,6 +22,9 @@ pub const ACS_USER: &str = "020000-LAB0000001";
 pub const CONNECTION_REQUEST_USER: &str = "connection-request";
 /// Every password of the router.
 pub const PASSWORD: &str = "ExamplePassphrase";
+
+/// How long the leases of the router still last, in seconds.
+const LEASE: i64 = 6 * 3600;
 
 /// Pairs of a path and the text of `root/` there.
 macro_rules! files {
@@ -85,7 +90,8 @@ pub fn unpack(folder: &Path, settings: &Settings) -> Result<(), Error> {
     for (path, text) in FILES {
         if text.contains('@') {
             let text = text.replace("@ACS_URL@", &uci_text(&settings.acs_url));
-            write(folder, path, &text.replace("@PORT@", &settings.port.to_string()))?;
+            let text = text.replace("@PORT@", &settings.port.to_string());
+            write(folder, path, &text.replace("@LEASE@", &(epoch_seconds() + LEASE).to_string()))?;
         } else {
             write(folder, path, text)?;
         }
