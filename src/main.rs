@@ -1,2 +1,8 @@
 //! `rcwmpd`: argv → mode → exit code.
-fn main() {}
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    rcwmp::cli::run(std::env::args_os().skip(1))
+}

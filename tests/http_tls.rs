@@ -311,3 +311,35 @@ fn version_1_certificates_in_the_store() {
         assert!(!facts[2].is_empty(), "{version}: not trusted otherwise");
     }
 }
+
+#[test]
+fn the_password_between_tls_and_plain_http() {
+    let Some(lab) = lab() else { return };
+    let begin = |acs: &Scripted| {
+        let client = tls::Client::new(&trusting(lab.join("ca.pem"))).unwrap();
+        Session::new(Settings {
+            tls: Some(Arc::new(client)),
+            timeout: Duration::from_secs(5),
+            credentials: Credentials::new("cpe", "secret"),
+            ..Settings::new(acs.url())
+        })
+        .unwrap()
+    };
+    let secure = |steps| secure_acs(server_config(lab, "right", false), Arc::default(), steps);
+    let moved = |to: &Scripted| step().status(302).header("Location", &to.url());
+    let basic = || step().status(401).header("WWW-Authenticate", "Basic realm=\"x\"");
+
+    let plain = Scripted::start(vec![basic()]);
+    let acs = secure(vec![moved(&plain)]);
+    assert_eq!(begin(&acs).post(Post::Empty), Err(HttpError::BasicInTheClear));
+    assert!(acs.finish()[0].header("authorization").is_some());
+    assert!(plain.finish()[0].header("authorization").is_none());
+
+    let target = secure(vec![basic(), step().status(204)]);
+    let acs = Scripted::start(vec![moved(&target)]);
+    begin(&acs).post(Post::Empty).unwrap();
+    let seen = target.finish();
+    assert!(seen[0].header("authorization").is_none(), "whoever sent us there was not proven");
+    assert!(seen[1].header("authorization").is_some());
+    acs.finish();
+}

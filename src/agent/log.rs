@@ -14,9 +14,9 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-use super::zone::Zone;
-use crate::cwmp::time;
+use crate::model::date;
 use crate::sys::clock;
+use crate::sys::zone::Zone;
 
 /// The longest line, in characters; dumps at DEBUG are longer.
 const MAX_LINE: usize = 4096;
@@ -62,7 +62,7 @@ pub fn configure(sinks: Sinks, level: LevelFilter) {
 /// One line as icwmp writes it.
 fn line(zone: Zone, epoch: i64, level: Level, text: &str) -> String {
     let offset = zone.offset_at(epoch);
-    let local = time::format_utc(epoch.saturating_add(i64::from(offset)));
+    let local = date::format_utc(epoch.saturating_add(i64::from(offset)));
     let word = match level {
         Level::Error => "[ERROR]",
         Level::Warn => "[WARNING]",

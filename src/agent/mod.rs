@@ -1,7 +1,13 @@
 //! The shell: everything that touches the world, around pure parts.
 
-pub use crate::sys::zone;
-
+pub mod daemon;
+mod exchange;
+pub mod inform;
+pub mod lock;
 pub mod log;
+pub mod options;
 pub mod schedule;
 pub mod settings;
+pub mod state;
+pub mod vendor;
+pub mod worker;

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use crate::cwmp::time::{self, Moment};
+use crate::model::date::{self, Moment};
 
 /// The default of `periodic_inform_interval`, in seconds.
 const DAY: u32 = 86_400;
@@ -144,7 +144,7 @@ impl Settings {
                 short if short < 60 => DAY,
                 interval => interval,
             },
-            time: match time::parse(&time) {
+            time: match date::parse(&time) {
                 Some(Moment::At(epoch)) => Some(epoch),
                 _ => None,
             },

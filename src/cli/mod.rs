@@ -1,1 +1,167 @@
-//! (being written)
+//! The command line: one table of modes and flags, from which parser and help are made.
+//!
+//! Exit codes: 0 done, 1 refused or failed (with a line on stderr), 2 a command line nobody understands.
+#![allow(clippy::disallowed_macros, reason = "this module talks to the terminal")]
+
+mod check;
+mod commands;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use lexopt::prelude::*;
+
+use crate::agent::daemon;
+use crate::agent::options::Options;
+use crate::sys::fs::Root;
+
+/// What can be asked for, with its arguments and what it does.
+const MODES: &[(&str, &str)] = &[
+    ("", "the daemon"),
+    ("-c, --cli COMMAND [ARGUMENT]…", "one command on the data model: see `-c help`"),
+    ("validate", "checks configuration and data model, every complaint at once"),
+    ("dump-model", "path, kind, type and access of every object and parameter, separated by tabs"),
+];
+
+/// Flags: short, long, value, what for.
+const FLAGS: &[(&str, &str, &str, &str)] = &[
+    ("b", "boot-event", "", "the device has just booted: inform with 1 BOOT"),
+    ("g", "get-rpc-methods", "", "ask the ACS for its methods in the first session"),
+    ("f", "foreground", "", "log to stderr too"),
+    ("", "root", "DIR", "the folder that stands for /"),
+    ("", "config-dir", "DIR", "where UCI files are, below the root (default /etc/config)"),
+    ("", "state-dir", "DIR", "where the agent's state is kept (default /etc/rcwmp below the root)"),
+    ("h", "help", "", "this help"),
+    ("v", "version", "", "the version"),
+];
+
+/// What the command line asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Mode {
+    Daemon,
+    Command(Vec<String>),
+    Validate,
+    DumpModel,
+    Help,
+    Version,
+}
+
+/// Runs what `arguments` (without the program's name) ask for.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let (mode, options) = match parse(arguments) {
+        Ok(parsed) => parsed,
+        Err(why) => {
+            eprintln!("rcwmpd: {why}\nrcwmpd: see rcwmpd --help");
+            return ExitCode::from(2);
+        }
+    };
+    match mode {
+        Mode::Help => {
+            println!("{}", help());
+            ExitCode::SUCCESS
+        }
+        Mode::Version => {
+            println!("rcwmpd {}", env!("CARGO_PKG_VERSION"));
+            ExitCode::SUCCESS
+        }
+        Mode::Daemon => match daemon::run(&options) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(why) => {
+                eprintln!("rcwmpd: {}", why.0);
+                ExitCode::FAILURE
+            }
+        },
+        Mode::Command(words) => commands::run(&options, &words),
+        Mode::Validate => check::validate(&options),
+        Mode::DumpModel => check::dump_model(&options),
+    }
+}
+
+fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<(Mode, Options), String> {
+    let mut options = Options::default();
+    let mut mode = None;
+    let mut parser = lexopt::Parser::from_args(arguments);
+    let text = |error: lexopt::Error| error.to_string();
+    while let Some(argument) = parser.next().map_err(text)? {
+        match argument {
+            Short('b') | Long("boot-event") => options.boot = true,
+            Short('g') | Long("get-rpc-methods") => options.get_rpc_methods = true,
+            Short('f') | Long("foreground") => options.foreground = true,
+            Long("root") => options.root = Root::new(directory(&mut parser)?),
+            Long("config-dir") => options.config_dir = directory(&mut parser)?,
+            Long("state-dir") => options.state_dir = Some(directory(&mut parser)?),
+            Short('h') | Long("help") => mode = Some(Mode::Help),
+            Short('v') | Long("version") => mode = Some(Mode::Version),
+            // The rest belongs to the command, dashes included: a value may begin with one.
+            Short('c') | Long("cli") => {
+                let words = parser.raw_args().map_err(text)?;
+                let words: Result<Vec<String>, OsString> = words.map(OsString::into_string).collect();
+                mode = Some(Mode::Command(words.map_err(|word| format!("{word:?} is not UTF-8"))?));
+            }
+            Value(word) if mode.is_none() => match word.to_str() {
+                Some("validate") => mode = Some(Mode::Validate),
+                Some("dump-model") => mode = Some(Mode::DumpModel),
+                _ => return Err(format!("there is no mode {word:?}")),
+            },
+            other => return Err(other.unexpected().to_string()),
+        }
+    }
+    Ok((mode.unwrap_or(Mode::Daemon), options))
+}
+
+fn directory(parser: &mut lexopt::Parser) -> Result<PathBuf, String> {
+    parser.value().map(PathBuf::from).map_err(|error| error.to_string())
+}
+
+/// The help, made of the tables.
+fn help() -> String {
+    let mut out =
+        String::from("rcwmpd: a TR-069 (CWMP) agent for OpenWrt\n\nUsage: rcwmpd [FLAGS] [MODE]\n\nModes:\n");
+    for (mode, what) in MODES {
+        out.push_str(&format!("  {:<32} {what}\n", if mode.is_empty() { "(none)" } else { mode }));
+    }
+    out.push_str("\nFlags:\n");
+    for (short, long, value, what) in FLAGS {
+        let dash = if short.is_empty() { "    ".to_owned() } else { format!("-{short}, ") };
+        out.push_str(&format!("  {:<32} {what}\n", format!("{dash}--{long} {value}").trim_end()));
+    }
+    out.push_str("\nExit codes: 0 done, 1 refused or failed, 2 wrong command line.");
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(line: &str) -> Result<(Mode, Options), String> {
+        parse(line.split_whitespace().map(OsString::from))
+    }
+
+    #[test]
+    fn lines() {
+        let (mode, options) = of("-b -g --root /x --state-dir=/y").unwrap();
+        assert!(mode == Mode::Daemon && options.boot && options.get_rpc_methods && !options.foreground);
+        assert_eq!(options.state_dir(), PathBuf::from("/y"));
+        let (mode, options) = of("--root /x -c set Device.A -1 key").unwrap();
+        assert_eq!(mode, Mode::Command(vec!["set".into(), "Device.A".into(), "-1".into(), "key".into()]));
+        assert_eq!(options.state_dir(), PathBuf::from("/x/etc/rcwmp"));
+        assert_eq!(of("validate").unwrap().0, Mode::Validate);
+        for wrong in ["--nonsense", "-x", "nonsense", "--root", "validate more", "-b=3"] {
+            assert!(of(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn every_flag_is_in_the_help_and_is_parsed() {
+        let help = help();
+        for (short, long, value, _) in FLAGS {
+            assert!(help.contains(&format!("--{long}")));
+            let line = if value.is_empty() { format!("--{long}") } else { format!("--{long} /x") };
+            assert!(of(&line).is_ok(), "{line}");
+            if !short.is_empty() {
+                assert!(of(&format!("-{short}")).is_ok(), "-{short}");
+            }
+        }
+    }
+}

@@ -1,1 +1,7 @@
-//! (being written)
+//! Connection requests: how an ACS asks the agent to call (TR-069 3.2.2).
+//!
+//! `rule` is pure and decides, `listener` owns the sockets.
+
+pub mod listener;
+pub mod rule;
+mod sources;

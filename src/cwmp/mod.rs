@@ -8,4 +8,4 @@ pub mod retry;
 pub mod rpc;
 pub mod session;
 pub mod soap;
-pub use crate::model::date as time;
+

@@ -126,6 +126,13 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
 }
 
+/// Decodes hexadecimal of either case; `None` on anything else or a half octet.
+pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let pairs = text.as_bytes().chunks(2);
+    pairs.map(|pair| Some(digit(pair[0])? << 4 | digit(*pair.get(1)?)?)).collect()
+}
+
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// Base64 with padding (RFC 4648 4).
@@ -214,6 +221,15 @@ mod tests {
         }
         for bad in ["Z", "Zg===", "Zm9v=Zm", "Zm 9v", "Zmé"] {
             assert_eq!(from_base64(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn hexadecimal() {
+        assert_eq!(hex(&[0, 0x1f, 0xff]), "001fff");
+        assert_eq!(from_hex("001Fff"), Some(vec![0, 0x1f, 0xff]));
+        for bad in ["0", "zz", "+1", "é"] {
+            assert_eq!(from_hex(bad), None, "{bad}");
         }
     }
 

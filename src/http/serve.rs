@@ -5,9 +5,9 @@
 //! refused or pipelined connection yields nothing more:
 //!
 //! ```text
-//! receive(octets) ─► next() ─► None          more octets are needed
-//!                        ├───► Some(request) answer it, then answered()
-//!                        └───► Err(refusal)  answer with refusal.status and close
+//! receive(octets) ─► request() ─► None          more octets are needed
+//!                           ├───► Some(request) answer it, then answered()
+//!                           └───► Err(refusal)  answer with refusal.status and close
 //! ```
 
 use std::fmt;
@@ -127,7 +127,7 @@ impl Machine {
     }
 
     /// The next request, if it is complete.
-    pub fn next(&mut self) -> Result<Option<Request>, Refusal> {
+    pub fn request(&mut self) -> Result<Option<Request>, Refusal> {
         let result = self.advance();
         if result.is_err() {
             self.state = State::Over;
@@ -334,7 +334,7 @@ fn take_body(
                 _ => return Err(refuse(400, "a chunk does not end where it should")),
             },
             Rest::ChunkSize => match httparse::parse_chunk_size(buffer) {
-                Ok(httparse::Status::Complete((used, size))) => {
+                Ok(httparse::Status::Complete((used, size))) if used <= MAX_LINE => {
                     let size = usize::try_from(size).unwrap_or(usize::MAX);
                     if size > limits.body - body.len() {
                         return Err(refuse(413, "the body is too long"));
@@ -368,12 +368,12 @@ mod tests {
     fn read(text: &str) -> Result<Option<Request>, Refusal> {
         let mut machine = Machine::new(LIMITS);
         machine.receive(text.as_bytes());
-        let whole = machine.next();
+        let whole = machine.request();
         let mut machine = Machine::new(LIMITS);
         let mut dripped = Ok(None);
         for byte in text.bytes() {
             machine.receive(&[byte]);
-            dripped = machine.next();
+            dripped = machine.request();
             if !matches!(dripped, Ok(None)) {
                 break;
             }
@@ -457,9 +457,9 @@ mod tests {
         refused(&format!("GET / HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(65)), 431);
         let mut machine = Machine::new(LIMITS);
         machine.receive(&vec![b'A'; 1 << 20]);
-        assert!(machine.next().is_err());
+        assert!(machine.request().is_err());
         machine.receive(b"GET / HTTP/1.1\r\n\r\n");
-        assert_eq!(machine.next(), Ok(None), "a refused connection yields nothing more");
+        assert_eq!(machine.request(), Ok(None), "a refused connection yields nothing more");
     }
 
     #[test]
@@ -468,30 +468,30 @@ mod tests {
         let mut machine = Machine::new(LIMITS);
         assert!(machine.is_idle());
         machine.receive(one);
-        assert!(machine.next().unwrap().unwrap().keep_alive && machine.can_keep_alive());
-        assert_eq!(machine.next(), Ok(None));
+        assert!(machine.request().unwrap().unwrap().keep_alive && machine.can_keep_alive());
+        assert_eq!(machine.request(), Ok(None));
         assert!(machine.answered(true));
         machine.receive(one);
-        assert!(machine.next().unwrap().is_some());
+        assert!(machine.request().unwrap().is_some());
         machine.receive(one); // before the answer
         assert!(!machine.can_keep_alive() && !machine.answered(true));
-        assert_eq!(machine.next(), Ok(None));
+        assert_eq!(machine.request(), Ok(None));
         let mut machine = Machine::new(LIMITS);
         machine.receive(b"GET /1 HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\n\r\n");
-        assert!(!machine.next().unwrap().unwrap().keep_alive);
+        assert!(!machine.request().unwrap().unwrap().keep_alive);
         assert!(!machine.answered(true));
         machine.receive(one);
-        assert_eq!(machine.next(), Ok(None), "neither the second nor a third");
+        assert_eq!(machine.request(), Ok(None), "neither the second nor a third");
     }
 
     #[test]
     fn continue_is_wanted_once() {
         let mut machine = Machine::new(LIMITS);
         machine.receive(b"POST / HTTP/1.1\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
-        assert_eq!(machine.next(), Ok(None));
+        assert_eq!(machine.request(), Ok(None));
         assert!(machine.wants_continue() && !machine.wants_continue());
         machine.receive(b"ok");
-        assert_eq!(machine.next().unwrap().unwrap().body, b"ok");
+        assert_eq!(machine.request().unwrap().unwrap().body, b"ok");
     }
 
     #[test]

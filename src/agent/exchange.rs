@@ -1,0 +1,316 @@
+//! One session with the ACS: the pure machine between the worker's bytes and the model.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use log::{debug, error, info, warn};
+use nix::sys::eventfd::EventFd;
+
+use super::settings::{self, Acs};
+use super::state::StateFile;
+use super::worker::Worker;
+use crate::backend::System;
+use crate::cwmp::dispatch::{self, Effect};
+use crate::cwmp::event::EventCode;
+use crate::cwmp::queue::Receipt;
+use crate::cwmp::rpc::{Message, Request};
+use crate::cwmp::session::{Close, HttpFailure, Input, Output, Plan, Session};
+use crate::cwmp::soap::{self, Limits, ReadError};
+use crate::http::HttpError;
+use crate::http::auth::Credentials;
+use crate::http::body::Compression;
+use crate::http::client;
+use crate::model::Model;
+use crate::sys::fs::Root;
+
+/// A running session.
+pub(super) struct Exchange {
+    machine: Session,
+    worker: Option<Worker>,
+    http: Option<client::Settings>,
+    wake: Arc<EventFd>,
+    until: Option<Duration>,
+    learned: bool,
+    detail: Option<String>,
+}
+
+/// How it ended.
+pub(super) struct Ended {
+    /// The machine's word.
+    pub close: Close,
+    /// The ACS has told its methods.
+    pub learned: bool,
+    /// What the transport adds.
+    pub detail: Option<String>,
+}
+
+impl Exchange {
+    /// Begins a session.
+    pub fn begin(
+        plan: Plan,
+        http: Result<client::Settings, String>,
+        wake: Arc<EventFd>,
+        now: Duration,
+    ) -> Exchange {
+        let (http, detail) = match http {
+            Ok(http) => (Some(http), None),
+            Err(why) => (None, Some(why)),
+        };
+        let mut machine = Session::new(plan);
+        machine.handle(Input::Begin, now);
+        Exchange { machine, worker: None, http, wake, until: None, learned: false, detail }
+    }
+
+    /// When [`Exchange::tick`] must be called at the latest.
+    pub fn deadline(&self) -> Option<Duration> {
+        self.until
+    }
+
+    /// Time has passed.
+    pub fn tick(&mut self, now: Duration) {
+        if self.until.is_some_and(|until| now >= until) {
+            self.machine.handle(Input::Tick, now);
+        }
+    }
+
+    /// Takes what the worker has brought.
+    pub fn replies(&mut self, now: Duration) {
+        let Some(reply) = self.worker.as_ref().and_then(Worker::reply) else { return };
+        let input = match reply {
+            Ok(reply) if reply.body.is_empty() => {
+                debug!("Receive HTTP {} without a message", reply.status);
+                Input::Empty
+            }
+            Ok(reply) => {
+                dump("IN", &reply.body);
+                read(&reply.body)
+            }
+            Err(why) => {
+                self.detail = Some(why.explain());
+                Input::HttpFailed(failure(&why))
+            }
+        };
+        self.machine.handle(input, now);
+    }
+
+    /// Does what the machine asks for until it waits or closes.
+    pub fn pump(
+        &mut self,
+        model: &mut Model<System>,
+        file: &mut StateFile,
+        url: &str,
+        effects: &mut Vec<Effect>,
+        now: &mut dyn FnMut() -> Duration,
+    ) -> Option<Ended> {
+        loop {
+            match self.machine.poll_output() {
+                Output::Connect => self.connect(now()),
+                Output::Post(envelope) => {
+                    let body = envelope.map(|envelope| {
+                        if let Message::Request(request) = &envelope.message {
+                            info!("Send the {} RPC message to the ACS", request.name());
+                        }
+                        soap::write(&envelope)
+                    });
+                    match &body {
+                        Some(body) => dump("OUT", body),
+                        None => info!("Send empty message to the ACS"),
+                    }
+                    if let Some(worker) = &self.worker {
+                        worker.post(body);
+                    }
+                }
+                Output::Perform(request) => {
+                    let name = request.name().to_owned();
+                    let result = dispatch::perform(&request, model, effects);
+                    match &result {
+                        Ok(_) => info!("{name} performed{}", subject(&request)),
+                        Err(fault) => warn!("{name} refused: {fault}"),
+                    }
+                    self.machine.handle(Input::Performed(result), now());
+                }
+                Output::Deliver(receipt) => {
+                    if receipt == Receipt::Inform {
+                        info!("Get the InformResponse message from the ACS");
+                        if file.state.queue.contains(&EventCode::Bootstrap) {
+                            file.state.bootstrapped = Some(url.to_owned());
+                        }
+                    }
+                    file.state.queue.delivered(receipt);
+                    if let Err(why) = file.save() {
+                        error!("the state is not saved: {why}");
+                    }
+                }
+                Output::Learned(methods) => {
+                    self.learned = true;
+                    debug!("the ACS has the methods {}", methods.join(" "));
+                }
+                Output::Remark(remark) => warn!("{remark}"),
+                Output::Close(close) => {
+                    self.worker = None;
+                    return Some(Ended { close, learned: self.learned, detail: self.detail.take() });
+                }
+                Output::Wait(until) => {
+                    self.until = until;
+                    return None;
+                }
+            }
+        }
+    }
+
+    fn connect(&mut self, now: Duration) {
+        let Some(http) = self.http.take() else {
+            let why = self.detail.clone().unwrap_or_default();
+            self.machine.handle(Input::HttpFailed(HttpFailure::Unreachable(why)), now);
+            return;
+        };
+        match Worker::start(http, Arc::clone(&self.wake)) {
+            Ok(worker) => self.worker = Some(worker),
+            Err(why) => {
+                let why = HttpFailure::Unreachable(format!("no thread for the session: {why}"));
+                self.machine.handle(Input::HttpFailed(why), now);
+            }
+        }
+    }
+}
+
+/// What the client needs to know of the ACS.
+pub(super) fn http_settings(acs: &Acs, root: &Root, deadline: Instant) -> Result<client::Settings, String> {
+    let secure =
+        if acs.url.to_ascii_lowercase().starts_with("https:") { Some(tls(acs, root)?) } else { None };
+    Ok(client::Settings {
+        credentials: Credentials::new(acs.username.clone(), acs.password.clone()),
+        tls: secure.flatten(),
+        compression: match acs.compression {
+            settings::Compression::Disabled => Compression::None,
+            settings::Compression::Gzip => Compression::Gzip,
+            settings::Compression::Deflate => Compression::Deflate,
+        },
+        deadline,
+        user_agent: concat!("rcwmpd/", env!("CARGO_PKG_VERSION")).to_owned(),
+        interface: acs.interface.clone(),
+        force_ipv4: acs.force_ipv4,
+        ..client::Settings::new(acs.url.clone())
+    })
+}
+
+type Secure = Option<Arc<dyn crate::http::wire::Secure>>;
+
+#[cfg(feature = "tls")]
+fn tls(acs: &Acs, root: &Root) -> Result<Secure, String> {
+    use crate::http::tls::{Client, Settings};
+    use crate::sys::clock;
+
+    let ca = acs.ca.clone().unwrap_or_else(|| "/etc/ssl/certs".into());
+    let client = Client::new(&Settings {
+        ca: root.resolve(&ca).map_err(|why| why.to_string())?,
+        identity: None,
+        insecure: acs.insecure,
+        clock: Arc::new(|| clock::is_set().then(|| clock::epoch_seconds().unsigned_abs())),
+    });
+    client
+        .map(|client| Some(Arc::new(client) as Arc<_>))
+        .map_err(|why| format!("TLS cannot be set up: {why}"))
+}
+
+#[cfg(not(feature = "tls"))]
+#[allow(clippy::unnecessary_wraps, reason = "the other build can fail")]
+fn tls(_: &Acs, _: &Root) -> Result<Secure, String> {
+    Ok(None)
+}
+
+/// What a body means to the machine.
+fn read(body: &[u8]) -> Input {
+    match soap::read(body, &Limits::default()) {
+        Ok(envelope) => Input::Reply(envelope),
+        Err(ReadError::BadArguments(refusal) | ReadError::MustUnderstand(refusal)) => Input::BadRequest {
+            id: refusal.header.id.clone(),
+            hold_requests: refusal.header.hold_requests,
+            method: refusal.method.clone(),
+            fault: refusal.fault.clone(),
+        },
+        Err(why) => Input::Unreadable(why.to_string()),
+    }
+}
+
+fn failure(why: &HttpError) -> HttpFailure {
+    let text = why.to_string();
+    match why {
+        _ if why.is_unreachable() => HttpFailure::Unreachable(text),
+        HttpError::Tls(..) | HttpError::NoTls | HttpError::BadUrl(_) => HttpFailure::Unreachable(text),
+        HttpError::Status { status, .. } => HttpFailure::Status(*status),
+        HttpError::CompressionRefused => HttpFailure::Status(415),
+        HttpError::Busy { .. } => HttpFailure::Status(503),
+        HttpError::NoCredentials | HttpError::Unauthorized(_) | HttpError::Rejected => {
+            HttpFailure::Credentials
+        }
+        HttpError::TooManyRedirects | HttpError::NoLocation | HttpError::BadRedirect(_) => {
+            HttpFailure::Redirect(text)
+        }
+        _ => HttpFailure::Lost(text),
+    }
+}
+
+/// What a request was about, for the log: names, never values.
+fn subject(request: &Request) -> String {
+    match request {
+        Request::SetParameterValues(call) => format!(" ({} parameters)", call.list.len()),
+        Request::GetParameterValues(names) | Request::GetParameterAttributes(names) => {
+            format!(" ({} names)", names.len())
+        }
+        Request::GetParameterNames(call) => format!(" ({})", call.parameter_path),
+        Request::AddObject(call) | Request::DeleteObject(call) => format!(" ({})", call.object_name),
+        _ => String::new(),
+    }
+}
+
+/// The whole message, at DEBUG only: it holds what the model hides from the log elsewhere.
+fn dump(direction: &str, body: &[u8]) {
+    debug!("XML {direction} <<<<\n{}\n>>>>", redacted(body));
+}
+
+/// Values of passwords and keys are not for the log.
+fn redacted(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let mut out = String::with_capacity(text.len());
+    let mut rest: &str = &text;
+    while let Some(at) = rest.find("</Name>") {
+        let (head, tail) = rest.split_at(at);
+        out.push_str(head);
+        let name = head.rsplit('>').next().unwrap_or_default();
+        let last = name.rsplit('.').next().unwrap_or_default();
+        let secret = ["Password", "Passphrase", "Secret", "PreSharedKey", "WEPKey", "PIN"]
+            .iter()
+            .any(|word| last.contains(word));
+        if secret
+            && let Some(open) = tail.find("<Value")
+            && let Some(start) = tail[open..].find('>').map(|end| open + end + 1)
+            && let Some(end) = tail[start..].find("</").map(|end| start + end)
+        {
+            out.push_str(&tail[..start]);
+            out.push_str("***");
+            rest = &tail[end..];
+        } else {
+            out.push_str("</Name>");
+            rest = &tail["</Name>".len()..];
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_stay_out_of_dumps() {
+        let body = b"<P><Name>A.Password</Name><Value xsi:type=\"x\">s3cret</Value></P><P><Name>A.B</Name><Value>v</Value></P>";
+        let shown = redacted(body);
+        assert!(
+            !shown.contains("s3cret") && shown.contains("***") && shown.contains("<Value>v</Value>"),
+            "{shown}"
+        );
+        assert_eq!(redacted(b"<a/>"), "<a/>");
+    }
+}

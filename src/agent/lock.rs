@@ -1,0 +1,51 @@
+//! One process at a time changes the state: daemon, or a command while no daemon runs.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{Flock, FlockArg};
+
+/// Held as long as it lives.
+#[derive(Debug)]
+pub struct Lock(#[allow(dead_code, reason = "held, never looked at")] Flock<File>);
+
+/// Why the state cannot be had alone.
+#[derive(Debug)]
+pub enum LockError {
+    /// Somebody has it: the directory.
+    Taken(PathBuf),
+    /// The directory cannot be used: which, and why.
+    Io(PathBuf, String),
+}
+
+impl fmt::Display for LockError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LockError::Taken(dir) => {
+                write!(f, "another rcwmpd holds the state in {}: stop it first", dir.display())
+            }
+            LockError::Io(path, why) => write!(f, "{}: {why}", path.display()),
+        }
+    }
+}
+
+/// Takes the state directory, which is made if it is missing.
+///
+/// # Errors
+/// [`LockError`]; it does not wait.
+pub fn take(dir: &Path) -> Result<Lock, LockError> {
+    let failed = |why: &dyn fmt::Display| LockError::Io(dir.to_path_buf(), why.to_string());
+    fs::create_dir_all(dir).map_err(|why| failed(&why))?;
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(dir.join("lock"))
+        .map_err(|why| failed(&why))?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock)
+        .map(Lock)
+        .map_err(|_| LockError::Taken(dir.to_path_buf()))
+}

@@ -1,0 +1,111 @@
+//! What the agent itself must not forget: the state file, written whole and only on change.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::cwmp::queue::Queue;
+use crate::cwmp::retry::Ladder;
+use crate::sys::fs::{FsError, read_capped, write_atomic};
+
+/// The largest state file that is read, in bytes.
+const MAX_STATE: usize = 4 << 20;
+
+/// The content of `state.json`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct State {
+    /// The format: 1.
+    version: u32,
+    /// The URL of the ACS that has had our BOOTSTRAP (TR-069 table 8).
+    pub bootstrapped: Option<String>,
+    /// Who we were then; another identity is another device.
+    pub identity: String,
+    /// The kernel's boot identifier at the last start.
+    pub boot_id: String,
+    /// CommandKeys of Reboot calls whose reboot is on its way.
+    pub reboot_keys: Vec<String>,
+    /// Events and messages that the ACS has not confirmed.
+    pub queue: Queue,
+    /// Failed attempts.
+    pub ladder: Ladder,
+    /// The next Inform speaks 1.0 (TR-069 3.2.1.1).
+    pub fall_back: bool,
+    /// The random path of the ConnectionRequestURL.
+    pub connection_request_path: String,
+    /// The random phase of the periodic Inform.
+    pub phase: u32,
+}
+
+/// The state with its file.
+#[derive(Debug)]
+pub struct StateFile {
+    path: PathBuf,
+    /// What stands in the file.
+    written: Vec<u8>,
+    /// What is to stand there.
+    pub state: State,
+}
+
+impl StateFile {
+    /// Reads `state.json` in a directory. A damaged file is put aside; the second part says so. A first
+    /// life has the default state.
+    pub fn open(dir: &Path) -> (StateFile, Option<String>) {
+        let path = dir.join("state.json");
+        let (state, written, complaint) = match read_capped(&path, MAX_STATE) {
+            Ok(bytes) => match serde_json::from_slice(&bytes) {
+                Ok(state) => (state, bytes, None),
+                Err(why) => {
+                    let _ = fs::rename(&path, path.with_extension("json.damaged"));
+                    let text = format!("{}: {why}; starting anew with 0 BOOTSTRAP", path.display());
+                    (State::default(), Vec::new(), Some(text))
+                }
+            },
+            Err(why) if why.is_missing() => (State::default(), Vec::new(), None),
+            Err(why) => (State::default(), Vec::new(), Some(why.to_string())),
+        };
+        (StateFile { path, written, state }, complaint)
+    }
+
+    /// Writes the state if it differs from what is written.
+    ///
+    /// # Errors
+    /// When the file cannot be replaced; the old one stays.
+    pub fn save(&mut self) -> Result<(), FsError> {
+        self.state.version = 1;
+        let Ok(bytes) = serde_json::to_vec(&self.state) else { return Ok(()) };
+        if bytes == self.written {
+            return Ok(());
+        }
+        write_atomic(&self.path, &bytes, 0o600)?;
+        self.written = bytes;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cwmp::event::{Event, EventCode};
+
+    #[test]
+    fn a_state_survives_and_damage_is_put_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut file, complaint) = StateFile::open(dir.path());
+        assert!(complaint.is_none() && file.state.bootstrapped.is_none());
+        file.state.queue.add(Event::of(EventCode::Periodic)).unwrap();
+        file.state.bootstrapped = Some("http://acs/".into());
+        file.save().unwrap();
+        let (again, complaint) = StateFile::open(dir.path());
+        assert!(complaint.is_none());
+        assert!(again.state.queue.contains(&EventCode::Periodic));
+        assert_eq!(again.state.bootstrapped.as_deref(), Some("http://acs/"));
+        for damage in [&b"{"[..], b"\0\0\0", b"[]", b"{\"queue\": 7}"] {
+            fs::write(dir.path().join("state.json"), damage).unwrap();
+            let (fresh, complaint) = StateFile::open(dir.path());
+            assert!(complaint.unwrap().contains("state.json"));
+            assert!(fresh.state.queue.is_empty());
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The session worker: the one connection to the ACS lives on its thread, for one session.
+//!
+//! It gets bodies to post and gives replies, and wakes the loop for each. Dropping the [`Worker`] ends
+//! the thread as soon as its current exchange is over, and with it the connection.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::thread;
+
+use nix::sys::eventfd::EventFd;
+
+use crate::http::HttpError;
+use crate::http::client::{Post, Reply, Session, Settings};
+
+/// Enough for TLS and the codec's buffers; the default of 8 MiB only looks frightening on a router.
+const STACK: usize = 512 * 1024;
+
+/// A running worker.
+#[derive(Debug)]
+pub struct Worker {
+    bodies: Sender<Option<Vec<u8>>>,
+    replies: Receiver<Result<Reply, HttpError>>,
+}
+
+impl Worker {
+    /// Starts a worker that connects with the first post. `wake` is written to after each reply.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn start(settings: Settings, wake: Arc<EventFd>) -> io::Result<Worker> {
+        let (bodies, todo) = channel::<Option<Vec<u8>>>();
+        let (done, replies) = channel();
+        thread::Builder::new().name("session".to_owned()).stack_size(STACK).spawn(move || {
+            // Whatever ends this thread, a panic included, the loop must hear of it.
+            let _bell = Bell(Arc::clone(&wake));
+            let mut session = Session::new(settings);
+            while let Ok(body) = todo.recv() {
+                let post = body.as_deref().map_or(Post::Empty, Post::Soap);
+                let reply = match &mut session {
+                    Ok(session) => session.post(post),
+                    Err(why) => Err(why.clone()),
+                };
+                let over = reply.is_err();
+                if done.send(reply).is_err() {
+                    return;
+                }
+                let _ = wake.write(1);
+                if over {
+                    return;
+                }
+            }
+        })?;
+        Ok(Worker { bodies, replies })
+    }
+
+    /// Posts a body, or an empty one. The reply comes by [`Worker::reply`].
+    pub fn post(&self, body: Option<Vec<u8>>) {
+        // A worker that is gone has left its last words among the replies.
+        let _ = self.bodies.send(body);
+    }
+
+    /// The reply that has come, if one has.
+    pub fn reply(&self) -> Option<Result<Reply, HttpError>> {
+        match self.replies.try_recv() {
+            Ok(reply) => Some(reply),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => {
+                Some(Err(HttpError::NoAnswer("the session worker ended".to_owned())))
+            }
+        }
+    }
+}
+
+struct Bell(Arc<EventFd>);
+
+impl Drop for Bell {
+    fn drop(&mut self) {
+        let _ = self.0.write(1);
+    }
+}

@@ -1,0 +1,323 @@
+//! The connection-request port: non-blocking sockets for somebody's poll loop.
+//!
+//! The port faces the open Internet. At most eight connections live at a time, each for five
+//! seconds; when a ninth comes, one goes: of the source that has the most, the oldest that has not
+//! got a challenge. So hundreds of idle connections from elsewhere do not keep the ACS out.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::PollFlags;
+use nix::sys::socket::{self, AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, sockopt};
+
+use crate::connreq::rule::{Answer, Rule};
+use crate::http::serve::{self, Limits, Machine};
+
+/// The most connections at a time.
+const MAX_PEERS: usize = 8;
+/// How long a connection may live in all.
+const LIFE: Duration = Duration::from_secs(5);
+/// How long a peer may take to read our last answer and close.
+const LINGER: Duration = Duration::from_secs(1);
+/// The most connections taken from the queue at one go, so that a flood leaves time for the rest.
+const MAX_ACCEPTS: usize = 64;
+
+/// Why the port cannot be opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListenError {
+    /// Another program has it.
+    InUse(SocketAddr),
+    /// Anything else, in the system's words.
+    Refused(SocketAddr, String),
+}
+
+impl fmt::Display for ListenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ListenError::InUse(at) => {
+                write!(f, "port {} for connection requests ({at}) is in use by another program", at.port())
+            }
+            ListenError::Refused(at, why) => {
+                write!(f, "cannot listen for connection requests on {at}: {why}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ListenError {}
+
+/// What happened on the port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// A valid connection request, already answered with 200: a session with event
+    /// "6 CONNECTION REQUEST" must follow within 30 s.
+    Accepted {
+        /// Who sent it.
+        source: SocketAddr,
+    },
+    /// A request that was answered otherwise; a 401 is the ordinary first half of a request.
+    Refused {
+        /// Who sent it.
+        source: SocketAddr,
+        /// With what status.
+        status: u16,
+        /// Why, for the log.
+        why: &'static str,
+    },
+}
+
+/// The open port and its connections.
+#[derive(Debug)]
+pub struct Listener {
+    sockets: Vec<TcpListener>,
+    peers: Vec<Peer>,
+}
+
+#[derive(Debug)]
+struct Peer {
+    stream: TcpStream,
+    source: SocketAddr,
+    machine: Machine,
+    unsent: Vec<u8>,
+    state: PeerState,
+    born: Duration,
+    deadline: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum PeerState {
+    /// The last answer is out; what still comes is dropped.
+    Lingering,
+    /// Nothing was answered yet.
+    New,
+    /// A challenge was answered.
+    Challenged,
+    /// The last answer is being sent.
+    Closing,
+}
+
+impl Listener {
+    /// Opens the port on each of the addresses, and on one interface only if it is named. An IPv6
+    /// address takes IPv6 alone; it is passed over where the system has none, if another remains.
+    pub fn bind(addresses: &[SocketAddr], interface: Option<&str>) -> Result<Listener, ListenError> {
+        let mut sockets = Vec::new();
+        let mut fault = None;
+        for address in addresses {
+            match open(*address, interface) {
+                Ok(socket) => sockets.push(socket),
+                Err(Errno::EADDRINUSE) => return Err(ListenError::InUse(*address)),
+                Err(error @ (Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL)) if address.is_ipv6() => {
+                    fault = Some(ListenError::Refused(*address, error.to_string()));
+                }
+                Err(error) => return Err(ListenError::Refused(*address, error.to_string())),
+            }
+        }
+        match fault {
+            Some(fault) if sockets.is_empty() => Err(fault),
+            _ => Ok(Listener { sockets, peers: Vec::new() }),
+        }
+    }
+
+    /// Where it listens, with the ports the system chose for port 0.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect()
+    }
+
+    /// What to poll, and for what.
+    pub fn fds(&self) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags)> {
+        let sockets = self.sockets.iter().map(|socket| (socket.as_fd(), PollFlags::POLLIN));
+        sockets.chain(self.peers.iter().map(|peer| {
+            let wanted = if peer.unsent.is_empty() { PollFlags::POLLIN } else { PollFlags::POLLOUT };
+            (peer.stream.as_fd(), wanted)
+        }))
+    }
+
+    /// When [`Listener::on_tick`] must be called at the latest.
+    pub fn deadline(&self) -> Option<Duration> {
+        self.peers.iter().map(|peer| peer.deadline).min()
+    }
+
+    /// Closes the connections whose time is over.
+    pub fn on_tick(&mut self, now: Duration) {
+        self.peers.retain(|peer| peer.deadline > now);
+    }
+
+    /// How many connections are open.
+    pub fn connections(&self) -> usize {
+        self.peers.len()
+    }
+
+    /// Serves a descriptor that poll found ready. `now` counts from the same start as for the rule;
+    /// `random` fills its argument with random octets. Unknown descriptors are let pass.
+    pub fn on_ready(
+        &mut self,
+        fd: RawFd,
+        now: Duration,
+        rule: &mut Rule,
+        random: &mut dyn FnMut(&mut [u8]),
+    ) -> Vec<Event> {
+        let mut events = Vec::new();
+        self.on_tick(now);
+        if let Some(at) = self.peers.iter().position(|peer| peer.stream.as_raw_fd() == fd) {
+            if !self.peers[at].serve(now, rule, random, &mut events) {
+                self.peers.swap_remove(at);
+            }
+            return events;
+        }
+        let Some(at) = self.sockets.iter().position(|socket| socket.as_raw_fd() == fd) else {
+            return events;
+        };
+        for _ in 0..MAX_ACCEPTS {
+            let (stream, source) = match self.sockets[at].accept() {
+                Ok(accepted) => accepted,
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
+                Err(_) => break,
+            };
+            if stream.set_nonblocking(true).is_err() {
+                continue;
+            }
+            let _ = stream.set_nodelay(true);
+            let mut peer = Peer {
+                stream,
+                source,
+                machine: Machine::new(Limits::CONNECTION_REQUEST),
+                unsent: Vec::new(),
+                state: PeerState::New,
+                born: now,
+                deadline: now + LIFE,
+            };
+            // The request is often there already.
+            if peer.serve(now, rule, random, &mut events) {
+                self.make_room();
+                self.peers.push(peer);
+            }
+        }
+        events
+    }
+
+    fn make_room(&mut self) {
+        if self.peers.len() < MAX_PEERS {
+            return;
+        }
+        let mut crowd: HashMap<IpAddr, usize> = HashMap::new();
+        for peer in &self.peers {
+            *crowd.entry(peer.source.ip()).or_default() += 1;
+        }
+        let order = |(_, peer): &(usize, &Peer)| {
+            let share = crowd.get(&peer.source.ip()).copied().unwrap_or_default();
+            (peer.state != PeerState::Lingering, usize::MAX - share, peer.state, peer.born)
+        };
+        if let Some((at, _)) = self.peers.iter().enumerate().min_by_key(order) {
+            self.peers.remove(at);
+        }
+    }
+}
+
+impl Peer {
+    /// Reads, decides and writes as far as it goes without waiting; gives whether to keep the peer.
+    fn serve(
+        &mut self,
+        now: Duration,
+        rule: &mut Rule,
+        random: &mut dyn FnMut(&mut [u8]),
+        events: &mut Vec<Event>,
+    ) -> bool {
+        let mut block = [0; 4096];
+        // A few blocks only, so that one fast peer does not hold up the loop.
+        for _ in 0..4 {
+            if !self.send(now) {
+                return false;
+            }
+            if !self.unsent.is_empty() {
+                return true;
+            }
+            match self.stream.read(&mut block) {
+                Ok(0) => return false,
+                Ok(amount) if self.state == PeerState::Lingering => {
+                    let _ = amount;
+                }
+                Ok(amount) => {
+                    self.machine.receive(&block[..amount]);
+                    self.answer(now, rule, random, events);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return false,
+            }
+        }
+        self.send(now)
+    }
+
+    fn answer(
+        &mut self,
+        now: Duration,
+        rule: &mut Rule,
+        random: &mut dyn FnMut(&mut [u8]),
+        events: &mut Vec<Event>,
+    ) {
+        let answer = match self.machine.request() {
+            Ok(None) => {
+                if self.machine.wants_continue() {
+                    self.unsent.extend(serve::response(100, &[], b"", true));
+                }
+                return;
+            }
+            Ok(Some(request)) => {
+                let mut octets = [0; 8];
+                random(&mut octets);
+                rule.decide(&request, self.source.ip().to_canonical(), now, octets)
+            }
+            Err(refusal) => Answer::from(refusal),
+        };
+        let keeps = self.machine.can_keep_alive() && answer.keep_alive;
+        let headers: Vec<_> = answer.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        self.unsent.extend(serve::response(answer.status, &headers, b"", keeps));
+        self.state = if self.machine.answered(keeps) { PeerState::Challenged } else { PeerState::Closing };
+        let source = self.source;
+        events.push(match answer.accepted {
+            true => Event::Accepted { source },
+            false => Event::Refused { source, status: answer.status, why: answer.why },
+        });
+    }
+
+    // Closing a socket with unread octets would reset the connection and lose the answer.
+    fn send(&mut self, now: Duration) -> bool {
+        while !self.unsent.is_empty() {
+            match self.stream.write(&self.unsent) {
+                Ok(0) => return false,
+                Ok(amount) => drop(self.unsent.drain(..amount)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return false,
+            }
+        }
+        if self.state == PeerState::Closing {
+            self.state = PeerState::Lingering;
+            self.deadline = self.deadline.min(now + LINGER);
+            return self.stream.shutdown(Shutdown::Write).is_ok();
+        }
+        true
+    }
+}
+
+fn open(address: SocketAddr, interface: Option<&str>) -> Result<TcpListener, Errno> {
+    let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let fd = socket::socket(family, SockType::Stream, flags, None)?;
+    socket::setsockopt(&fd, sockopt::ReuseAddr, &true)?;
+    if address.is_ipv6() {
+        socket::setsockopt(&fd, sockopt::Ipv6V6Only, &true)?;
+    }
+    if let Some(name) = interface {
+        socket::setsockopt(&fd, sockopt::BindToDevice, &OsString::from(name))?;
+    }
+    socket::bind(fd.as_raw_fd(), &SockaddrStorage::from(address))?;
+    socket::listen(&fd, Backlog::new(128)?)?;
+    Ok(TcpListener::from(fd))
+}
