@@ -18,7 +18,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("connreq/", &["connreq", "http", "sys"]),
     ("sys/", &["sys"]),
     ("agent/", &["agent", "backend", "connreq", "cwmp", "http", "model", "sys", "uci"]),
-    ("cli/", &["cli", "agent", "backend", "cwmp", "lab", "model", "sys", "uci"]),
+    ("cli/", &["cli", "agent", "backend", "cwmp", "http", "lab", "model", "sys", "uci"]),
     ("lab/", &["lab", "cwmp", "http", "model", "ubus", "sys"]),
 ];
 
@@ -49,7 +49,11 @@ const IMPURE: &[&str] = &[
     "SystemTime",
     "Instant::now",
     "getrandom",
-    "log::",
+    "log::{",
+    "log::error!",
+    "log::warn!",
+    "log::info!",
+    "log::debug!",
     "println!",
 ];
 

@@ -101,7 +101,7 @@ mod tests {
         assert!(complaint.is_none());
         assert!(again.state.queue.contains(&EventCode::Periodic));
         assert_eq!(again.state.bootstrapped.as_deref(), Some("http://acs/"));
-        for damage in [&b"{"[..], b"\0\0\0", b"[]", b"{\"queue\": 7}"] {
+        for damage in [&b"{"[..], b"\0\0\0", b"7", b"{\"queue\": 7}"] {
             fs::write(dir.path().join("state.json"), damage).unwrap();
             let (fresh, complaint) = StateFile::open(dir.path());
             assert!(complaint.unwrap().contains("state.json"));

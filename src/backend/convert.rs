@@ -11,9 +11,129 @@ pub struct Convert {
 }
 
 /// All of them.
-pub const CONVERSIONS: &[Convert] = &[];
+pub const CONVERSIONS: &[Convert] = &[
+    // Network devices, DHCP, Wi-Fi.
+    Convert { name: "counter32", get: counter32, set: |_| None },
+    Convert { name: "bridge_port_priority", get: port_priority, set: |_| None },
+    Convert { name: "lease_time", get: lease_seconds, set: lease_time },
+    Convert { name: "country", get: regulatory_domain, set: country },
+    Convert { name: "plain_text", get: |text| Some(text.to_owned()), set: plain_text },
+];
 
 /// The conversion of that name.
 pub fn named(name: &str) -> Option<&'static Convert> {
     CONVERSIONS.iter().find(|convert| convert.name == name)
+}
+
+/// The kernel counts in 64 bits where TR-181 has 32, which wrap (TR-106 StatsCounter32).
+fn counter32(text: &str) -> Option<String> {
+    let count: u64 = text.trim().parse().ok()?;
+    Some((count & u64::from(u32::MAX)).to_string())
+}
+
+/// The kernel has the upper six bits of the priority, TR-181 all eight.
+fn port_priority(text: &str) -> Option<String> {
+    let priority: u32 = text.trim().parse().ok()?;
+    priority.checked_mul(4).map(|priority| priority.to_string())
+}
+
+/// `12h` and its like as seconds; `infinite` is -1.
+fn lease_seconds(text: &str) -> Option<String> {
+    let text = text.trim();
+    if text == "infinite" {
+        return Some("-1".to_owned());
+    }
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let unit = match &text[split..] {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        "w" => 604_800,
+        _ => return None,
+    };
+    let seconds = text[..split].parse::<i32>().ok()?.checked_mul(unit)?;
+    Some(seconds.to_string())
+}
+
+fn lease_time(text: &str) -> Option<String> {
+    let seconds: i32 = text.trim().parse().ok()?;
+    Some(match seconds {
+        -1 => "infinite".to_owned(),
+        // dnsmasq makes no lease shorter than two minutes.
+        ..120 => return None,
+        _ if seconds % 3_600 == 0 => format!("{}h", seconds / 3_600),
+        _ if seconds % 60 == 0 => format!("{}m", seconds / 60),
+        _ => seconds.to_string(),
+    })
+}
+
+/// `DE` as TR-181 has it: the third octet is a blank for all environments.
+fn regulatory_domain(text: &str) -> Option<String> {
+    let text = text.trim();
+    (text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase())).then(|| format!("{text} "))
+}
+
+fn country(text: &str) -> Option<String> {
+    let (code, environment) = text.split_at_checked(2)?;
+    let known = code.bytes().all(|byte| byte.is_ascii_uppercase()) && matches!(environment, " " | "O" | "I");
+    known.then(|| code.to_owned())
+}
+
+/// Names and keys of networks: the scripts write them into configuration files line by line, so a value
+/// with a line break would be one with an option of its own.
+fn plain_text(text: &str) -> Option<String> {
+    (!text.chars().any(char::is_control)).then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(name: &str, system: &str, model: Option<&str>) {
+        assert_eq!((named(name).unwrap().get)(system).as_deref(), model, "{name} {system:?}");
+    }
+
+    fn check_set(name: &str, model: &str, system: Option<&str>) {
+        assert_eq!((named(name).unwrap().set)(model).as_deref(), system, "{name} {model:?}");
+    }
+
+    #[test]
+    fn counters() {
+        check("counter32", "4294967297\n", Some("1"));
+        check("counter32", "-1", None);
+        check("bridge_port_priority", "32\n", Some("128"));
+    }
+
+    #[test]
+    fn lease_times() {
+        for (uci, seconds) in
+            [("12h", "43200"), ("infinite", "-1"), ("2m", "120"), ("121", "121"), ("24h", "86400")]
+        {
+            check("lease_time", uci, Some(seconds));
+            check_set("lease_time", seconds, Some(uci));
+        }
+        check("lease_time", "7d", Some("604800"));
+        for bad in ["", "h", "12x", "99999999w", "1é", "1 h"] {
+            check("lease_time", bad, None);
+        }
+        check_set("lease_time", "0", None);
+        check_set("lease_time", "-2", None);
+    }
+
+    #[test]
+    fn countries() {
+        check("country", "DE", Some("DE "));
+        check("country", "00", None);
+        check_set("country", "DEO", Some("DE"));
+        for bad in ["de ", "D", "DEX", "é ", ""] {
+            check_set("country", bad, None);
+        }
+    }
+
+    #[test]
+    fn no_line_breaks() {
+        check_set("plain_text", "Café 5 GHz", Some("Café 5 GHz"));
+        check_set("plain_text", "a\nwpa=0", None);
+    }
 }

@@ -8,4 +8,3 @@ pub mod retry;
 pub mod rpc;
 pub mod session;
 pub mod soap;
-

@@ -1,1 +1,9 @@
-//! (being written)
+//! The sparring partner: a loopback mini-ACS that runs Oktopus Lua, its device store, and a simulated router.
+//!
+//! Only built with the feature `lab`; never part of a firmware. It never names the agent: it starts it as a child process.
+
+pub mod acs;
+pub mod diff;
+pub mod lua;
+pub mod router;
+pub mod store;

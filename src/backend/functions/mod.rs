@@ -1,17 +1,30 @@
 //! The named functions, by area; each area lists its own.
 
 pub mod accounts;
+pub mod bridge_vlans;
+pub mod bridging;
 pub mod deviceinfo;
+pub mod dhcp_clients;
+pub mod dhcp_options;
+pub mod dhcpv4;
 pub mod dns;
+pub mod ethernet;
 pub mod firewall;
 pub mod hosts;
+pub mod ip;
+pub mod items;
 pub mod kernel_routes;
 pub mod nat;
 pub mod netif;
+pub mod proc_net;
 pub mod processes;
+pub mod radio;
 pub mod routing;
 pub mod settings;
 pub mod time;
+pub mod topology;
+pub mod wifi;
+pub mod wifi_security;
 
 use super::{TableFn, ValueFn};
 
@@ -36,4 +49,14 @@ const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (routing::VALUES, routing::TABLES),
     (settings::VALUES, settings::TABLES),
     (time::VALUES, time::TABLES),
+    (ethernet::VALUES, ethernet::TABLES),
+    (bridging::VALUES, bridging::TABLES),
+    (bridge_vlans::VALUES, bridge_vlans::TABLES),
+    (ip::VALUES, ip::TABLES),
+    (dhcpv4::VALUES, dhcpv4::TABLES),
+    (dhcp_clients::VALUES, dhcp_clients::TABLES),
+    (dhcp_options::VALUES, dhcp_options::TABLES),
+    (wifi::VALUES, wifi::TABLES),
+    (wifi_security::VALUES, &[]),
+    (radio::VALUES, &[]),
 ];

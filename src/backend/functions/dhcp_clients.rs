@@ -1,0 +1,240 @@
+//! DHCPv4 clients (TR-181 `Device.DHCPv4.Client.`): netifd's interfaces of `proto dhcp`, and what they learnt.
+//!
+//! A client that is off leaves its interface to static addresses (`proto static`), marked with
+//! `option rcwmp_dhcpv4 'off'`. One that AddObject made is a section `rcwmp-dhcpv4`, which netifd does not
+//! read; once it is told its interface it stands for that one's client.
+
+use std::net::Ipv4Addr;
+
+use super::{ip, proc_net, topology};
+use crate::backend::{System, TableFn, ValueFn};
+use crate::model::backend::{Place, Raw, Row};
+use crate::model::{Error, Result};
+
+/// The type of the sections that AddObject makes.
+const MADE: &str = "rcwmp-dhcpv4";
+/// What a client keeps with its section.
+const LISTS: [&str; 4] = ["sendopts", "rcwmp_sendopts", "reqopts", "rcwmp_reqopts"];
+
+/// The functions behind parameters.
+pub const VALUES: &[ValueFn] = &[
+    ValueFn { name: "dhcp_client", get: learnt, set: None },
+    ValueFn { name: "dhcp_client_enable", get: enable, set: Some(set_enable) },
+    ValueFn { name: "dhcp_client_status", get: status, set: None },
+    ValueFn { name: "dhcp_client_interface", get: interface, set: Some(set_interface) },
+];
+
+/// The functions behind tables.
+pub const TABLES: &[TableFn] =
+    &[TableFn { name: "dhcp_clients", rows, add: Some(add), delete: Some(delete) }];
+
+/// A section made by AddObject.
+struct Made {
+    name: String,
+    interface: String,
+}
+
+fn made(system: &mut System) -> Result<Vec<Made>> {
+    let mut out = Vec::new();
+    for section in system.sections("network", MADE)? {
+        let Some(name) = section.name else { continue };
+        let interface = topology::text(system, &format!("network.{name}"), "interface")?;
+        out.push(Made { name, interface });
+    }
+    Ok(out)
+}
+
+/// The section of the outermost row: the interface, or the client's own while it has none.
+fn addr(at: &Place<'_>) -> Result<String> {
+    let row = at.rows.first().ok_or_else(|| Error::UnknownName(at.name.to_owned()))?;
+    Ok(row.row.addr.clone())
+}
+
+/// The client of the outermost row: its own section if AddObject made it, and its interface if it has one.
+fn client(system: &mut System, at: &Place<'_>) -> Result<(Option<String>, String)> {
+    let row = at.rows.first().ok_or_else(|| Error::UnknownName(at.name.to_owned()))?;
+    let name = row.row.name.clone();
+    Ok(match made(system)?.into_iter().find(|made| made.name == name) {
+        Some(made) => (Some(made.name), made.interface),
+        None => (None, name),
+    })
+}
+
+/// Whether an interface's client is on, off, or not there.
+fn state(system: &mut System, interface: &str) -> Result<Option<bool>> {
+    let section = format!("network.{interface}");
+    if topology::text(system, &section, "proto")? == "dhcp" {
+        return Ok(Some(true));
+    }
+    Ok((topology::text(system, &section, "rcwmp_dhcpv4")? == "off").then_some(false))
+}
+
+fn switch(system: &mut System, interface: &str, on: bool) -> Result<()> {
+    let section = format!("network.{interface}");
+    topology::put(system, &section, "proto", if on { "dhcp" } else { "static" })?;
+    topology::put(system, &section, "rcwmp_dhcpv4", if on { "" } else { "off" })
+}
+
+fn rows(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
+    let made = made(system)?;
+    let mut out = Vec::new();
+    for interface in topology::interfaces(system)? {
+        let known = made.iter().any(|made| made.interface == interface.name);
+        if !known && state(system, &interface.name)?.is_some() {
+            out.push(Row { name: interface.name.clone(), addr: interface.name, cols: Vec::new() });
+        }
+    }
+    for Made { name, interface } in made {
+        let addr = if interface.is_empty() { name.clone() } else { interface };
+        out.push(Row { name, addr, cols: Vec::new() });
+    }
+    Ok(out)
+}
+
+fn add(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Row> {
+    let name = topology::free_name(system, "network", "dhcpclient")?;
+    topology::new_section(system, "network", MADE, Some(&name))?;
+    Ok(Row { name: name.clone(), addr: name, cols: Vec::new() })
+}
+
+fn delete(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
+    let (own, interface) = client(system, &at)?;
+    if !interface.is_empty() && state(system, &interface)?.is_some() {
+        switch(system, &interface, false)?;
+        let section = format!("network.{interface}");
+        for option in LISTS.into_iter().chain(["rcwmp_dhcpv4"]) {
+            topology::put_list(system, &section, option, Vec::new())?;
+        }
+    }
+    match own {
+        Some(own) => system.delete_section(&format!("network.{own}")),
+        None => Ok(()),
+    }
+}
+
+fn is_on(system: &mut System, at: &Place<'_>) -> Result<bool> {
+    match client(system, at)? {
+        (Some(own), interface) if interface.is_empty() => {
+            Ok(topology::text(system, &format!("network.{own}"), "enable")? == "1")
+        }
+        (_, interface) => Ok(state(system, &interface)? == Some(true)),
+    }
+}
+
+fn enable(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    Ok(Some(Raw::one(if is_on(system, &at)? { "1" } else { "0" })))
+}
+
+fn set_enable(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
+    let on = topology::truth(&raw.text());
+    match client(system, &at)? {
+        (Some(own), interface) if interface.is_empty() => {
+            topology::put(system, &format!("network.{own}"), "enable", if on { "1" } else { "" })
+        }
+        (_, interface) if on == (state(system, &interface)? == Some(true)) => Ok(()),
+        (_, interface) => switch(system, &interface, on),
+    }
+}
+
+fn status(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    let (_, interface) = client(system, &at)?;
+    Ok(Some(Raw::one(match (is_on(system, &at)?, interface.is_empty()) {
+        (false, _) => "Disabled",
+        (true, true) => "Error_Misconfigured",
+        (true, false) if topology::text(system, &format!("network.{interface}"), "disabled")? == "1" => {
+            "Disabled"
+        }
+        (true, false) => "Enabled",
+    })))
+}
+
+fn interface(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    Ok(Some(Raw::one(client(system, &at)?.1)))
+}
+
+fn set_interface(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
+    let (own, now) = client(system, &at)?;
+    let wanted = raw.text();
+    if wanted == now {
+        return Ok(());
+    }
+    let Some(own) = own.filter(|_| now.is_empty()) else {
+        return Err(Error::bad_value(
+            at.name,
+            "the client belongs to its interface: delete it and add another",
+        ));
+    };
+    if made(system)?.iter().any(|made| made.interface == wanted) || state(system, &wanted)?.is_some() {
+        return Err(Error::bad_value(at.name, "the interface has a client already"));
+    }
+    let (from, to) = (format!("network.{own}"), format!("network.{wanted}"));
+    let proto = topology::text(system, &to, "proto")?;
+    if !matches!(proto.as_str(), "" | "none" | "static") {
+        return Err(Error::bad_value(at.name, "the interface has another protocol"));
+    }
+    let on = topology::text(system, &from, "enable")? == "1";
+    topology::put(system, &from, "enable", "")?;
+    topology::put(system, &from, "interface", &wanted)?;
+    for list in LISTS {
+        if let Some(raw) = system.option(&format!("{from}.{list}"))? {
+            system.set_option(&format!("{to}.{list}"), Some(&raw))?;
+            system.set_option(&format!("{from}.{list}"), None)?;
+        }
+    }
+    switch(system, &wanted, on)
+}
+
+fn learnt(system: &mut System, at: Place<'_>, field: &str) -> Result<Option<Raw>> {
+    let name = addr(&at)?;
+    let Some(interface) = topology::interface(system, &name)? else { return Ok(None) };
+    match field {
+        "address" | "mask" => {
+            let Some((address, bits)) = ip::learnt_ip4(system, &interface)?.into_iter().next() else {
+                return Ok(None);
+            };
+            let mask = Ipv4Addr::from(u32::MAX.checked_shl(32 - bits.min(32)).unwrap_or(0));
+            Ok(Some(Raw::one(if field == "mask" { mask } else { address }.to_string())))
+        }
+        "routers" => {
+            let l3 = topology::l3_device(system, &interface);
+            Ok(Some(Raw::Many(proc_net::routers(system, &l3).iter().map(Ipv4Addr::to_string).collect())))
+        }
+        _ => {
+            let text = ["/tmp/resolv.conf.d/resolv.conf.auto", "/tmp/resolv.conf.auto"]
+                .into_iter()
+                .find_map(|path| system.text(path))
+                .unwrap_or_default();
+            Ok(Some(Raw::Many(name_servers(&text, &name))))
+        }
+    }
+}
+
+/// The IPv4 name servers that netifd noted for an interface: they follow its `# Interface NAME`.
+fn name_servers(text: &str, interface: &str) -> Vec<String> {
+    let mut here = false;
+    let mut out = Vec::new();
+    for line in text.lines().take(1024) {
+        if let Some(name) = line.strip_prefix("# Interface ") {
+            here = name.trim() == interface;
+        } else if let Some(server) = line.strip_prefix("nameserver ").map(str::trim)
+            && here
+            && server.parse::<Ipv4Addr>().is_ok()
+            && out.len() < 16
+        {
+            out.push(server.to_owned());
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_of_an_interface() {
+        let text = "# Interface wan\nnameserver 192.0.2.1\nnameserver 2001:db8::1\nsearch x\n# Interface wan6\nnameserver 192.0.2.9\n";
+        assert_eq!(name_servers(text, "wan"), ["192.0.2.1"]);
+        assert_eq!(name_servers(text, "lan"), Vec::<String>::new());
+    }
+}

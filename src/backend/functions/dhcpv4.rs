@@ -1,0 +1,583 @@
+//! DHCPv4: the server's pools, static addresses, leases and relays (TR-181 `Device.DHCPv4.Server.`).
+//!
+//! They are the sections of `/etc/config/dhcp`, which dnsmasq and odhcpd read alike. Nothing that an ACS
+//! wrote reaches their scripts but addresses, numbers, hexadecimal digits and names of hosts.
+
+use std::net::Ipv4Addr;
+
+use super::{dhcp_options, ip, topology};
+use crate::backend::{System, TableFn, ValueFn};
+use crate::model::backend::{Place, Raw, Row};
+use crate::model::{Error, Result};
+
+/// dnsmasq's first address above the network, and how many, when the pool does not say.
+const DEFAULT_RANGE: (u32, u32) = (100, 150);
+/// The most sections of one type that are looked at.
+const MAX_SECTIONS: usize = 1024;
+
+/// The functions behind parameters.
+pub const VALUES: &[ValueFn] = &[
+    ValueFn { name: "dhcp_server_enable", get: server_enable, set: Some(set_server_enable) },
+    ValueFn { name: "dhcp_pool_enable", get: pool_enable, set: Some(set_pool_enable) },
+    ValueFn { name: "dhcp_pool_status", get: pool_status, set: None },
+    ValueFn { name: "dhcp_pool_order", get: pool_order, set: None },
+    ValueFn { name: "dhcp_pool_interface", get: pool_interface, set: Some(set_pool_interface) },
+    ValueFn { name: "dhcp_pool_devices", get: pool_devices, set: Some(set_pool_devices) },
+    ValueFn { name: "dhcp_pool_range", get: pool_range, set: Some(set_pool_range) },
+    ValueFn { name: "dhcp_pool_mask", get: pool_mask, set: Some(set_pool_mask) },
+    ValueFn { name: "dhcp_pool_servers", get: pool_servers, set: Some(set_pool_servers) },
+    ValueFn { name: "dhcp_pool_domain", get: pool_domain, set: Some(set_pool_domain) },
+    ValueFn { name: "dhcp_host_mac", get: host_mac, set: Some(set_host_mac) },
+    ValueFn { name: "dhcp_relay", get: relay, set: Some(set_relay) },
+    ValueFn { name: "dhcp_relay_status", get: relay_status, set: None },
+];
+
+/// The functions behind tables.
+pub const TABLES: &[TableFn] = &[
+    TableFn { name: "dhcp_pools", rows: pool_rows, add: Some(add_pool), delete: Some(delete_section) },
+    TableFn { name: "dhcp_hosts", rows: host_rows, add: Some(add_host), delete: Some(delete_section) },
+    TableFn { name: "dhcp_relays", rows: relay_rows, add: Some(add_relay), delete: Some(delete_section) },
+];
+
+/// A subnet that a pool serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subnet {
+    /// The router's address in it.
+    pub router: Ipv4Addr,
+    /// The length of its prefix.
+    pub bits: u32,
+}
+
+impl Subnet {
+    fn mask(self) -> u32 {
+        u32::MAX.checked_shl(32 - self.bits.min(32)).unwrap_or(0)
+    }
+
+    fn network(self) -> u32 {
+        u32::from(self.router) & self.mask()
+    }
+
+    /// The first and last address that hosts can have.
+    fn hosts(self) -> (u32, u32) {
+        let (network, broadcast) = (self.network(), self.network() | !self.mask());
+        if self.bits >= 31 { (network, broadcast) } else { (network + 1, broadcast - 1) }
+    }
+
+    /// Whether an address lies in it.
+    pub fn holds(self, address: Ipv4Addr) -> bool {
+        u32::from(address) & self.mask() == self.network()
+    }
+
+    /// The first and last address of a range, cut to the subnet as ipcalc.sh does.
+    fn range(self, start: u32, limit: u32) -> (Ipv4Addr, Ipv4Addr) {
+        let (first, last) = self.hosts();
+        let from = self.network().saturating_add(start).clamp(first, last);
+        let to = from.saturating_add(limit.saturating_sub(1)).min(last);
+        (from.into(), to.into())
+    }
+}
+
+fn flag(on: bool) -> Result<Option<Raw>> {
+    Ok(Some(Raw::one(if on { "1" } else { "0" })))
+}
+
+/// The section of the innermost row.
+fn section(at: &Place<'_>) -> Result<String> {
+    let row = at.row().ok_or_else(|| Error::UnknownName(at.name.to_owned()))?;
+    Ok(format!("dhcp.{}", row.addr))
+}
+
+fn delete_section(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
+    let section = section(&at)?;
+    system.delete_section(&section)
+}
+
+// --- the server
+
+/// The section that remembers that the server is off: DNS goes on, so dnsmasq itself cannot be.
+fn server_section(system: &mut System) -> Result<Option<String>> {
+    for ty in ["dnsmasq", "odhcpd"] {
+        if let Some(section) = system.sections("dhcp", ty)?.into_iter().next() {
+            return Ok(Some(format!("dhcp.{}", section.addr)));
+        }
+    }
+    Ok(None)
+}
+
+fn server_on(system: &mut System) -> Result<bool> {
+    match server_section(system)? {
+        Some(section) => Ok(topology::text(system, &section, "rcwmp_dhcpv4")? != "0"),
+        None => Ok(false),
+    }
+}
+
+fn server_enable(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    flag(server_on(system)?)
+}
+
+fn set_server_enable(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
+    let on = topology::truth(&raw.text());
+    let server = server_section(system)?.ok_or_else(|| Error::backend(at.name, "there is no DHCP server"))?;
+    if on == server_on(system)? {
+        return Ok(());
+    }
+    for pool in pools(system)? {
+        if on && topology::text(system, &pool, "rcwmp_enable")? == "1" {
+            switch_pool(system, &pool, true)?;
+            topology::put(system, &pool, "rcwmp_enable", "")?;
+        } else if !on && pool_is_on(system, &pool)? {
+            topology::put(system, &pool, "rcwmp_enable", "1")?;
+            switch_pool(system, &pool, false)?;
+        }
+    }
+    topology::put(system, &server, "rcwmp_dhcpv4", if on { "" } else { "0" })
+}
+
+// --- pools
+
+fn pools(system: &mut System) -> Result<Vec<String>> {
+    let sections = system.sections("dhcp", "dhcp")?;
+    Ok(sections.into_iter().take(MAX_SECTIONS).map(|section| format!("dhcp.{}", section.addr)).collect())
+}
+
+fn pool_rows(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
+    let mut out: Vec<Row> = Vec::new();
+    for section in system.sections("dhcp", "dhcp")?.into_iter().take(MAX_SECTIONS) {
+        let name = match section.name {
+            Some(name) => name,
+            None => topology::text(system, &format!("dhcp.{}", section.addr), "interface")?,
+        };
+        let taken = name.is_empty() || out.iter().any(|row| row.name == name);
+        let name = if taken { section.addr.clone() } else { name };
+        out.push(Row { name, addr: section.addr, cols: Vec::new() });
+    }
+    Ok(out)
+}
+
+fn add_pool(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Row> {
+    let name = topology::free_name(system, "dhcp", "pool")?;
+    let section = topology::new_section(system, "dhcp", "dhcp", Some(&name))?;
+    for (option, value) in [("start", "100"), ("limit", "150"), ("leasetime", "24h"), ("dhcpv4", "disabled")]
+    {
+        topology::put(system, &section, option, value)?;
+    }
+    Ok(Row { name: name.clone(), addr: name, cols: Vec::new() })
+}
+
+/// The pool that the place lies in.
+fn pool(at: &Place<'_>) -> Result<String> {
+    let row = at.rows.first().ok_or_else(|| Error::UnknownName(at.name.to_owned()))?;
+    Ok(format!("dhcp.{}", row.row.addr))
+}
+
+/// The subnet of a pool: that of its interface's first static address.
+///
+/// # Errors
+/// As [`System::option`].
+pub fn subnet(system: &mut System, pool: &str) -> Result<Option<Subnet>> {
+    let interface = topology::text(system, pool, "interface")?;
+    if interface.is_empty() || interface.contains('.') {
+        return Ok(None);
+    }
+    let Some((router, bits)) = ip::first_ip4(system, &format!("network.{interface}"))? else {
+        return Ok(None);
+    };
+    let bits = ip::bits_of(&topology::text(system, pool, "netmask")?).unwrap_or(bits);
+    Ok(Some(Subnet { router, bits }))
+}
+
+fn pool_is_on(system: &mut System, pool: &str) -> Result<bool> {
+    let ignored = topology::truth(&topology::text(system, pool, "ignore")?);
+    Ok(!ignored && topology::text(system, pool, "dhcpv4")? != "disabled")
+}
+
+/// `ignore` would take DHCPv6 and router advertisements away too, so only the IPv4 half is switched.
+fn switch_pool(system: &mut System, pool: &str, on: bool) -> Result<()> {
+    if on {
+        topology::put(system, pool, "ignore", "")?;
+    }
+    topology::put(system, pool, "dhcpv4", if on { "server" } else { "disabled" })
+}
+
+fn pool_enable(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    let pool = pool(&at)?;
+    if server_on(system)? {
+        return flag(pool_is_on(system, &pool)?);
+    }
+    flag(topology::text(system, &pool, "rcwmp_enable")? == "1")
+}
+
+fn set_pool_enable(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
+    let pool = pool(&at)?;
+    let on = topology::truth(&raw.text());
+    if !server_on(system)? {
+        return topology::put(system, &pool, "rcwmp_enable", if on { "1" } else { "" });
+    }
+    if on == pool_is_on(system, &pool)? { Ok(()) } else { switch_pool(system, &pool, on) }
+}
+
+fn pool_status(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    let pool = pool(&at)?;
+    let on = server_on(system)? && pool_is_on(system, &pool)?;
+    Ok(Some(Raw::one(match (on, subnet(system, &pool)?) {
+        (false, _) => "Disabled",
+        (true, Some(_)) => "Enabled",
+        (true, None) => "Error_Misconfigured",
+    })))
+}
+
+fn pool_order(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    let pool = pool(&at)?;
+    let place = pools(system)?.iter().position(|other| *other == pool);
+    Ok(place.map(|place| Raw::one((place + 1).to_string())))
+}
+
+fn pool_interface(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    let pool = pool(&at)?;
+    system.option(&format!("{pool}.interface"))
+}
+
+fn set_pool_interface(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
+    let pool = pool(&at)?;
+    topology::put(system, &pool, "interface", &raw.text())?;
+    let Some(subnet) = subnet(system, &pool)? else { return Ok(()) };
+    // Addresses that came before the interface can be told now.
+    for end in ["min", "max"] {
+        let option = format!("rcwmp_{end}");
+        if let Ok(address) = topology::text(system, &pool, &option)?.parse::<Ipv4Addr>() {
+            put_range(system, &at, &pool, subnet, end, address)?;
+            topology::put(system, &pool, &option, "")?;
+        }
+    }
+    Ok(())
+}
+
+fn pool_devices(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    let pool = pool(&at)?;
+    let dynamic = topology::text(system, &pool, "dynamicdhcp")?;
+    Ok(Some(Raw::one(if dynamic.is_empty() || topology::truth(&dynamic) { "All" } else { "Known" })))
+}
+
+fn set_pool_devices(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
+    let pool = pool(&at)?;
+    match raw.text().as_str() {
+        "All" => topology::put(system, &pool, "dynamicdhcp", ""),
+        "Known" => topology::put(system, &pool, "dynamicdhcp", "0"),
+        _ => Err(Error::bad_value(at.name, "the server cannot serve unknown devices only")),
+    }
+}
+
+/// A pool's first address above its network, and how many: numbers, the first also dotted (`1.0` is 256).
+fn offsets(system: &mut System, pool: &str) -> Result<(u32, u32)> {
+    let start = topology::text(system, pool, "start")?;
+    let limit = topology::text(system, pool, "limit")?;
+    Ok((start_of(&start).unwrap_or(DEFAULT_RANGE.0), limit.parse().unwrap_or(DEFAULT_RANGE.1)))
+}
+
+fn start_of(text: &str) -> Option<u32> {
+    text.split('.').try_fold(0_u32, |sum, part| sum.checked_mul(256)?.checked_add(part.parse().ok()?))
+}
+
+fn pool_range(system: &mut System, at: Place<'_>, end: &str) -> Result<Option<Raw>> {
+    let pool = pool(&at)?;
+    let Some(subnet) = subnet(system, &pool)? else { return system.option(&format!("{pool}.rcwmp_{end}")) };
+    let (start, limit) = offsets(system, &pool)?;
+    let (first, last) = subnet.range(start, limit);
+    Ok(Some(Raw::one(if end == "min" { first } else { last }.to_string())))
+}
+
+fn set_pool_range(system: &mut System, at: Place<'_>, end: &str, raw: &Raw) -> Result<()> {
+    let pool = pool(&at)?;
+    let text = raw.text();
+    let address: Ipv4Addr = text.parse().map_err(|_| Error::bad_value(at.name, "not an IPv4 address"))?;
+    match subnet(system, &pool)? {
+        Some(subnet) => put_range(system, &at, &pool, subnet, end, address),
+        None if topology::text(system, &pool, "interface")?.is_empty() => {
+            topology::put(system, &pool, &format!("rcwmp_{end}"), &text)
+        }
+        None => Err(Error::bad_value(at.name, "the pool's interface has no static address")),
+    }
+}
+
+/// Moves one end of a pool's range. The other stays, unless it would lie on the wrong side: both ends of a
+/// request arrive one after the other, and the order is not ours.
+fn put_range(
+    system: &mut System,
+    at: &Place<'_>,
+    pool: &str,
+    subnet: Subnet,
+    end: &str,
+    address: Ipv4Addr,
+) -> Result<()> {
+    let (first, last) = subnet.hosts();
+    let address = u32::from(address);
+    if !(first..=last).contains(&address) {
+        return Err(Error::bad_value(at.name, "outside of the subnet of the pool's interface"));
+    }
+    let (start, limit) = offsets(system, pool)?;
+    let (from, to) = subnet.range(start, limit);
+    let (from, to) = match end {
+        "min" => (address, u32::from(to).max(address)),
+        _ => (u32::from(from).min(address), address),
+    };
+    topology::put(system, pool, "start", &(from - subnet.network()).to_string())?;
+    topology::put(system, pool, "limit", &(to - from + 1).to_string())
+}
+
+fn pool_mask(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    let pool = pool(&at)?;
+    if let Some(told) = system.option(&format!("{pool}.netmask"))? {
+        return Ok(Some(told));
+    }
+    Ok(subnet(system, &pool)?.map(|subnet| Raw::one(Ipv4Addr::from(subnet.mask()).to_string())))
+}
+
+fn set_pool_mask(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
+    let pool = pool(&at)?;
+    let text = raw.text();
+    if !text.is_empty() && ip::bits_of(&text).is_none() {
+        return Err(Error::bad_value(at.name, "not a mask: its ones do not stand together"));
+    }
+    // The interface's own mask needs no second place, where it would outlive a change of the interface.
+    let own = topology::text(system, &pool, "netmask")?;
+    let same = own.is_empty()
+        && subnet(system, &pool)?.is_some_and(|subnet| Ipv4Addr::from(subnet.mask()).to_string() == text);
+    if same { Ok(()) } else { topology::put(system, &pool, "netmask", &text) }
+}
+
+/// Servers that the pool's clients are told; the router itself for routers and DNS when nothing is
+/// configured, as dnsmasq does.
+fn pool_servers(system: &mut System, at: Place<'_>, code: &str) -> Result<Option<Raw>> {
+    let pool = pool(&at)?;
+    let Ok(code) = code.parse::<u8>() else { return Ok(None) };
+    if let Some(payload) = dhcp_options::payload(system, &pool, code)? {
+        let router = subnet(system, &pool)?.map(|subnet| subnet.router.to_string()).unwrap_or_default();
+        let own = |word: &str| if word == "0.0.0.0" { router.clone() } else { word.to_owned() };
+        let words = payload.split(',').map(str::trim).filter(|word| word.parse::<Ipv4Addr>().is_ok());
+        return Ok(Some(Raw::Many(words.map(own).filter(|word| !word.is_empty()).collect())));
+    }
+    let itself = matches!(code, 3 | 6);
+    Ok(subnet(system, &pool)?.filter(|_| itself).map(|subnet| Raw::Many(vec![subnet.router.to_string()])))
+}
+
+fn set_pool_servers(system: &mut System, at: Place<'_>, code: &str, raw: &Raw) -> Result<()> {
+    let pool = pool(&at)?;
+    let code = code.parse::<u8>().map_err(|_| Error::backend(at.name, "no such option"))?;
+    let payload = raw.items().join(",");
+    // dnsmasq tells routers and DNS by itself, unless the option is there without a value.
+    let told = !payload.is_empty() || matches!(code, 3 | 6);
+    dhcp_options::put_payload(system, &pool, code, told.then_some(payload.as_str()))
+}
+
+fn pool_domain(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    let pool = pool(&at)?;
+    if let Some(told) = dhcp_options::payload(system, &pool, 15)? {
+        return Ok(Some(Raw::one(told)));
+    }
+    system.option("dhcp.@dnsmasq[0].domain")
+}
+
+fn set_pool_domain(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
+    let pool = pool(&at)?;
+    let text = raw.text();
+    if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_')) {
+        return Err(Error::bad_value(at.name, "not a domain name"));
+    }
+    let told = !text.is_empty() || !system.option_text("dhcp.@dnsmasq[0].domain")?.is_empty();
+    dhcp_options::put_payload(system, &pool, 15, told.then_some(text.as_str()))
+}
+
+// --- static addresses
+
+fn host_rows(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
+    let here = pool(&at)?;
+    let mine = at.rows.first().map(|instance| instance.row.name.clone()).unwrap_or_default();
+    let mut nets = Vec::new();
+    for pool in pools(system)? {
+        let net = subnet(system, &pool)?;
+        nets.push((pool, net));
+    }
+    let mut out: Vec<Row> = Vec::new();
+    for section in system.sections("dhcp", "host")?.into_iter().take(MAX_SECTIONS) {
+        let address = format!("dhcp.{}", section.addr);
+        let told = topology::text(system, &address, "rcwmp_pool")?;
+        let ip = topology::text(system, &address, "ip")?.parse::<Ipv4Addr>().ok();
+        let home = |ip: Ipv4Addr| nets.iter().find(|(_, net)| net.is_some_and(|net| net.holds(ip)));
+        let belongs = match ip.and_then(home) {
+            Some((pool, _)) => *pool == here,
+            None => told == mine,
+        };
+        if !belongs {
+            continue;
+        }
+        let mac = first_mac(system, &address)?;
+        let name = section.name.or(Some(mac).filter(|mac| !mac.is_empty())).unwrap_or_default();
+        let taken = name.is_empty() || out.iter().any(|row| row.name == name);
+        let name = if taken { section.addr.clone() } else { name };
+        out.push(Row { name, addr: section.addr, cols: Vec::new() });
+    }
+    Ok(out)
+}
+
+fn add_host(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Row> {
+    let mine = at.rows.first().map(|instance| instance.row.name.clone()).unwrap_or_default();
+    let name = topology::free_name(system, "dhcp", "host")?;
+    let section = topology::new_section(system, "dhcp", "host", Some(&name))?;
+    topology::put(system, &section, "enable", "0")?;
+    topology::put(system, &section, "rcwmp_pool", &mine)?;
+    Ok(Row { name: name.clone(), addr: name, cols: Vec::new() })
+}
+
+fn first_mac(system: &mut System, section: &str) -> Result<String> {
+    Ok(topology::words(system, section, "mac")?.into_iter().next().unwrap_or_default())
+}
+
+fn host_mac(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    let section = section(&at)?;
+    Ok(Some(Raw::one(first_mac(system, &section)?)))
+}
+
+fn set_host_mac(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
+    let section = section(&at)?;
+    let text = raw.text();
+    let mut macs = topology::words(system, &section, "mac")?;
+    // A host may have more than one; TR-181 sees the first.
+    match (macs.first_mut(), text.is_empty()) {
+        (Some(_), true) => {
+            macs.remove(0);
+        }
+        (Some(first), false) => *first = text,
+        (None, true) => {}
+        (None, false) => return topology::put(system, &section, "mac", &text),
+    }
+    topology::put_list(system, &section, "mac", macs)
+}
+
+// --- relays
+
+fn relay_rows(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
+    let mut out: Vec<Row> = Vec::new();
+    for section in system.sections("dhcp", "relay")?.into_iter().take(MAX_SECTIONS) {
+        let address = format!("dhcp.{}", section.addr);
+        let server = topology::text(system, &address, "server_addr")?;
+        // The same section type serves DHCPv6 too.
+        if !server.is_empty() && server.parse::<Ipv4Addr>().is_err() {
+            continue;
+        }
+        let name = section.name.unwrap_or_else(|| section.addr.clone());
+        out.push(Row { name, addr: section.addr, cols: Vec::new() });
+    }
+    Ok(out)
+}
+
+fn add_relay(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Row> {
+    let name = topology::free_name(system, "dhcp", "relay")?;
+    topology::new_section(system, "dhcp", "relay", Some(&name))?;
+    Ok(Row { name: name.clone(), addr: name, cols: Vec::new() })
+}
+
+/// dnsmasq skips a relay without `server_addr`, so that is where it is off.
+fn relay_server(system: &mut System, section: &str) -> Result<(String, bool)> {
+    let wish = topology::text(system, section, "rcwmp_enable")? == "1";
+    let server = topology::text(system, section, "server_addr")?;
+    if !server.is_empty() {
+        return Ok((server, true));
+    }
+    Ok((topology::text(system, section, "rcwmp_server_addr")?, wish))
+}
+
+/// The interface that a relay hears its clients on: the one with its own address.
+fn relay_interface(system: &mut System, section: &str) -> Result<Option<String>> {
+    let own = topology::text(system, section, "local_addr")?.parse::<Ipv4Addr>().ok();
+    let Some(own) = own else { return Ok(None) };
+    for interface in topology::interfaces(system)? {
+        let found = ip::first_ip4(system, &format!("network.{}", interface.name))?;
+        if found.is_some_and(|(address, _)| address == own) {
+            return Ok(Some(interface.name));
+        }
+    }
+    Ok(None)
+}
+
+fn put_relay(system: &mut System, section: &str, server: &str, on: bool) -> Result<()> {
+    let shown = on && !server.is_empty();
+    topology::put(system, section, "server_addr", if shown { server } else { "" })?;
+    topology::put(system, section, "rcwmp_server_addr", if shown { "" } else { server })?;
+    topology::put(system, section, "rcwmp_enable", if on && !shown { "1" } else { "" })
+}
+
+fn relay(system: &mut System, at: Place<'_>, field: &str) -> Result<Option<Raw>> {
+    let section = section(&at)?;
+    let (server, on) = relay_server(system, &section)?;
+    Ok(match field {
+        "enable" => return flag(on),
+        "server" => Some(Raw::one(server)),
+        "interface" => relay_interface(system, &section)?.map(Raw::one),
+        _ => relay_rows(system, at, "")?
+            .iter()
+            .position(|row| format!("dhcp.{}", row.addr) == section)
+            .map(|place| Raw::one((place + 1).to_string())),
+    })
+}
+
+fn set_relay(system: &mut System, at: Place<'_>, field: &str, raw: &Raw) -> Result<()> {
+    let section = section(&at)?;
+    let (server, on) = relay_server(system, &section)?;
+    let text = raw.text();
+    match field {
+        "enable" => put_relay(system, &section, &server, topology::truth(&text)),
+        "server" => put_relay(system, &section, &text, on),
+        _ => {
+            // The relay's own address is that of the interface it hears the clients on.
+            let own = ip::first_ip4(system, &format!("network.{text}"))?;
+            if !text.is_empty() && own.is_none() {
+                return Err(Error::bad_value(at.name, "the interface has no static address"));
+            }
+            let own = own.map(|(address, _)| address.to_string()).unwrap_or_default();
+            topology::put(system, &section, "local_addr", &own)
+        }
+    }
+}
+
+fn relay_status(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    let section = section(&at)?;
+    let (server, on) = relay_server(system, &section)?;
+    let told = !server.is_empty() && !topology::text(system, &section, "local_addr")?.is_empty();
+    Ok(Some(Raw::one(match (on, told) {
+        (false, _) => "Disabled",
+        (true, true) => "Enabled",
+        (true, false) => "Error_Misconfigured",
+    })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(router: &str, bits: u32, start: u32, limit: u32, expected: (&str, &str)) {
+        let subnet = Subnet { router: router.parse().unwrap(), bits };
+        let (first, last) = subnet.range(start, limit);
+        assert_eq!((first.to_string().as_str(), last.to_string().as_str()), expected);
+    }
+
+    #[test]
+    fn ranges() {
+        check("192.168.1.1", 24, 100, 150, ("192.168.1.100", "192.168.1.249"));
+        check("192.168.1.1", 24, 100, 200, ("192.168.1.100", "192.168.1.254"));
+        check("192.168.1.1", 24, 0, 1, ("192.168.1.1", "192.168.1.1"));
+        check("10.1.2.3", 8, 256, 512, ("10.0.1.0", "10.0.2.255"));
+        check("192.168.1.129", 25, 10, 20, ("192.168.1.138", "192.168.1.157"));
+        check("192.168.1.1", 32, 100, 150, ("192.168.1.1", "192.168.1.1"));
+        check("192.168.1.1", 24, u32::MAX, u32::MAX, ("192.168.1.254", "192.168.1.254"));
+        check("255.255.255.255", 0, u32::MAX, 0, ("255.255.255.254", "255.255.255.254"));
+    }
+
+    #[test]
+    fn starts() {
+        for (text, start) in
+            [("100", Some(100)), ("1.0", Some(256)), ("", None), ("x", None), ("9999999999", None)]
+        {
+            assert_eq!(start_of(text), start, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,624 @@
+//! IP interfaces and their addresses (TR-181 `Device.IP.`).
+//!
+//! An interface is a netifd interface. Its static addresses are the items of `ipaddr` and `ip6addr`, in any
+//! of UCI's spellings; addresses that a protocol learnt are those that `/proc/net` shows on its device.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::items::{self, Ids, Item};
+use super::proc_net;
+use super::topology::{self, Interface};
+use crate::backend::{System, TableFn, ValueFn};
+use crate::model::backend::{Place, Raw, Row};
+use crate::model::{Error, Result};
+
+/// The functions behind parameters.
+pub const VALUES: &[ValueFn] = &[
+    ValueFn { name: "path_exists", get: path_exists, set: None },
+    ValueFn { name: "ip_status", get: status, set: None },
+    ValueFn { name: "ip_lower", get: lower, set: Some(set_lower) },
+    ValueFn { name: "ip_mtu", get: mtu, set: Some(set_mtu) },
+    ValueFn { name: "ip_type", get: kind, set: None },
+    ValueFn { name: "ip_loopback", get: loopback, set: None },
+    ValueFn { name: "ip6_enable", get: ip6_enable, set: Some(set_ip6_enable) },
+    ValueFn { name: "ip4_address", get: ip4_address, set: Some(set_ip4_address) },
+    ValueFn { name: "ip4_status", get: ip4_status, set: None },
+    ValueFn { name: "ip6_address", get: ip6_address, set: Some(set_ip6_address) },
+    ValueFn { name: "ip6_status", get: ip6_status, set: None },
+    ValueFn { name: "ip6_state", get: ip6_state, set: None },
+    ValueFn { name: "ip6_lifetime", get: ip6_lifetime, set: None },
+];
+
+/// The functions behind tables.
+pub const TABLES: &[TableFn] = &[
+    TableFn {
+        name: "ip_interfaces",
+        rows: interface_rows,
+        add: Some(add_interface),
+        delete: Some(delete_interface),
+    },
+    TableFn { name: "ip4_addresses", rows: ip4_rows, add: Some(add_ip4), delete: Some(delete_ip4) },
+    TableFn { name: "ip6_addresses", rows: ip6_rows, add: Some(add_ip6), delete: Some(delete_ip6) },
+    TableFn { name: "ip6_prefixes", rows: prefix_rows, add: None, delete: None },
+    TableFn { name: "ip_active_ports", rows: active_ports, add: None, delete: None },
+];
+
+fn flag(on: bool) -> Result<Option<Raw>> {
+    Ok(Some(Raw::one(if on { "1" } else { "0" })))
+}
+
+fn path_exists(system: &mut System, _at: Place<'_>, path: &str) -> Result<Option<Raw>> {
+    flag(system.exists(path))
+}
+
+// --- interfaces
+
+fn interface_rows(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
+    let mut out = Vec::new();
+    for interface in topology::interfaces(system)? {
+        let l3 = topology::l3_device(system, &interface);
+        let Interface { name, device, .. } = interface;
+        out.push(Row { name: name.clone(), addr: name, cols: vec![l3, device] });
+    }
+    Ok(out)
+}
+
+fn add_interface(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Row> {
+    let name = topology::free_name(system, "network", "ip")?;
+    let section = topology::new_section(system, "network", "interface", Some(&name))?;
+    for (option, value) in [("proto", "static"), ("disabled", "1")] {
+        topology::put(system, &section, option, value)?;
+    }
+    Ok(Row { name: name.clone(), addr: name, cols: vec![String::new(), String::new()] })
+}
+
+fn delete_interface(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
+    let section = section(&at)?;
+    system.delete_section(&section)
+}
+
+/// The section of the interface that the place lies in.
+fn section(at: &Place<'_>) -> Result<String> {
+    let row = at.rows.first().ok_or_else(|| Error::UnknownName(at.name.to_owned()))?;
+    Ok(format!("network.{}", row.row.name))
+}
+
+fn interface(system: &mut System, at: &Place<'_>) -> Result<Interface> {
+    let name = at.rows.first().map(|row| row.row.name.clone()).unwrap_or_default();
+    topology::interface(system, &name)?.ok_or_else(|| Error::UnknownName(at.name.to_owned()))
+}
+
+fn enabled(system: &mut System, at: &Place<'_>) -> Result<bool> {
+    let section = section(at)?;
+    Ok(topology::text(system, &section, "disabled")? != "1")
+}
+
+fn status(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    if !enabled(system, &at)? {
+        return Ok(Some(Raw::one("Down")));
+    }
+    let interface = interface(system, &at)?;
+    let l3 = topology::l3_device(system, &interface);
+    let word = match topology::status(system, &l3) {
+        Some(word) => word,
+        None if l3.is_empty() => "Down",
+        None if topology::in_sysfs(system, &interface.device, "") => "Down",
+        None => "NotPresent",
+    };
+    Ok(Some(Raw::one(word)))
+}
+
+fn lower(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    let device = interface(system, &at)?.device;
+    Ok((device != "lo").then(|| Raw::one(device)))
+}
+
+fn set_lower(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
+    let given = raw.items();
+    if given.len() > 1 {
+        return Err(Error::bad_value(at.name, "an interface stands on one device"));
+    }
+    let device = given.first().copied().unwrap_or_default();
+    let interface = interface(system, &at)?;
+    if device == interface.device {
+        return Ok(());
+    }
+    if device.contains('/') {
+        return Err(Error::bad_value(at.name, "of a bridge only the management port carries an interface"));
+    }
+    let section = section(&at)?;
+    if topology::is_old_bridge(system, &section)? {
+        return Err(Error::bad_value(at.name, "the interface makes its own bridge"));
+    }
+    let option = topology::lower_option_name(system, &section)?;
+    topology::put(system, &section, option, device)
+}
+
+fn mtu(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    let section = section(&at)?;
+    if let Some(told) = system.option(&format!("{section}.mtu"))? {
+        return Ok(Some(told));
+    }
+    let interface = interface(system, &at)?;
+    let l3 = topology::l3_device(system, &interface);
+    if let Some(told) = topology::device_option(system, &l3, "mtu")? {
+        return Ok(Some(told));
+    }
+    Ok(topology::sysfs(system, &l3, "mtu").map(Raw::one))
+}
+
+fn set_mtu(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
+    let section = section(&at)?;
+    topology::put(system, &section, "mtu", &raw.text())
+}
+
+fn kind(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    let interface = interface(system, &at)?;
+    let word = match interface.proto.as_str() {
+        _ if interface.device == "lo" => "Loopback",
+        "6in4" | "6to4" | "6rd" | "dslite" | "map" | "ipip" | "gre" | "gretap" | "grev6" | "grev6tap"
+        | "vti" | "vti6" | "xfrm" | "wireguard" => "Tunnel",
+        _ => "Normal",
+    };
+    Ok(Some(Raw::one(word)))
+}
+
+fn loopback(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    flag(interface(system, &at)?.device == "lo")
+}
+
+fn ip6_enable(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    let device = interface(system, &at)?.device;
+    if let Some(told) = topology::device_option(system, &device, "ipv6")? {
+        return flag(topology::truth(&told.text()));
+    }
+    if !topology::is_device_name(&device) {
+        return flag(false);
+    }
+    let off = system.text(&format!("/proc/sys/net/ipv6/conf/{device}/disable_ipv6"));
+    flag(match off {
+        Some(off) => off.trim() == "0",
+        None => system.exists("/proc/net/if_inet6"),
+    })
+}
+
+fn set_ip6_enable(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
+    let device = interface(system, &at)?.device;
+    if !topology::is_device_name(&device) {
+        return Err(Error::bad_value(at.name, "the interface has no device yet"));
+    }
+    topology::put_device_option(system, &device, "ipv6", &raw.text())
+}
+
+// --- addresses in UCI
+
+/// `address/bits` in its parts; either may be missing, and neither need make sense.
+fn parts(text: &str) -> (&str, &str) {
+    text.split_once('/').unwrap_or((text, ""))
+}
+
+/// Whether an item can stand in UCI. What is being told here always has the slash; a word without it is
+/// what others wrote and nobody can read, and stays.
+fn whole(text: &str) -> bool {
+    match text.split_once('/') {
+        Some((address, bits)) => !address.is_empty() && !bits.is_empty(),
+        None => !text.is_empty(),
+    }
+}
+
+fn any(text: &str) -> bool {
+    !parts(text).0.is_empty()
+}
+
+/// The netmask of a prefix length as text; empty for what is none.
+fn mask_of(bits: &str) -> String {
+    match bits.parse::<u32>() {
+        Ok(bits @ 0..=32) => Ipv4Addr::from(u32::MAX.checked_shl(32 - bits).unwrap_or(0)).to_string(),
+        _ => String::new(),
+    }
+}
+
+/// The prefix length of a netmask, dotted or already a number.
+pub fn bits_of(mask: &str) -> Option<u32> {
+    if let Ok(bits @ 0..=32) = mask.parse::<u32>() {
+        return Some(bits);
+    }
+    let mask = u32::from(mask.parse::<Ipv4Addr>().ok()?);
+    let bits = mask.leading_ones();
+    (bits + mask.trailing_zeros() >= 32).then_some(bits)
+}
+
+/// The IPv4 addresses of an interface section as `address/bits`; what cannot be read stays as it is.
+fn uci_ip4(system: &mut System, section: &str) -> Result<Vec<String>> {
+    let netmask = topology::text(system, section, "netmask")?;
+    let bits = bits_of(&netmask);
+    let mut words = topology::words(system, section, "ipaddr")?;
+    words.truncate(items::MAX_ITEMS);
+    let full = |word: String| {
+        let (address, own) = parts(&word);
+        let bits = if own.is_empty() { bits } else { bits_of(own) };
+        match (address.parse::<Ipv4Addr>(), bits) {
+            (Ok(address), Some(bits)) => format!("{address}/{bits}"),
+            // netifd takes an address without a mask as a host.
+            (Ok(address), None) if own.is_empty() => format!("{address}/32"),
+            _ => word,
+        }
+    };
+    Ok(words.into_iter().map(full).collect())
+}
+
+/// The first IPv4 address of an interface section with its prefix length, as netifd would set it.
+///
+/// # Errors
+/// As [`System::option`].
+pub fn first_ip4(system: &mut System, section: &str) -> Result<Option<(Ipv4Addr, u32)>> {
+    if !matches!(topology::text(system, section, "proto")?.as_str(), "static") {
+        return Ok(None);
+    }
+    Ok(uci_ip4(system, section)?.iter().find_map(|text| {
+        let (address, bits) = parts(text);
+        Some((address.parse().ok()?, bits.parse().ok()?))
+    }))
+}
+
+fn ip4_items(system: &mut System, section: &str) -> Result<Vec<Item>> {
+    let is_static = topology::text(system, section, "proto")? == "static";
+    let live = if is_static { uci_ip4(system, section)? } else { Vec::new() };
+    let kept = items::kept(system, section, "ipaddr")?;
+    Ok(items::rows(&live, &kept, Ids::Place, whole))
+}
+
+fn put_ip4(system: &mut System, section: &str, items: &[Item]) -> Result<()> {
+    let (live, kept) = items::split(items, Ids::Place, whole);
+    items::keep(system, section, "ipaddr", kept)?;
+    if live == uci_ip4(system, section)? {
+        return Ok(());
+    }
+    let single = matches!(system.option(&format!("{section}.ipaddr"))?, None | Some(Raw::One(_)));
+    let old_way = !topology::text(system, section, "netmask")?.is_empty();
+    match live.as_slice() {
+        // Routers until 24.10 have one address and its mask in two options; that spelling is kept.
+        [one] if single && (old_way || !topology::text(system, section, "ipaddr")?.contains('/')) => {
+            let (address, bits) = parts(one);
+            topology::put(system, section, "ipaddr", address)?;
+            topology::put(system, section, "netmask", &mask_of(bits))
+        }
+        _ => {
+            topology::put(system, section, "netmask", "")?;
+            topology::put_list(system, section, "ipaddr", live)
+        }
+    }
+}
+
+fn uci_ip6(system: &mut System, section: &str) -> Result<Vec<String>> {
+    let mut words = topology::words(system, section, "ip6addr")?;
+    words.truncate(items::MAX_ITEMS);
+    Ok(words)
+}
+
+fn ip6_items(system: &mut System, section: &str) -> Result<Vec<Item>> {
+    let live = uci_ip6(system, section)?;
+    let kept = items::kept(system, section, "ip6addr")?;
+    Ok(items::rows(&live, &kept, Ids::Place, any))
+}
+
+fn put_ip6(system: &mut System, section: &str, items: &[Item]) -> Result<()> {
+    let (live, kept) = items::split(items, Ids::Place, any);
+    items::keep(system, section, "ip6addr", kept)?;
+    if live == uci_ip6(system, section)? {
+        Ok(())
+    } else {
+        topology::put_list(system, section, "ip6addr", live)
+    }
+}
+
+// --- IPv4 addresses
+
+/// Rows of UCI have their item's name in column 0; learnt ones have nothing there. Column 1: where it is from.
+fn address_row(name: String, id: &str, origin: &str) -> Row {
+    Row { addr: name.clone(), name, cols: vec![id.to_owned(), origin.to_owned()] }
+}
+
+/// What a protocol's addresses are called in TR-181's AddressingType, if it learns any.
+fn learnt_type(proto: &str) -> Option<&'static str> {
+    match proto {
+        "dhcp" => Some("DHCP"),
+        "ppp" | "pppoe" | "pppoa" | "pptp" | "l2tp" => Some("IPCP"),
+        "qmi" | "mbim" | "ncm" | "modemmanager" | "wwan" => Some("3GPP-NAS"),
+        _ => None,
+    }
+}
+
+/// The addresses that an interface learnt: those of the kernel that lie in a subnet of its device.
+///
+/// # Errors
+/// As [`System::sections`].
+pub fn learnt_ip4(system: &mut System, interface: &Interface) -> Result<Vec<(Ipv4Addr, u32)>> {
+    if learnt_type(&interface.proto).is_none() {
+        return Ok(Vec::new());
+    }
+    let l3 = topology::l3_device(system, interface);
+    let mut found = proc_net::device_addresses(system, &l3);
+    // Several interfaces may share a device; what another one configures is not this one's.
+    for other in topology::interfaces(system)? {
+        if other.device == l3 && other.proto == "static" {
+            let texts = uci_ip4(system, &format!("network.{}", other.name))?;
+            found.retain(|(address, _)| texts.iter().all(|text| parts(text).0 != address.to_string()));
+        }
+    }
+    Ok(found)
+}
+
+fn ip4_rows(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
+    let section = section(&at)?;
+    let mut out: Vec<Row> = ip4_items(system, &section)?
+        .into_iter()
+        .map(|item| address_row(format!("static/{}", item.id), &item.id, "Static"))
+        .collect();
+    let interface = interface(system, &at)?;
+    if let Some(origin) = learnt_type(&interface.proto) {
+        for (address, bits) in learnt_ip4(system, &interface)? {
+            let mut row = address_row(address.to_string(), "", origin);
+            row.cols.push(bits.to_string());
+            out.push(row);
+        }
+    }
+    Ok(out)
+}
+
+fn add_ip4(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Row> {
+    let section = section(&at)?;
+    let mut items = ip4_items(system, &section)?;
+    let id = items::free_id(&items);
+    items.push(Item { id: id.clone(), text: "/".to_owned(), on: false });
+    put_ip4(system, &section, &items)?;
+    Ok(address_row(format!("static/{id}"), &id, "Static"))
+}
+
+fn delete_ip4(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
+    let section = section(&at)?;
+    let mut items = ip4_items(system, &section)?;
+    let found = find(&items, &at).ok_or_else(|| Error::NotDeletable(at.name.to_owned()))?;
+    items.remove(found);
+    put_ip4(system, &section, &items)
+}
+
+/// The item of the innermost row; none for a learnt address.
+fn find(items: &[Item], at: &Place<'_>) -> Option<usize> {
+    let id = at.row()?.cols.first().filter(|id| !id.is_empty())?;
+    items.iter().position(|item| item.id == *id)
+}
+
+fn ip4_address(system: &mut System, at: Place<'_>, field: &str) -> Result<Option<Raw>> {
+    let items = ip4_items(system, &section(&at)?)?;
+    let Some(found) = find(&items, &at) else {
+        let Some(row) = at.row() else { return Ok(None) };
+        return Ok(match field {
+            "enable" => Some(Raw::one("1")),
+            "address" => Some(Raw::one(row.name.clone())),
+            _ => row.cols.get(2).map(|bits| Raw::one(mask_of(bits))),
+        });
+    };
+    let (address, bits) = parts(&items[found].text);
+    match field {
+        "enable" => flag(items[found].on),
+        "address" => Ok(Some(Raw::one(address))),
+        _ => Ok(Some(Raw::one(mask_of(bits)))),
+    }
+}
+
+fn set_ip4_address(system: &mut System, at: Place<'_>, field: &str, raw: &Raw) -> Result<()> {
+    let section = section(&at)?;
+    let mut items = ip4_items(system, &section)?;
+    // TR-181: only an address of AddressingType Static can be changed.
+    let found = find(&items, &at).ok_or_else(|| Error::NotWritable(at.name.to_owned()))?;
+    let text = raw.text();
+    let (address, bits) = parts(&items[found].text);
+    let changed = match field {
+        "enable" => {
+            items[found].on = topology::truth(&text);
+            None
+        }
+        "address" => Some(format!("{text}/{bits}")),
+        _ if text.is_empty() => Some(format!("{address}/")),
+        _ => {
+            let bits = bits_of(&text).filter(|_| text.contains('.'));
+            let bits =
+                bits.ok_or_else(|| Error::bad_value(at.name, "not a mask: its ones do not stand together"))?;
+            Some(format!("{address}/{bits}"))
+        }
+    };
+    if let Some(changed) = changed {
+        if whole(&changed)
+            && items.iter().enumerate().any(|(other, item)| other != found && item.text == changed)
+        {
+            return Err(Error::bad_value(at.name, "the interface has this address already"));
+        }
+        items[found].text = changed;
+    }
+    if items[found].on && topology::text(system, &section, "proto")? != "static" {
+        return Err(Error::bad_value(at.name, "the interface's protocol takes no static addresses"));
+    }
+    put_ip4(system, &section, &items)
+}
+
+fn ip4_status(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    let items = ip4_items(system, &section(&at)?)?;
+    let Some(found) = find(&items, &at) else { return Ok(Some(Raw::one("Enabled"))) };
+    let Item { text, on, .. } = &items[found];
+    let (address, bits) = parts(text);
+    let up = *on && enabled(system, &at)?;
+    Ok(Some(Raw::one(match address.parse::<Ipv4Addr>() {
+        _ if !up => "Disabled",
+        Err(_) => "Error_Misconfigured",
+        Ok(_) if bits.parse::<u32>().is_err() => "Error_Misconfigured",
+        Ok(address) if proc_net::local_addresses(system).contains(&address) => "Enabled",
+        Ok(_) => "Disabled",
+    })))
+}
+
+// --- IPv6 addresses
+
+fn ip6_rows(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
+    let items = ip6_items(system, &section(&at)?)?;
+    let told: Vec<Ipv6Addr> = items.iter().filter_map(|item| parts(&item.text).0.parse().ok()).collect();
+    let mut out: Vec<Row> =
+        items.iter().map(|item| address_row(format!("static/{}", item.id), &item.id, "Static")).collect();
+    let interface = interface(system, &at)?;
+    let l3 = topology::l3_device(system, &interface);
+    for entry in proc_net::if_inet6(system).into_iter().filter(|entry| entry.device == l3) {
+        if !told.contains(&entry.address) {
+            let origin = match interface.proto.as_str() {
+                _ if entry.address == Ipv6Addr::LOCALHOST => "WellKnown",
+                "dhcpv6" if entry.bits == 128 => "DHCPv6",
+                _ => "AutoConfigured",
+            };
+            out.push(address_row(entry.address.to_string(), "", origin));
+        }
+    }
+    Ok(out)
+}
+
+fn add_ip6(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Row> {
+    let section = section(&at)?;
+    let mut items = ip6_items(system, &section)?;
+    let id = items::free_id(&items);
+    items.push(Item { id: id.clone(), text: String::new(), on: false });
+    put_ip6(system, &section, &items)?;
+    Ok(address_row(format!("static/{id}"), &id, "Static"))
+}
+
+fn delete_ip6(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
+    let section = section(&at)?;
+    let mut items = ip6_items(system, &section)?;
+    let found = find(&items, &at).ok_or_else(|| Error::NotDeletable(at.name.to_owned()))?;
+    items.remove(found);
+    put_ip6(system, &section, &items)
+}
+
+fn ip6_address(system: &mut System, at: Place<'_>, field: &str) -> Result<Option<Raw>> {
+    let items = ip6_items(system, &section(&at)?)?;
+    match (find(&items, &at), field) {
+        (Some(found), "enable") => flag(items[found].on),
+        (Some(found), _) => Ok(Some(Raw::one(parts(&items[found].text).0))),
+        (None, "enable") => flag(true),
+        (None, _) => Ok(at.row().map(|row| Raw::one(row.name.clone()))),
+    }
+}
+
+fn set_ip6_address(system: &mut System, at: Place<'_>, field: &str, raw: &Raw) -> Result<()> {
+    let section = section(&at)?;
+    let mut items = ip6_items(system, &section)?;
+    let found = find(&items, &at).ok_or_else(|| Error::NotWritable(at.name.to_owned()))?;
+    let text = raw.text();
+    if field == "enable" {
+        items[found].on = topology::truth(&text);
+    } else {
+        // TR-181 tells no prefix length with an address; a LAN's is 64 (RFC 4291 2.5.1).
+        let bits = parts(&items[found].text).1;
+        let bits = if bits.is_empty() { "64" } else { bits };
+        let changed = if text.is_empty() { String::new() } else { format!("{text}/{bits}") };
+        if any(&changed)
+            && items.iter().enumerate().any(|(at, item)| at != found && parts(&item.text).0 == text)
+        {
+            return Err(Error::bad_value(at.name, "the interface has this address already"));
+        }
+        items[found].text = changed;
+    }
+    put_ip6(system, &section, &items)
+}
+
+/// What the kernel knows of the address of the innermost row.
+fn ip6_entry(system: &mut System, at: &Place<'_>) -> Result<(bool, Option<proc_net::Inet6>)> {
+    let items = ip6_items(system, &section(at)?)?;
+    let (on, text) = match find(&items, at) {
+        Some(found) => (items[found].on, parts(&items[found].text).0.to_owned()),
+        None => (true, at.row().map(|row| row.name.clone()).unwrap_or_default()),
+    };
+    let Ok(address) = text.parse::<Ipv6Addr>() else { return Ok((on, None)) };
+    let interface = interface(system, at)?;
+    let l3 = topology::l3_device(system, &interface);
+    let entry =
+        proc_net::if_inet6(system).into_iter().find(|entry| entry.device == l3 && entry.address == address);
+    Ok((on, entry))
+}
+
+fn ip6_status(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    let (on, entry) = ip6_entry(system, &at)?;
+    Ok(Some(Raw::one(if on && entry.is_some() { "Enabled" } else { "Disabled" })))
+}
+
+fn ip6_state(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    let (_, entry) = ip6_entry(system, &at)?;
+    Ok(Some(Raw::one(entry.map_or("Invalid", |entry| entry.state()))))
+}
+
+/// `/proc` tells only whether an address lives for ever; TR-106 3.2.1 has a value for the unknown time.
+fn ip6_lifetime(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    let (_, entry) = ip6_entry(system, &at)?;
+    let items = ip6_items(system, &section(&at)?)?;
+    let for_ever = entry.map_or(find(&items, &at).is_some(), |entry| entry.permanent());
+    Ok(Some(Raw::one(if for_ever { "9999-12-31T23:59:59Z" } else { "0001-01-01T00:00:00Z" })))
+}
+
+fn prefix_rows(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
+    let interface = interface(system, &at)?;
+    let l3 = topology::l3_device(system, &interface);
+    let prefixes = proc_net::on_link_prefixes(system, &l3);
+    Ok(prefixes
+        .into_iter()
+        .map(|(prefix, origin)| Row { name: prefix.clone(), addr: prefix, cols: vec![origin.to_owned()] })
+        .collect())
+}
+
+fn active_ports(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
+    let row = |socket: proc_net::Socket| {
+        let proc_net::Socket { local, local_port, remote, remote_port, listens } = socket;
+        let remote = if listens { String::new() } else { remote.to_string() };
+        let remote_port = if listens { 0 } else { remote_port };
+        let state = if listens { "LISTEN" } else { "ESTABLISHED" };
+        let cols =
+            [local.to_string(), local_port.to_string(), remote, remote_port.to_string(), state.to_owned()];
+        let name = cols[..4].join("/");
+        Row { name: name.clone(), addr: name, cols: cols.into() }
+    };
+    let mut out: Vec<Row> = Vec::new();
+    for socket in proc_net::sockets(system) {
+        let row = row(socket);
+        if out.iter().all(|other| other.name != row.name) {
+            out.push(row);
+        }
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn masks() {
+        for (mask, bits) in [
+            ("255.255.255.0", Some(24)),
+            ("255.255.255.255", Some(32)),
+            ("0.0.0.0", Some(0)),
+            ("24", Some(24)),
+            ("255.0.255.0", None),
+            ("33", None),
+            ("", None),
+            ("-1", None),
+        ] {
+            assert_eq!(bits_of(mask), bits, "{mask:?}");
+        }
+        for (bits, mask) in
+            [("24", "255.255.255.0"), ("0", "0.0.0.0"), ("32", "255.255.255.255"), ("33", ""), ("", "")]
+        {
+            assert_eq!(mask_of(bits), mask, "{bits:?}");
+        }
+    }
+
+    #[test]
+    fn wholeness() {
+        assert!(whole("192.0.2.1/24") && !whole("/24") && !whole("192.0.2.1/") && !whole("/") && !whole(""));
+    }
+}

@@ -1,0 +1,137 @@
+//! Messages in one line for people; values of secrets are not shown.
+
+use crate::cwmp::event::Event;
+use crate::cwmp::rpc::{Request, Response, Status};
+
+use super::payload::Payload;
+
+/// Longest value shown.
+const MAX_SHOWN: usize = 60;
+/// Most items shown of a list.
+const MAX_ITEMS: usize = 8;
+
+/// A request to a CPE.
+pub fn payload(payload: &Payload) -> String {
+    match payload.request() {
+        Some(known) => request(known),
+        None => format!("{} (with arguments that the standard does not know)", payload.method()),
+    }
+}
+
+/// A request, its method first.
+pub fn request(request: &Request) -> String {
+    let name = request.name();
+    match request {
+        Request::SetParameterValues(set) => {
+            let items = set
+                .list
+                .iter()
+                .map(|item| format!("{} = {}", item.name, value(&item.name, &item.value.text)));
+            format!("{name} {}", list(items))
+        }
+        Request::GetParameterValues(names) | Request::GetParameterAttributes(names) => {
+            format!("{name} {}", list(names.iter().cloned()))
+        }
+        Request::GetParameterNames(names) => {
+            let level = if names.next_level { " (next level)" } else { "" };
+            format!(
+                "{name} {}{level}",
+                if names.parameter_path.is_empty() { "everything" } else { &names.parameter_path }
+            )
+        }
+        Request::SetParameterAttributes(items) => {
+            format!("{name} {}", list(items.iter().map(|item| item.name.clone())))
+        }
+        Request::AddObject(call) | Request::DeleteObject(call) => format!("{name} {}", call.object_name),
+        _ => name.to_owned(),
+    }
+}
+
+/// What a response says.
+pub fn response(response: &Response) -> String {
+    let applied = |status: &Status| match status {
+        Status::Applied => "applied",
+        Status::Committed => "committed, applied after the session",
+    };
+    match response {
+        Response::SetParameterValues(status) | Response::DeleteObject(status) => applied(status).to_owned(),
+        Response::AddObject { instance_number, status } => {
+            format!("instance {instance_number}, {}", applied(status))
+        }
+        Response::GetParameterValues(values) => match values.as_slice() {
+            [one] => value(&one.name, &one.value.text),
+            many => format!("{} values", many.len()),
+        },
+        Response::GetParameterNames(names) => format!("{} names", names.len()),
+        Response::GetParameterAttributes(items) => format!("attributes of {}", items.len()),
+        Response::GetRpcMethods(methods) => list(methods.iter().cloned()),
+        _ => "done".to_owned(),
+    }
+}
+
+/// The events of an Inform.
+pub fn events(events: &[Event]) -> String {
+    list(events.iter().map(|event| match event.command_key.as_str() {
+        "" => event.code.to_string(),
+        key => format!("{} ({key})", event.code),
+    }))
+}
+
+/// A value in quotes, shortened; a secret's as dots.
+pub fn value(name: &str, text: &str) -> String {
+    if is_secret(name) && !text.is_empty() {
+        return "•••".to_owned();
+    }
+    let mut shown: String = text.chars().take(MAX_SHOWN).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    format!("{shown:?}")
+}
+
+/// Whether a parameter's value is a secret, by its name.
+fn is_secret(name: &str) -> bool {
+    let last = name.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+    ["password", "passphrase", "secret", "presharedkey", "wepkey", "pin"]
+        .iter()
+        .any(|word| last.ends_with(word))
+}
+
+fn list(items: impl ExactSizeIterator<Item = String>) -> String {
+    let more = items.len().saturating_sub(MAX_ITEMS);
+    let mut out = items.take(MAX_ITEMS).collect::<Vec<_>>().join(", ");
+    if more > 0 {
+        out += &format!(" and {more} more");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cwmp::rpc::{ObjectCall, ParameterInput, SetParameterValues};
+    use crate::model::value::Input;
+
+    #[test]
+    fn lines() {
+        let item = |name: &str, text: &str| ParameterInput {
+            name: name.into(),
+            value: Input { kind: None, foreign: None, text: text.into() },
+        };
+        let set =
+            |list| request(&Request::SetParameterValues(SetParameterValues { list, parameter_key: None }));
+        assert_eq!(set(vec![item("Device.X", "a\nb")]), "SetParameterValues Device.X = \"a\\nb\"");
+        assert_eq!(
+            set(vec![item("Device.Security.KeyPassphrase", "hidden")]),
+            "SetParameterValues Device.Security.KeyPassphrase = •••"
+        );
+        assert!(set((0..20).map(|_| item("A", "1")).collect()).ends_with("and 12 more"));
+        let call = ObjectCall { object_name: "Device.NAT.PortMapping.".into(), parameter_key: None };
+        assert_eq!(request(&Request::AddObject(call)), "AddObject Device.NAT.PortMapping.");
+        assert_eq!(
+            response(&Response::AddObject { instance_number: 3, status: Status::Applied }),
+            "instance 3, applied"
+        );
+        assert_eq!(value("A", &"x".repeat(100)).chars().count(), MAX_SHOWN + 3);
+    }
+}

@@ -1,0 +1,21 @@
+//! The mini-ACS: server-side sessions over the same codec as the agent's, device queues, and the running of services.
+//!
+//! ```text
+//! socket ─► server (HTTP, cookies, auth) ─► session ◇ ─► office (store, queues) ─► watcher (what people see)
+//!                                                            ▲         │
+//!                                            Lua scripts ─► services   └─► knock (connection requests)
+//! ```
+
+pub mod describe;
+pub mod guard;
+mod knock;
+pub mod news;
+pub mod office;
+pub mod payload;
+pub mod quirks;
+pub mod server;
+mod services;
+pub mod session;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,186 @@
+//! What a script may ask of the world: the trait that the mini-ACS and the tests implement, and the stop signal.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// The world behind the functions of a script. Called from the script's own thread.
+pub trait Host: Send + Sync {
+    /// A line that the script printed, without its line end.
+    fn print(&self, line: &str);
+
+    /// Queues a CWMP message for a device and does not wait; the queue is strictly first in, first out.
+    ///
+    /// # Errors
+    /// Unknown device, a message that is no CWMP envelope, a full queue.
+    fn enqueue(&self, device: &str, message: &str) -> Result<(), Refusal>;
+
+    /// Queues a CWMP message and waits for the device's answer, no longer than `stop` and the run's deadline allow.
+    ///
+    /// # Errors
+    /// As [`Host::enqueue`]; the device's fault; no answer in time.
+    fn call(&self, device: &str, message: &str, method: Method, until: &Fence) -> Result<Answer, Refusal>;
+
+    /// Creates or changes a credential; gives the full user name.
+    ///
+    /// # Errors
+    /// Why it could not be stored, for people.
+    fn credential(&self, username: &str, password: &str) -> Result<String, String>;
+
+    /// Queues a refresh of the values the ACS keeps of a device; whether that was possible.
+    fn refresh(&self, device: &str) -> bool;
+}
+
+/// The third argument of `send_cwmp_message`: which answer is expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// 0
+    GetParameterValues,
+    /// 1
+    SetParameterValues,
+    /// 2
+    AddObject,
+    /// 3
+    DeleteObject,
+    /// 4
+    GetParameterNames,
+}
+
+impl Method {
+    /// The method of a number in a script.
+    pub fn from_number(number: f64) -> Option<Method> {
+        [
+            Method::GetParameterValues,
+            Method::SetParameterValues,
+            Method::AddObject,
+            Method::DeleteObject,
+            Method::GetParameterNames,
+        ]
+        .into_iter()
+        .zip(0_u8..)
+        .find_map(|(method, code)| (f64::from(code) == number).then_some(method))
+    }
+
+    /// Its name in an envelope.
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::GetParameterValues => "GetParameterValues",
+            Method::SetParameterValues => "SetParameterValues",
+            Method::AddObject => "AddObject",
+            Method::DeleteObject => "DeleteObject",
+            Method::GetParameterNames => "GetParameterNames",
+        }
+    }
+}
+
+/// What a device answered to a blocking call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// GetParameterValues: paths and values.
+    Values(Vec<(String, String)>),
+    /// SetParameterValues and DeleteObject.
+    Done,
+    /// AddObject.
+    Added {
+        /// The number of the new instance.
+        instance_number: u32,
+        /// 0 or 1.
+        status: u8,
+    },
+    /// GetParameterNames.
+    Names(Vec<String>),
+}
+
+/// Why a message had no success; scripts see it as the error table.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Refusal {
+    /// `error_message`.
+    pub message: String,
+    /// `error_code`: a CWMP fault code, or 400, 404, 408, 409.
+    pub code: String,
+    /// `parameter_faults`: name, code, text.
+    pub parameter_faults: Vec<(String, String, String)>,
+}
+
+impl Refusal {
+    /// A refusal without parameter faults.
+    pub fn new(code: u16, message: impl Into<String>) -> Refusal {
+        Refusal { message: message.into(), code: code.to_string(), parameter_faults: Vec::new() }
+    }
+}
+
+/// A signal to end a run, given from outside; clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Arc<(Mutex<bool>, Condvar)>);
+
+impl Stop {
+    /// A signal that nobody gave yet.
+    pub fn new() -> Stop {
+        Stop::default()
+    }
+
+    /// Gives the signal; sleeping scripts wake at once.
+    pub fn stop(&self) {
+        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.0.1.notify_all();
+    }
+
+    /// Whether it was given.
+    pub fn is_stopped(&self) -> bool {
+        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sleeps until `until` or the signal.
+    fn sleep_until(&self, until: Instant) {
+        let mut stopped = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if *stopped || left.is_zero() {
+                return;
+            }
+            stopped = self.0.1.wait_timeout(stopped, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+/// What ends a run from outside the script: the signal, or the deadline.
+#[derive(Debug, Clone)]
+pub struct Fence {
+    stop: Stop,
+    deadline: Instant,
+    limit: Duration,
+}
+
+/// Which of the two it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// [`Stop::stop`].
+    Stopped,
+    /// The run took longer than this.
+    TimeUp(Duration),
+}
+
+impl Fence {
+    /// A fence that falls in `limit` from now, or when `stop` is given.
+    pub fn new(stop: &Stop, limit: Duration) -> Fence {
+        Fence { stop: stop.clone(), deadline: Instant::now() + limit, limit }
+    }
+
+    /// Whether the run must end, and why.
+    pub fn ended(&self) -> Option<Ended> {
+        if self.stop.is_stopped() {
+            return Some(Ended::Stopped);
+        }
+        (Instant::now() >= self.deadline).then_some(Ended::TimeUp(self.limit))
+    }
+
+    /// How long the run may still take.
+    pub fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// Sleeps `time`, less if the fence falls before.
+    pub fn sleep(&self, time: Duration) {
+        let wanted = Instant::now().checked_add(time).unwrap_or(self.deadline);
+        self.stop.sleep_until(wanted.min(self.deadline));
+    }
+}

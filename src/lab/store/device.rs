@@ -1,0 +1,259 @@
+//! Devices, their last known values, and credentials.
+
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::{Error, Result, Store};
+
+/// A device as stored.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Device {
+    /// The key.
+    pub serial_number: String,
+    /// Six hexadecimal digits.
+    pub oui: String,
+    /// May be empty.
+    pub product_class: String,
+    /// From the DeviceId.
+    pub manufacturer: String,
+    /// `DeviceInfo.ModelName`, once heard of.
+    pub model: String,
+    /// `DeviceInfo.SoftwareVersion`.
+    pub version: String,
+    /// `Device` or `InternetGatewayDevice`, once heard of.
+    pub data_model: String,
+    /// Where to send connection requests.
+    pub connection_request_url: String,
+    /// For connection requests.
+    pub connection_request_username: String,
+    /// For connection requests.
+    pub connection_request_password: String,
+    /// UTC; `None` for a device that was only announced.
+    pub first_contact: Option<String>,
+    /// UTC.
+    pub last_contact: Option<String>,
+}
+
+/// What an Inform tells of its sender.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Seen<'a> {
+    /// The key.
+    pub serial_number: &'a str,
+    /// From the DeviceId.
+    pub oui: &'a str,
+    /// From the DeviceId.
+    pub product_class: &'a str,
+    /// From the DeviceId.
+    pub manufacturer: &'a str,
+    /// Names, values and types of the ParameterList.
+    pub values: &'a [(String, String, String)],
+}
+
+impl Store {
+    /// Announces a device before its first contact; nothing happens if it is there.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for an empty serial number or one above 64 characters; [`Error::Database`].
+    pub fn add_device(&self, serial_number: &str) -> Result<()> {
+        if serial_number.is_empty() || serial_number.chars().count() > 64 {
+            return Err(Error::Refused("a serial number has 1 to 64 characters".to_owned()));
+        }
+        self.lock()
+            .execute("INSERT OR IGNORE INTO devices (serial_number) VALUES (?1)", [serial_number])
+            .map(drop)
+            .map_err(Error::from)
+    }
+
+    /// Stores what an Inform tells; whether this was the device's first contact.
+    ///
+    /// # Errors
+    /// Those of [`Store::add_device`].
+    pub fn seen(&self, seen: &Seen<'_>) -> Result<bool> {
+        self.add_device(seen.serial_number)?;
+        let connection = self.lock();
+        let first: bool = connection.query_row(
+            "SELECT first_contact IS NULL FROM devices WHERE serial_number = ?1",
+            [seen.serial_number],
+            |row| row.get(0),
+        )?;
+        connection.execute(
+            "UPDATE devices SET oui = ?2, product_class = ?3, manufacturer = ?4, \
+             first_contact = coalesce(first_contact, datetime('now')), last_contact = datetime('now') \
+             WHERE serial_number = ?1",
+            params![seen.serial_number, seen.oui, seen.product_class, seen.manufacturer],
+        )?;
+        drop(connection);
+        self.keep_values(seen.serial_number, seen.values)?;
+        Ok(first)
+    }
+
+    /// Stores values (name, value, type) of a known device, and what of them its record repeats.
+    ///
+    /// # Errors
+    /// [`Error::Database`], also for an unknown device.
+    pub fn keep_values(&self, serial_number: &str, values: &[(String, String, String)]) -> Result<()> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction()?;
+        {
+            let mut keep = transaction.prepare_cached(
+                "INSERT INTO parameters (serial_number, name, value, type) VALUES (?1, ?2, ?3, ?4) \
+                 ON CONFLICT DO UPDATE SET value = ?3, type = ?4, updated = datetime('now')",
+            )?;
+            for (name, value, kind) in values {
+                keep.execute(params![serial_number, name, value, kind])?;
+                if let Some(column) = column_of(name) {
+                    let sql = format!("UPDATE devices SET {column} = ?2 WHERE serial_number = ?1");
+                    transaction.execute(&sql, params![serial_number, value])?;
+                }
+            }
+            let root = values.first().and_then(|(name, ..)| name.split('.').next()).unwrap_or_default();
+            if matches!(root, "Device" | "InternetGatewayDevice") {
+                transaction.execute(
+                    "UPDATE devices SET data_model = ?2 WHERE serial_number = ?1",
+                    params![serial_number, root],
+                )?;
+            }
+        }
+        transaction.commit().map_err(Error::from)
+    }
+
+    /// One device.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub fn device(&self, serial_number: &str) -> Result<Option<Device>> {
+        self.lock()
+            .query_row("SELECT * FROM devices WHERE serial_number = ?1", [serial_number], device)
+            .optional()
+            .map_err(Error::from)
+    }
+
+    /// All of them, by serial number.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub fn devices(&self) -> Result<Vec<Device>> {
+        let connection = self.lock();
+        let mut query = connection.prepare_cached("SELECT * FROM devices ORDER BY serial_number")?;
+        let rows = query.query_map([], device)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(Error::from)
+    }
+
+    /// The last known value of a parameter.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub fn value(&self, serial_number: &str, name: &str) -> Result<Option<String>> {
+        self.lock()
+            .query_row(
+                "SELECT value FROM parameters WHERE serial_number = ?1 AND name = ?2",
+                [serial_number, name],
+                |row| row.get(0),
+            )
+            .optional()
+            .map_err(Error::from)
+    }
+
+    /// Creates or changes a credential.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub fn put_credential(&self, username: &str, password: &str) -> Result<()> {
+        self.lock()
+            .execute(
+                "INSERT INTO credentials (username, password) VALUES (?1, ?2) \
+                 ON CONFLICT DO UPDATE SET password = ?2, updated = datetime('now')",
+                [username, password],
+            )
+            .map(drop)
+            .map_err(Error::from)
+    }
+
+    /// The password of a user that scripts created.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub fn credential(&self, username: &str) -> Result<Option<String>> {
+        self.lock()
+            .query_row("SELECT password FROM credentials WHERE username = ?1", [username], |row| row.get(0))
+            .optional()
+            .map_err(Error::from)
+    }
+}
+
+/// The column of `devices` that repeats a parameter of either data model.
+fn column_of(name: &str) -> Option<&'static str> {
+    let rest = name.strip_prefix("Device.").or_else(|| name.strip_prefix("InternetGatewayDevice."))?;
+    Some(match rest {
+        "DeviceInfo.ModelName" => "model",
+        "DeviceInfo.SoftwareVersion" => "version",
+        "ManagementServer.ConnectionRequestURL" => "connection_request_url",
+        _ => return None,
+    })
+}
+
+fn device(row: &Row<'_>) -> rusqlite::Result<Device> {
+    Ok(Device {
+        serial_number: row.get("serial_number")?,
+        oui: row.get("oui")?,
+        product_class: row.get("product_class")?,
+        manufacturer: row.get("manufacturer")?,
+        model: row.get("model")?,
+        version: row.get("version")?,
+        data_model: row.get("data_model")?,
+        connection_request_url: row.get("connection_request_url")?,
+        connection_request_username: row.get("connection_request_username")?,
+        connection_request_password: row.get("connection_request_password")?,
+        first_contact: row.get("first_contact")?,
+        last_contact: row.get("last_contact")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(name: &str, value: &str) -> (String, String, String) {
+        (name.to_owned(), value.to_owned(), "xsd:string".to_owned())
+    }
+
+    #[test]
+    fn informs_fill_the_record() {
+        let store = Store::in_memory().unwrap();
+        store.add_device("SN1").unwrap();
+        assert_eq!(store.device("SN1").unwrap().unwrap().first_contact, None);
+        let values = [
+            value("Device.DeviceInfo.SoftwareVersion", "1.0"),
+            value("Device.DeviceInfo.ModelName", "It's \"a\" model;--"),
+            value("Device.ManagementServer.ConnectionRequestURL", "http://192.0.2.1:7547/x"),
+        ];
+        let seen = Seen { serial_number: "SN1", oui: "020000", values: &values, ..Seen::default() };
+        assert_eq!((store.seen(&seen), store.seen(&seen)), (Ok(true), Ok(false)));
+        let device = store.device("SN1").unwrap().unwrap();
+        assert_eq!((device.version.as_str(), device.model.as_str()), ("1.0", "It's \"a\" model;--"));
+        assert_eq!((device.data_model.as_str(), device.oui.as_str()), ("Device", "020000"));
+        assert_eq!(device.connection_request_url, "http://192.0.2.1:7547/x");
+        assert!(device.first_contact.is_some() && device.last_contact.is_some());
+        store.keep_values("SN1", &[value("Device.DeviceInfo.SoftwareVersion", "1.1")]).unwrap();
+        assert_eq!(store.device("SN1").unwrap().unwrap().version, "1.1");
+        assert_eq!(store.value("SN1", "Device.DeviceInfo.SoftwareVersion").unwrap().as_deref(), Some("1.1"));
+        assert_eq!(store.value("SN1", "Device.X").unwrap(), None);
+    }
+
+    #[test]
+    fn what_is_not_there() {
+        let store = Store::in_memory().unwrap();
+        assert_eq!(store.device("SN1"), Ok(None));
+        assert!(store.keep_values("SN1", &[value("Device.X", "1")]).is_err());
+        assert!(store.add_device("").is_err() && store.add_device(&"x".repeat(65)).is_err());
+        assert_eq!(store.devices().unwrap(), []);
+    }
+
+    #[test]
+    fn credentials_change() {
+        let store = Store::in_memory().unwrap();
+        store.put_credential("oktopus-a", "one").unwrap();
+        store.put_credential("oktopus-a", "two").unwrap();
+        assert_eq!(store.credential("oktopus-a").unwrap().as_deref(), Some("two"));
+        assert_eq!(store.credential("a").unwrap(), None);
+    }
+}
