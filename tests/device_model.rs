@@ -16,7 +16,7 @@ const FILES: &[(&str, &str)] = &[
     (
         "etc/config/network",
         "config interface 'loopback'\n\toption device 'lo'\n\toption proto 'static'\n\n\
-         config interface 'lan'\n\toption device 'br-lan'\n\toption proto 'static'\n\toption ipaddr '192.168.1.1'\n\n\
+         config interface 'lan'\n\toption device 'br-lan'\n\toption proto 'static'\n\toption ipaddr '192.168.1.1'\n\toption netmask '255.255.255.0'\n\n\
          config interface 'wan'\n\toption device 'eth1'\n\toption proto 'dhcp'\n\toption dns '192.0.2.53 192.0.2.54'\n\n\
          config interface 'wan6'\n\toption device 'eth1'\n\toption proto 'dhcpv6'\n\n\
          config route\n\toption interface 'lan'\n\toption target '10.20.0.0/16'\n\toption gateway '192.168.1.254'\n\n\
@@ -39,7 +39,10 @@ const FILES: &[(&str, &str)] = &[
         "config system\n\toption hostname 'OpenWrt'\n\toption timezone 'CET-1CEST,M3.5.0,M10.5.0/3'\n\toption zonename 'Europe/Berlin'\n\n\
          config timeserver 'ntp'\n\tlist server '0.openwrt.pool.ntp.org'\n\tlist server '1.openwrt.pool.ntp.org'\n",
     ),
-    ("etc/config/dhcp", "config dnsmasq\n\tlist server '9.9.9.9'\n\tlist server '/lan/127.0.0.1'\n"),
+    (
+        "etc/config/dhcp",
+        "config dnsmasq\n\tlist server '9.9.9.9'\n\tlist server '/lan/127.0.0.1'\n\nconfig dhcp 'lan'\n\toption interface 'lan'\n\toption start '100'\n\toption limit '150'\n",
+    ),
     (
         "etc/config/cwmp",
         "config acs 'acs'\n\toption url 'http://acs.example/'\n\toption passwd 'ExamplePassphrase'\n\toption dhcp_discovery 'enable'\n\
@@ -353,7 +356,8 @@ fn name_servers() {
     router.set(&second, &[("Enable", "1"), ("DNSServer", "1.1.1.1")]);
     router.has("network", &["list dns '1.1.1.1'"]);
     router.set(&fixed, &[("Enable", "0")]);
-    router.has("network", &["list dns 'off:192.0.2.53'"]);
+    assert!(!router.config("network").contains("list dns '192.0.2.53'"));
+    router.check(&fixed, &[("DNSServer", "192.0.2.53"), ("Status", "Disabled")]);
     router.model.delete(&fixed, None).unwrap();
     router.check(&second, &[("DNSServer", "1.1.1.1"), ("Status", "Enabled")]);
     assert!(router.try_set(&second, &[("DNSServer", "acs.example")]).is_err());
@@ -380,6 +384,7 @@ fn the_machines_of_the_lan() {
             ("HostName", "host-1"),
             ("Active", "1"),
             ("Layer3Interface", &lan),
+            ("DHCPClient", "Device.DHCPv4.Server.Pool.1.Client.1"),
             ("IPv4AddressNumberOfEntries", "1"),
             ("IPv4Address.1.IPAddress", "192.168.1.163"),
             ("IPv6AddressNumberOfEntries", "0"),
