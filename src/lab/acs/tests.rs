@@ -438,7 +438,7 @@ fn port(user: &'static str, password: &'static str) -> (String, thread::JoinHand
             let (mut stream, _) = listener.accept().unwrap();
             let mut machine = serve::Machine::new(serve::Limits::CONNECTION_REQUEST);
             let request = loop {
-                if let Some(request) = machine.next().unwrap() {
+                if let Some(request) = machine.request().unwrap() {
                     break request;
                 }
                 let mut part = [0; 1024];

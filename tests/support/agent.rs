@@ -1,0 +1,146 @@
+//! The agent as a child process on a simulated router in a temporary folder.
+#![allow(dead_code, clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+use rcwmp::lab::router::{self, Settings};
+
+/// A router's folder, removed when dropped.
+pub struct Router {
+    dir: tempfile::TempDir,
+}
+
+impl Router {
+    /// The fixture router, with the URL of its ACS.
+    pub fn new(acs_url: &str) -> Router {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = Settings { acs_url: acs_url.to_owned(), port: free_port() };
+        router::unpack(&dir.path().join("root"), &settings).unwrap();
+        Router { dir }
+    }
+
+    /// What stands for `/`.
+    pub fn root(&self) -> PathBuf {
+        self.dir.path().join("root")
+    }
+
+    /// A file of it.
+    pub fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.root().join(path.trim_start_matches('/'))).unwrap()
+    }
+
+    /// Replaces a file of it.
+    pub fn write(&self, path: &str, text: &str) {
+        let path = self.root().join(path.trim_start_matches('/'));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// Sets an option of `/etc/config/cwmp`, which must stand there on a line of its own or not at all.
+    pub fn set(&self, section: &str, option: &str, value: &str) {
+        let text = self.read("/etc/config/cwmp");
+        let mut out = Vec::new();
+        let mut inside = false;
+        for line in text.lines() {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            if inside && words.first() == Some(&"option") && words.get(1) == Some(&option) {
+                continue;
+            }
+            out.push(line.to_owned());
+            if words.first() == Some(&"config") {
+                inside = words.get(2).is_some_and(|name| name.trim_matches('\'') == section);
+                if inside {
+                    out.push(format!("\toption {option} '{value}'"));
+                }
+            }
+        }
+        self.write("/etc/config/cwmp", &(out.join("\n") + "\n"));
+    }
+
+    /// Runs `rcwmpd --root … ARGUMENTS` to its end.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// Starts the daemon; it logs to stderr, which is kept.
+    pub fn start(&self, arguments: &[&str]) -> Agent {
+        let log = fs::File::create(self.dir.path().join("agent.log")).unwrap();
+        let child = self
+            .command(&[&["-f"], arguments].concat())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        Agent { child, log: self.dir.path().join("agent.log") }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rcwmpd"));
+        command.arg("--root").arg(self.root()).args(arguments);
+        command
+    }
+}
+
+/// A running daemon; killed when dropped.
+pub struct Agent {
+    pub child: Child,
+    log: PathBuf,
+}
+
+impl Agent {
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Waits until its log has `word` for the `count`th time.
+    pub fn wait_for(&self, word: &str, count: usize) {
+        let end = Instant::now() + Duration::from_secs(30);
+        while self.log().matches(word).count() < count {
+            assert!(Instant::now() < end, "no {word:?} in the log:\n{}", self.log());
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// SIGTERM, and how long it took to end.
+    pub fn stop(mut self) -> (std::process::ExitStatus, Duration) {
+        let start = Instant::now();
+        signal(&self.child, "TERM");
+        let status = self.child.wait().unwrap();
+        (status, start.elapsed())
+    }
+
+    /// SIGKILL.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Sends a signal by name.
+pub fn signal(child: &Child, name: &str) {
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    nix::sys::signal::kill(pid, format!("SIG{name}").parse::<nix::sys::signal::Signal>().unwrap()).unwrap();
+}
+
+/// A port nobody has at the moment.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Whether a path exists beside the project, for material that is only at this workplace.
+pub fn shared(path: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(path);
+    path.exists().then_some(path)
+}
