@@ -535,6 +535,7 @@ impl Daemon {
             ("NATDetected", "0"),
             ("UDPConnectionRequestAddress", ""),
             ("LightweightNotificationProtocolsSupported", ""),
+            ("TimeStatus", if clock::is_set() { "Synchronized" } else { "Unsynchronized" }),
         ] {
             system.tell(name, value);
         }

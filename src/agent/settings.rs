@@ -17,7 +17,7 @@ pub struct Settings {
     pub enabled: bool,
     /// How to reach the ACS.
     pub acs: Acs,
-    /// `acs.periodic_inform_enable`, `_interval` (60 s at least) and `_time` (`None`: unknown).
+    /// `acs.periodic_inform_enable`, `_interval` (seconds) and `_time` (`None`: unknown).
     pub periodic: Periodic,
     /// `acs.retry_min_wait_interval` in seconds and `acs.retry_interval_multiplier` in thousandths.
     pub retry: (u32, u32),
@@ -140,8 +140,9 @@ impl Settings {
         let periodic = Periodic {
             enabled: reader.flag("acs.periodic_inform_enable", true),
             interval: match reader.number("acs.periodic_inform_interval", DAY, 0, u32::MAX) {
-                // icwmp's rule: an interval below a minute is a mistake, not a wish.
-                short if short < 60 => DAY,
+                // icwmp takes a day for anything below a minute; an ACS that was told its 30 s are
+                // applied must get them (TR-181: from 1 on).
+                0 => DAY,
                 interval => interval,
             },
             time: match date::parse(&time) {
@@ -277,7 +278,7 @@ mod tests {
     #[test]
     fn values() {
         let settings = read(&[
-            ("acs.periodic_inform_interval", "59"),
+            ("acs.periodic_inform_interval", "0"),
             ("acs.periodic_inform_time", "2026-01-01T00:00:00Z"),
             ("cpe.path", "cr"),
             ("cpe.session_timeout", "5"),
