@@ -151,7 +151,7 @@ impl Watcher for Show {
 /// Text without what a terminal would obey: scripts and devices write it.
 fn plain(text: &str) -> String {
     let shown = |c: char| match c {
-        '\t' => "    ".to_owned(),
+        '\t' => c.to_string(),
         '\n' => "\n         ".to_owned(),
         c if c.is_control() => c.escape_default().to_string(),
         c => c.to_string(),
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn terminals_are_not_talked_to() {
-        assert_eq!(plain("a\tb\u{1b}[2J\u{9b}x\r"), "a    b\\u{1b}[2J\\u{9b}x\\r");
+        assert_eq!(plain("a\tb\u{1b}[2J\u{9b}x\r"), "a\tb\\u{1b}[2J\\u{9b}x\\r");
         assert_eq!(plain("one\ntwo\n"), "one\n         two");
     }
 }
