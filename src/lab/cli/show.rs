@@ -134,14 +134,13 @@ impl Watcher for Show {
                 self.line("session", &format!("{device} broke off"), Tone::Bad);
                 self.signal(Signal::SessionOver);
             }
-            News::ConnectionRequest { device, result } => match result {
-                Ok(()) => {
-                    self.line("request", &format!("{device} accepted a connection request"), Tone::Quiet)
-                }
-                Err(why) => {
-                    self.line("request", &format!("{device} cannot be asked for a session: {why}"), Tone::Bad)
-                }
-            },
+            News::ConnectionRequest { device, result } => {
+                let (what, tone) = match result {
+                    Ok(()) => (format!("{device} accepted a connection request"), Tone::Quiet),
+                    Err(why) => (format!("{device} cannot be asked for a session: {why}"), Tone::Bad),
+                };
+                self.line("request", &what, tone);
+            }
             News::Refused { peer, why } => self.line("refused", &format!("{peer}: {why}"), Tone::Bad),
             News::Trouble { what } => self.line("trouble", what, Tone::Bad),
         }
