@@ -1,5 +1,6 @@
 //! `rcwmpd lab` and `rcwmpd mini-acs` as people run them.
 #![cfg(feature = "lab")]
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;

@@ -173,7 +173,7 @@ mod tests {
             list.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
         };
         let diff = folders(
-            "/etc/config",
+            "etc/config",
             &files(&[("a", "1\n"), ("b", "x\n")]),
             &files(&[("b", "x\n"), ("c", "2\n")]),
         );
