@@ -37,13 +37,15 @@ use crate::sys::signal::{Asked, Signals};
 const ZERO_TOUCH: &str = include_str!("../services/zero-touch.lua");
 const VARIABLES: &[(&str, &str)] = &[
     ("hostname", "living-room"),
-    ("ntp_server", "ntp.isp.example"),
+    ("ntp_servers", "ntp.isp.example,0.openwrt.pool.ntp.org"),
     ("wifi_ssid", "Home of the Lab"),
     ("wifi_passphrase", "correct horse battery"),
     ("dhcp_min", "192.168.1.50"),
     ("dhcp_max", "192.168.1.199"),
     ("camera_ip", "192.168.1.40"),
 ];
+/// For the agent to finish a session that is over for the ACS, and to apply what it kept for its end.
+const AFTER: Duration = Duration::from_millis(300);
 /// Between two looks at signals and children.
 const TICK: Duration = Duration::from_millis(50);
 
@@ -174,6 +176,7 @@ fn wait(
         if let Some((status, reason)) = &settled
             && over
         {
+            thread::sleep(AFTER);
             return match status {
                 Status::Provisioned => Ok(()),
                 _ => Err(format!("the service failed: {reason}")),

@@ -134,14 +134,13 @@ impl Watcher for Show {
                 self.line("session", &format!("{device} broke off"), Tone::Bad);
                 self.signal(Signal::SessionOver);
             }
-            News::ConnectionRequest { device, result } => match result {
-                Ok(()) => {
-                    self.line("request", &format!("{device} accepted a connection request"), Tone::Quiet)
-                }
-                Err(why) => {
-                    self.line("request", &format!("{device} cannot be asked for a session: {why}"), Tone::Bad)
-                }
-            },
+            News::ConnectionRequest { device, result } => {
+                let (what, tone) = match result {
+                    Ok(()) => (format!("{device} accepted a connection request"), Tone::Quiet),
+                    Err(why) => (format!("{device} cannot be asked for a session: {why}"), Tone::Bad),
+                };
+                self.line("request", &what, tone);
+            }
             News::Refused { peer, why } => self.line("refused", &format!("{peer}: {why}"), Tone::Bad),
             News::Trouble { what } => self.line("trouble", what, Tone::Bad),
         }
@@ -151,7 +150,7 @@ impl Watcher for Show {
 /// Text without what a terminal would obey: scripts and devices write it.
 fn plain(text: &str) -> String {
     let shown = |c: char| match c {
-        '\t' => "    ".to_owned(),
+        '\t' => c.to_string(),
         '\n' => "\n         ".to_owned(),
         c if c.is_control() => c.escape_default().to_string(),
         c => c.to_string(),
@@ -165,7 +164,7 @@ mod tests {
 
     #[test]
     fn terminals_are_not_talked_to() {
-        assert_eq!(plain("a\tb\u{1b}[2J\u{9b}x\r"), "a    b\\u{1b}[2J\\u{9b}x\\r");
+        assert_eq!(plain("a\tb\u{1b}[2J\u{9b}x\r"), "a\tb\\u{1b}[2J\\u{9b}x\\r");
         assert_eq!(plain("one\ntwo\n"), "one\n         two");
     }
 }

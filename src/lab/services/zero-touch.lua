@@ -1,6 +1,6 @@
 -- Zero-touch provisioning of an OpenWrt router over TR-181.
 --
--- Variables: hostname, ntp_server, wifi_ssid, wifi_passphrase, dhcp_min, dhcp_max, camera_ip.
+-- Variables: hostname, ntp_servers, wifi_ssid, wifi_passphrase, dhcp_min, dhcp_max, camera_ip.
 -- `rcwmpd lab --var wifi_ssid=Home` changes one; `rcwmpd lab --service my.lua` runs another script.
 
 -- The message types of send_cwmp_message.
@@ -81,9 +81,9 @@ local function provision()
     local variable = get_variable_value
     print("Provisioning " .. get_device_id())
 
-    send("Setting host name and time server", set_message {
+    send("Setting host name and time servers", set_message {
         { "Device.DeviceInfo.HostName", variable("hostname") },
-        { "Device.Time.NTPServer1", variable("ntp_server") },
+        { "Device.Time.Client.1.Servers", variable("ntp_servers") },
     })
 
     send("Setting up the 2.4 GHz network", set_message {
