@@ -262,7 +262,7 @@ impl Daemon {
             self.retry_at,
             self.exchange.as_ref().and_then(Exchange::deadline),
             self.listener.as_ref().and_then(Listener::deadline),
-            self.listener.is_none().then_some(self.port_retry),
+            (self.listener.is_none() && self.port_wanted()).then_some(self.port_retry),
             (!self.children.is_empty()).then(|| now + Duration::from_secs(1)),
             // The clock may be set under a sleeping periodic Inform.
             Some(now + Duration::from_secs(60)),
@@ -378,6 +378,9 @@ impl Daemon {
             Close::Success => {
                 self.file.state.ladder.succeeded();
                 self.file.state.fall_back = false;
+                if self.file.state.first_use.is_none() && clock::is_set() {
+                    self.file.state.first_use = Some(clock::epoch_seconds());
+                }
                 self.ask_methods = self.ask_methods && !ended.learned;
                 info!("End session");
             }
@@ -473,9 +476,13 @@ impl Daemon {
         self.save();
     }
 
+    fn port_wanted(&self) -> bool {
+        self.settings.connection_request.enabled && !self.settings.acs.url.is_empty()
+    }
+
     /// Opens the connection-request port on the address that leads to the ACS.
     fn open_port(&mut self, now: Duration) {
-        if self.listener.is_some() || now < self.port_retry || self.settings.acs.url.is_empty() {
+        if self.listener.is_some() || now < self.port_retry || !self.port_wanted() {
             return;
         }
         self.port_retry = now + PORT_RETRY;
@@ -527,8 +534,12 @@ impl Daemon {
             }
             _ => String::new(),
         };
+        let first_use = self.file.state.first_use.map(date::format_utc);
         let system = self.model.backend();
         system.tell("ConnectionRequestURL", url);
+        if let Some(date) = first_use {
+            system.tell("FirstUseDate", date);
+        }
         for (name, value) in [
             ("SupportedConnReqMethods", "HTTP"),
             ("HTTPCompressionSupported", "GZIP,Deflate"),

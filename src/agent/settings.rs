@@ -82,6 +82,8 @@ pub struct Periodic {
 /// The connection-request listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionRequest {
+    /// `cpe.http_connection_request_enable`: off, the port is closed.
+    pub enabled: bool,
     /// `cpe.userid`.
     pub username: String,
     /// `cpe.passwd`.
@@ -156,6 +158,7 @@ impl Settings {
         );
         let path = reader.text("cpe.path");
         let connection_request = ConnectionRequest {
+            enabled: reader.flag("cpe.http_connection_request_enable", true),
             username: reader.text("cpe.userid"),
             password: reader.text("cpe.passwd"),
             port: u16::try_from(reader.number("cpe.port", 7547, 1, 65_535)).unwrap_or(7547),

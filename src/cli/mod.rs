@@ -21,10 +21,6 @@ const MODES: &[(&str, &str)] = &[
     ("", "the daemon"),
     ("-c, --cli COMMAND [ARGUMENT]…", "one command on the data model: see `-c help`"),
     ("validate", "checks configuration and data model, every complaint at once"),
-    #[cfg(feature = "lab")]
-    ("mini-acs", "an ACS on this machine that runs Oktopus Lua: see `mini-acs --help`"),
-    #[cfg(feature = "lab")]
-    ("lab", "zero-touch provisioning of a simulated router: see `lab --help`"),
     ("dump-model", "path, kind, type and access of every object and parameter, separated by tabs"),
     #[cfg(feature = "lab")]
     ("mini-acs", "an ACS on loopback that runs Oktopus services: see `mini-acs --help`"),
@@ -61,16 +57,6 @@ enum Mode {
 
 /// Runs what `arguments` (without the program's name) ask for.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    #[cfg(feature = "lab")]
-    let arguments = {
-        // The lab's modes have flags of their own.
-        let mut arguments = arguments.into_iter().peekable();
-        match arguments.peek().and_then(|word| word.to_str()) {
-            Some("mini-acs") => return crate::lab::cli::mini_acs(arguments.skip(1)),
-            Some("lab") => return crate::lab::cli::lab(arguments.skip(1)),
-            _ => arguments,
-        }
-    };
     let (mode, options) = match parse(arguments) {
         Ok(parsed) => parsed,
         Err(why) => {
