@@ -2,7 +2,7 @@
 //!
 //! A DSA board with four LAN ports and a WAN port, a VLAN-filtering bridge, a tagged WAN interface, two radios with three
 //! access points up and one disabled. Everything is in the program: files of plain text from `root/`, the kernel's small
-//! files from the tables in [`kernel`]. Addresses are documentation ranges, MACs locally administered.
+//! files from the tables in `kernel`. Addresses are documentation ranges, MACs locally administered.
 
 mod kernel;
 
@@ -36,7 +36,7 @@ const FILES: &[(&str, &str)] = files! {
     "etc/board.json" "etc/config/cwmp" "etc/config/dhcp" "etc/config/dropbear" "etc/config/firewall"
     "etc/config/network" "etc/config/system" "etc/config/uhttpd" "etc/config/wireless" "etc/device_info" "etc/group"
     "etc/hosts" "etc/openwrt_release" "etc/openwrt_version" "etc/os-release" "etc/passwd" "proc/cpuinfo" "proc/loadavg"
-    "proc/meminfo" "proc/mounts" "proc/mtd" "proc/net/arp" "proc/net/if_inet6" "proc/net/ipv6_route"
+    "proc/meminfo" "proc/mounts" "proc/mtd" "proc/net/arp" "proc/net/fib_trie" "proc/net/if_inet6" "proc/net/ipv6_route"
     "proc/net/route" "proc/net/snmp" "proc/net/tcp" "proc/net/tcp6" "proc/stat" "proc/uptime" "proc/version"
     "tmp/dhcp.leases" "tmp/resolv.conf.d/resolv.conf.auto" "tmp/sysinfo/board_name" "tmp/sysinfo/model"
 };
