@@ -9,8 +9,7 @@
 //! Only the session worker waits for the network, so requests on the port and signals are served
 //! during a session too.
 
-use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::process::{Child, Command};
 use std::sync::Arc;
@@ -290,6 +289,12 @@ impl Daemon {
     fn begin(&mut self, now: Duration) {
         self.model.refresh();
         self.settings = read_settings(self.model.backend());
+        // The WAN address may be another by now, and the ACS is to be told the one that works.
+        if self.listener.is_some() && local_address(&self.settings.acs.url) != self.address {
+            self.listener = None;
+            self.port_retry = now;
+        }
+        self.open_port(now);
         self.tell();
         let device_id = match inform::device_id(&mut self.model) {
             Ok(id) => id,
@@ -634,15 +639,46 @@ fn version_of(amendment: u8) -> Version {
 }
 
 /// Our address on the way to the ACS: asked of the routing table by a UDP socket that sends nothing.
+///
+/// Names are not resolved here, the loop must not wait for DNS: an ACS with a name is taken to be where
+/// the default route leads, for which the documentation prefixes stand (RFC 5737, RFC 3849).
 fn local_address(url: &str) -> Option<IpAddr> {
-    use std::net::ToSocketAddrs as _;
     let url = Url::parse(url).ok()?;
-    let host = url.host.trim_matches(['[', ']']).to_owned();
-    let target: io::Result<Vec<SocketAddr>> = (host, url.port).to_socket_addrs().map(Iterator::collect);
-    target.ok()?.into_iter().find_map(|target| {
-        let any: SocketAddr = if target.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };
+    let host = url.host.trim_matches(['[', ']']);
+    let targets: Vec<IpAddr> = match host.parse() {
+        Ok(literal) => vec![literal],
+        Err(_) if host.eq_ignore_ascii_case("localhost") => vec![Ipv4Addr::LOCALHOST.into()],
+        Err(_) => {
+            vec![Ipv4Addr::new(192, 0, 2, 1).into(), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into()]
+        }
+    };
+    targets.into_iter().find_map(|target| {
+        let any: SocketAddr = if target.is_ipv4() {
+            (Ipv4Addr::UNSPECIFIED, 0).into()
+        } else {
+            (Ipv6Addr::UNSPECIFIED, 0).into()
+        };
         let socket = UdpSocket::bind(any).ok()?;
-        socket.connect(target).ok()?;
-        Some(socket.local_addr().ok()?.ip())
+        socket.connect((target, url.port)).ok()?;
+        Some(socket.local_addr().ok()?.ip()).filter(|address| !address.is_unspecified())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_that_leads_to_the_acs() {
+        assert_eq!(local_address("http://127.0.0.1:7547/x"), Some(Ipv4Addr::LOCALHOST.into()));
+        assert_eq!(local_address("http://localhost/"), Some(Ipv4Addr::LOCALHOST.into()));
+        assert_eq!(local_address("nonsense"), None);
+    }
+
+    #[test]
+    fn versions_of_amendments() {
+        for (amendment, minor) in [(1, 0), (2, 1), (3, 2), (4, 3), (5, 4), (6, 4)] {
+            assert_eq!(version_of(amendment).minor, minor);
+        }
+    }
 }
