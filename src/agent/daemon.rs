@@ -19,7 +19,7 @@ use log::{debug, error, info, warn};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
-use super::exchange::{Ended, Exchange};
+use super::exchange::{Ended, Exchange, Tls};
 use super::options::Options;
 use super::schedule::{Now, Periodic};
 use super::settings::Settings;
@@ -109,6 +109,7 @@ struct Daemon {
     /// The address that leads to the ACS.
     address: Option<IpAddr>,
     exchange: Option<Exchange>,
+    tls: Tls,
     /// When the ladder allows the next attempt.
     retry_at: Option<Duration>,
     /// Ask the ACS for its methods in the next session.
@@ -162,6 +163,7 @@ impl Daemon {
             port_retry: Duration::ZERO,
             address: None,
             exchange: None,
+            tls: Tls::default(),
             retry_at: None,
             ask_methods: settings.get_rpc_methods || options.get_rpc_methods,
             effects: Vec::new(),
@@ -344,7 +346,7 @@ impl Daemon {
         self.save();
         let deadline = self.clock.instant(now + SESSION);
         let root = &self.options.root;
-        let settings = super::exchange::http_settings(&self.settings.acs, root, deadline);
+        let settings = super::exchange::http_settings(&self.settings.acs, root, deadline, &mut self.tls);
         self.exchange = Some(Exchange::begin(plan, settings, Arc::clone(&self.wake), now));
         self.pump();
     }
@@ -472,6 +474,7 @@ impl Daemon {
         self.rule.set(rule_settings(&self.settings, path));
         self.listener = None;
         self.port_retry = now.mono;
+        self.tls = Tls::default();
         if self.file.state.bootstrapped.as_deref() != Some(&self.settings.acs.url)
             && !self.settings.acs.url.is_empty()
         {

@@ -1,5 +1,6 @@
 //! One session with the ACS: the pure machine between the worker's bytes and the model.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -180,7 +181,7 @@ pub(super) fn http_settings(acs: &Acs, root: &Root, deadline: Instant) -> Result
         if acs.url.to_ascii_lowercase().starts_with("https:") { Some(tls(acs, root)?) } else { None };
     Ok(client::Settings {
         credentials: Credentials::new(acs.username.clone(), acs.password.clone()),
-        tls: secure.flatten(),
+        tls: secure,
         compression: match acs.compression {
             settings::Compression::Disabled => Compression::None,
             settings::Compression::Gzip => Compression::Gzip,
@@ -195,6 +196,25 @@ pub(super) fn http_settings(acs: &Acs, root: &Root, deadline: Instant) -> Result
 }
 
 type Secure = Option<Arc<dyn crate::http::wire::Secure>>;
+
+/// TLS as configured, made once: certificates are read and sessions resumed only so.
+#[derive(Default)]
+pub(super) struct Tls {
+    /// What it was made for.
+    made_for: Option<(Option<PathBuf>, bool)>,
+    client: Secure,
+}
+
+impl Tls {
+    fn client(&mut self, acs: &Acs, root: &Root) -> Result<Secure, String> {
+        let wanted = Some((acs.ca.clone(), acs.insecure));
+        if self.made_for != wanted {
+            self.client = tls(acs, root)?;
+            self.made_for = wanted;
+        }
+        Ok(self.client.clone())
+    }
+}
 
 #[cfg(feature = "tls")]
 fn tls(acs: &Acs, root: &Root) -> Result<Secure, String> {
