@@ -176,9 +176,16 @@ impl Exchange {
 }
 
 /// What the client needs to know of the ACS.
-pub(super) fn http_settings(acs: &Acs, root: &Root, deadline: Instant) -> Result<client::Settings, String> {
-    let secure =
-        if acs.url.to_ascii_lowercase().starts_with("https:") { Some(tls(acs, root)?) } else { None };
+pub(super) fn http_settings(
+    acs: &Acs,
+    root: &Root,
+    deadline: Instant,
+    tls: &mut Tls,
+) -> Result<client::Settings, String> {
+    let secure = match acs.url.to_ascii_lowercase().starts_with("https:") {
+        true => tls.client(acs, root)?,
+        false => None,
+    };
     Ok(client::Settings {
         credentials: Credentials::new(acs.username.clone(), acs.password.clone()),
         tls: secure,
