@@ -6,5 +6,6 @@ pub mod acs;
 pub mod cli;
 pub mod diff;
 pub mod lua;
+pub mod models;
 pub mod router;
 pub mod store;

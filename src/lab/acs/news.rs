@@ -6,6 +6,15 @@ use crate::lab::store::Status;
 /// One thing that happened.
 #[derive(Debug)]
 pub enum News<'a> {
+    /// A POST of a CPE that may speak, or what it was answered.
+    Soap {
+        /// The CPE's address.
+        peer: &'a str,
+        /// The answer's status; `None` for the POST.
+        status: Option<u16>,
+        /// As sent, without its coding; may be empty, and anything.
+        body: &'a [u8],
+    },
     /// A session began.
     Informed {
         /// All that was said.

@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_macros, reason = "this module talks to the terminal")]
 
 mod agent;
+mod kept;
 mod options;
 mod show;
 
@@ -27,6 +28,7 @@ use self::show::{Show, Signal, Tone};
 use super::acs::guard::Auth;
 use super::acs::office::{Office, Settings};
 use super::acs::server::Server;
+use super::lua::vm::Limits;
 use super::store::{Definition, Status, Store};
 use super::{diff, router};
 use crate::http::auth::Credentials;
@@ -44,6 +46,8 @@ const VARIABLES: &[(&str, &str)] = &[
     ("dhcp_max", "192.168.1.199"),
     ("camera_ip", "192.168.1.40"),
 ];
+/// What a script that is ended at the time limit may take to be noticed, before the run is given up.
+const GRACE: Duration = Duration::from_secs(1);
 /// For the agent to finish a session that is over for the ACS, and to apply what it kept for its end.
 const AFTER: Duration = Duration::from_millis(300);
 /// Between two looks at signals and children.
@@ -78,7 +82,8 @@ fn with_options(
     match run(&options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
-            eprintln!("rcwmpd {}: {why}", mode.word());
+            // What follows the first line, a traceback perhaps, was told when it happened.
+            eprintln!("rcwmpd {}: {}", mode.word(), why.lines().next().unwrap_or_default());
             ExitCode::FAILURE
         }
     }
@@ -125,7 +130,11 @@ fn provision(options: &Options) -> Result<(), String> {
         .set_connection_request(router::SERIAL_NUMBER, router::CONNECTION_REQUEST_USER, router::PASSWORD)
         .map_err(|error| error.to_string())?;
     let auth = Auth::Digest(Credentials::new(router::ACS_USER, router::PASSWORD));
-    let settings = Settings { root_uri: options.quirks.root_uri, ..Settings::default() };
+    let settings = Settings {
+        root_uri: options.quirks.root_uri,
+        limits: Limits { time: options.timeout, ..Limits::default() },
+        ..Settings::default()
+    };
     let office = Office::new(store, Box::new(Arc::clone(&show)), settings);
     let server = Server::start(office, options.listen, auth, options.quirks)
         .map_err(|error| format!("the mini-ACS cannot listen: {error}"))?;
@@ -133,66 +142,102 @@ fn provision(options: &Options) -> Result<(), String> {
     let place = Place::new(options.keep.as_deref())?;
     let unpacked = router::Settings { acs_url: server.url(), port: free_port()? };
     router::unpack(&place.folder, &unpacked).map_err(|error| error.to_string())?;
-    show.line("router", &place.folder.display().to_string(), Tone::Quiet);
-    show.line("acs", &format!("{} with service {}", server.url(), service.name), Tone::Quiet);
+    let what = format!("{} is a simulated router in {}", router::SERIAL_NUMBER, place.folder.display());
+    show.line("router", &what, Tone::Quiet);
+    if let Some(model) = &options.model {
+        router::add_model(&place.folder, &model.name, &model.text).map_err(|error| error.to_string())?;
+        show.line("router", &format!("its data model has {} too", model.name), Tone::Quiet);
+    }
+    let what = format!("{} will provision it with {}", server.url(), service.name);
+    show.line("acs", &what, Tone::Quiet);
     let before = router::configuration(&place.folder).map_err(|error| error.to_string())?;
 
     let log = options.verbose.then(|| Arc::clone(&show));
     let mut agent =
         Agent::start(&place.folder, log).map_err(|error| format!("the agent cannot start: {error}"))?;
-    let result = wait(&receiver, &mut agent, &mut signals, instance, options.timeout);
+    let (end, time) = wait(&receiver, &mut agent, &mut signals, instance, options.timeout);
     agent.stop();
 
     let after = router::configuration(&place.folder).map_err(|error| error.to_string())?;
-    show.diff(&diff::folders("etc/config", &before, &after));
-    if result.is_err() && !options.verbose {
+    let mut changes = diff::folders("etc/config", &before, &after);
+    changes += &diff::folders(kept::FOLDER, &[], &kept::listed(&place.folder));
+    let what = if changes.is_empty() { "nothing has changed on it" } else { "what has changed on it:" };
+    show.line("router", what, Tone::Quiet);
+    show.diff(&changes);
+    let what = match end {
+        End::Provisioned => {
+            let what =
+                format!("{} with {} in {:.1} s", router::SERIAL_NUMBER, service.name, time.as_secs_f64());
+            show.line("done", &format!("Provisioned {what}"), Tone::Good);
+            return Ok(());
+        }
+        End::Failed(why) => format!("the service failed: {why}"),
+        End::Never(why) => why,
+    };
+    if !options.verbose {
         for line in agent.last_words() {
             show.line("agent", &line, Tone::Quiet);
         }
     }
-    result
+    Err(what)
 }
 
-/// Waits until the service has its final status and the session with it is over.
+/// How a run ended.
+enum End {
+    Provisioned,
+    /// With the service failed, and why.
+    Failed(String),
+    /// Without a result, and why.
+    Never(String),
+}
+
+/// Waits until the service has its final status and the session with it is over; tells when it had it.
 fn wait(
     receiver: &Receiver<Signal>,
     agent: &mut Agent,
     signals: &mut Signals,
     instance: i64,
     timeout: Duration,
-) -> Result<(), String> {
-    let deadline = Instant::now() + timeout;
-    let (mut settled, mut over) = (None, false);
+) -> (End, Duration) {
+    let start = Instant::now();
+    let (mut informed, mut settled, mut over) = (false, None, false);
+    let never = |why: String| (End::Never(why), start.elapsed());
     loop {
         match receiver.recv_timeout(TICK) {
+            Ok(Signal::Informed) => informed = true,
             Ok(Signal::Settled(id, status, reason)) if id == instance => {
-                settled = Some((status, reason));
+                settled = Some((status, reason, start.elapsed()));
             }
             // Only the end that comes after the last answer counts.
             Ok(Signal::SessionOver) => over = settled.is_some(),
             Ok(Signal::Settled(..)) | Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return Err("the mini-ACS broke down".to_owned()),
+            Err(RecvTimeoutError::Disconnected) => return never("the mini-ACS broke down".to_owned()),
         }
-        if let Some((status, reason)) = &settled
+        if let Some((status, reason, time)) = &settled
             && over
         {
             thread::sleep(AFTER);
-            return match status {
-                Status::Provisioned => Ok(()),
-                _ => Err(format!("the service failed: {reason}")),
+            let end = match status {
+                Status::Provisioned => End::Provisioned,
+                _ => End::Failed(reason.clone()),
             };
+            return (end, *time);
         }
         if signals.asked() == Some(Asked::Stop) {
-            return Err("interrupted".to_owned());
+            return never("interrupted".to_owned());
         }
-        if let Some(status) = agent.ended().map_err(|error| error.to_string())? {
-            return Err(format!("the agent ended early: {status}"));
+        match agent.ended() {
+            Ok(None) => {}
+            Ok(Some(status)) => return never(format!("the agent ended early: {status}")),
+            Err(error) => return never(format!("the agent cannot be watched: {error}")),
         }
-        if Instant::now() >= deadline {
-            return Err(match settled {
-                None => format!("the service had no result after {} s", timeout.as_secs()),
-                Some(_) => format!("the session did not end after {} s", timeout.as_secs()),
-            });
+        if start.elapsed() >= timeout + GRACE {
+            let what = match (informed, &settled) {
+                (false, _) => "the router got no session",
+                (true, None) => "the service had no result",
+                (true, Some(_)) => "the session did not end",
+            };
+            return never(format!("{what} within {} s", timeout.as_secs()));
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::lab::acs::guard::Auth;
 use crate::lab::acs::quirks::Quirks;
 use crate::lab::lua::service::Variables;
 use crate::lab::lua::vm::MAX_SCRIPT;
+use crate::lab::models::Model;
 use crate::sys::fs::read_capped;
 
 /// Flags of both modes: name, value, what for, and whether `mini-acs` and `lab` have it.
@@ -26,8 +27,9 @@ pub const FLAGS: &[(&str, &str, &str, bool, bool)] = &[
     ("allow-remote", "", "lets addresses beyond the loopback in", true, false),
     ("quirk", "WORD", "a departure from the standard, to play an ACS that does", true, true),
     ("keep", "DIR", "makes the router here, and leaves it", false, true),
+    ("model", "NAME", "gives the router more data model: tr098, or a JSON file", false, true),
     ("timeout", "SECONDS", "gives up after so long (default 30)", false, true),
-    ("verbose", "", "shows the Inform's values and the agent's log", true, true),
+    ("verbose", "", "shows every SOAP message, the Inform's values and, in lab, the agent's log", true, true),
     ("help", "", "this help", true, true),
 ];
 
@@ -63,6 +65,8 @@ pub struct Options {
     pub quirks: Quirks,
     /// `--keep`.
     pub keep: Option<PathBuf>,
+    /// `--model`.
+    pub model: Option<Model>,
     /// `--timeout`.
     pub timeout: Duration,
     /// `--verbose`.
@@ -125,6 +129,7 @@ pub fn parse(mode: Mode, arguments: impl IntoIterator<Item = OsString>) -> Resul
         allow_remote: false,
         quirks: Quirks::default(),
         keep: None,
+        model: None,
         timeout: Duration::from_secs(30),
         verbose: false,
         help: false,
@@ -208,6 +213,7 @@ impl Options {
                     _ => return Err("the kind is basic or digest".to_owned()),
                 };
             }
+            "model" => self.model = Some(Model::find(value)?),
             "quirk" => self.quirks.turn_on(value)?,
             "timeout" => {
                 let seconds: u64 =
@@ -273,10 +279,12 @@ mod tests {
         ] {
             assert!(of(Mode::MiniAcs, line).is_err(), "{line}");
         }
-        for line in ["--db x", "--timeout x", "--var =b", "--listen 127.0.0.1:1"] {
+        for line in ["--db x", "--timeout x", "--model /nonexistent", "--var =b", "--listen 127.0.0.1:1"] {
             assert!(of(Mode::Lab, line).is_err(), "{line}");
         }
-        let options = of(Mode::Lab, "--var a=b --timeout 5 --verbose --keep /x --quirk no-cookie").unwrap();
+        let options =
+            of(Mode::Lab, "--var a=b --timeout 5 --model tr098 --verbose --keep /x --quirk no-cookie")
+                .unwrap();
         assert!(options.verbose && options.keep.is_some() && options.variables.contains_key("a"));
     }
 

@@ -3,14 +3,18 @@
 use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 use std::sync::mpsc::Sender;
+use std::time::Instant;
 
 use crate::lab::acs::describe;
 use crate::lab::acs::news::{News, Watcher};
+use crate::lab::acs::pretty::pretty;
 use crate::lab::store::Status;
 
 /// What the waiting main thread has to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Signal {
+    /// The router has informed.
+    Informed,
     /// An instance has its final status.
     Settled(i64, Status, String),
     /// A session ended, well or not.
@@ -21,6 +25,7 @@ pub enum Signal {
 pub struct Show {
     colours: bool,
     verbose: bool,
+    start: Instant,
     signals: Option<Mutex<Sender<Signal>>>,
 }
 
@@ -41,7 +46,26 @@ impl Show {
     /// Colours only on a terminal, and never with NO_COLOR set.
     pub fn new(verbose: bool, signals: Option<Sender<Signal>>) -> Show {
         let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        Show { colours, verbose, signals: signals.map(Mutex::new) }
+        Show { colours, verbose, start: Instant::now(), signals: signals.map(Mutex::new) }
+    }
+
+    /// Since it was made, in seconds.
+    pub fn elapsed(&self) -> f64 {
+        self.start.elapsed().as_secs_f64()
+    }
+
+    /// A message with its direction and when it was; `status` is that of an answer.
+    fn soap(&self, peer: &str, status: Option<u16>, body: &[u8]) {
+        let time = self.elapsed();
+        let what = match (status, body.is_empty()) {
+            (None, false) => format!("CPE {peer} → ACS"),
+            (None, true) => format!("CPE {peer} → ACS, an empty POST"),
+            (Some(200), false) => format!("ACS → CPE {peer}"),
+            (Some(status), false) => format!("ACS → CPE {peer}, status {status}"),
+            (Some(status), true) => format!("ACS → CPE {peer}, status {status} and nothing"),
+        };
+        let text = if body.is_empty() { String::new() } else { format!("\n{}", pretty(body)) };
+        self.line("soap", &format!("{time:.3} s: {what}{text}"), Tone::Quiet);
     }
 
     /// One line: who speaks, and what.
@@ -85,12 +109,15 @@ impl Show {
 impl Watcher for Show {
     fn news(&self, news: &News<'_>) {
         match news {
+            News::Soap { .. } if !self.verbose => {}
+            News::Soap { peer, status, body } => self.soap(peer, *status, body),
             News::Informed { inform, first } => {
+                self.signal(Signal::Informed);
                 let id = &inform.device_id;
-                let new = if *first { ", for the first time" } else { "" };
+                let new = if *first { " for the first time" } else { "" };
                 let events = describe::events(&inform.events);
                 let who = format!("{} ({} {})", id.serial_number, id.manufacturer, id.product_class);
-                self.line("inform", &format!("{who}: {events}{new}"), Tone::Plain);
+                self.line("inform", &format!("{who} informs{new}: {events}"), Tone::Plain);
                 if self.verbose {
                     for item in &inform.parameter_list {
                         let value = describe::value(&item.name, &item.value.text);
@@ -127,11 +154,11 @@ impl Watcher for Show {
             }
             News::SessionOver { device, sent } => {
                 let what = if *sent == 1 { "request" } else { "requests" };
-                self.line("session", &format!("{device} is through after {sent} {what}"), Tone::Quiet);
+                self.line("session", &format!("{device} had {sent} {what} and is done"), Tone::Quiet);
                 self.signal(Signal::SessionOver);
             }
             News::SessionBroke { device } => {
-                self.line("session", &format!("{device} broke off"), Tone::Bad);
+                self.line("session", &format!("{device} broke it off"), Tone::Bad);
                 self.signal(Signal::SessionOver);
             }
             News::ConnectionRequest { device, result } => {

@@ -23,6 +23,8 @@ pub const CONNECTION_REQUEST_USER: &str = "connection-request";
 /// Every password of the router.
 pub const PASSWORD: &str = "ExamplePassphrase";
 
+/// Where the agent looks for more of the data model, below the root.
+const MODELS: &str = "usr/share/rcwmp/datamodel.d";
 /// How long the leases of the router still last, in seconds.
 const LEASE: i64 = 6 * 3600;
 
@@ -105,6 +107,14 @@ pub fn unpack(folder: &Path, settings: &Settings) -> Result<(), Error> {
     // As on a router.
     link(folder, "var", "tmp")?;
     link(folder, "etc/TZ", "../tmp/TZ")
+}
+
+/// Gives a router one more data model file, which its agent reads when it starts; `name` without `.json`.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn add_model(folder: &Path, name: &str, text: &str) -> Result<(), Error> {
+    write(folder, &format!("{MODELS}/{name}.json"), text)
 }
 
 /// The UCI files of a router: names and texts, sorted; texts that are no UTF-8 with U+FFFD.
