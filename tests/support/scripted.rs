@@ -265,7 +265,7 @@ fn serve(shared: &Shared, connection: usize, mut stream: Box<dyn Stream>) {
             *shared.fault.lock().unwrap() = Some(format!("a request beyond the script:\n{}", seen.head));
             return;
         };
-        if let Some(answer) = step.computed.take() {
+        while let Some(answer) = step.computed.take() {
             match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| answer(&seen))) {
                 Ok(made) => step = made,
                 Err(_) => {
