@@ -36,6 +36,7 @@ use crate::cwmp::rpc::Request;
 use crate::cwmp::session::{Close, Limits, Plan};
 use crate::cwmp::soap::envelope::Version;
 use crate::http::auth::Credentials;
+use crate::http::body::Compression;
 use crate::http::url::Url;
 use crate::model::date;
 use crate::model::{Model, compiled};
@@ -114,6 +115,8 @@ struct Daemon {
     retry_at: Option<Duration>,
     /// Ask the ACS for its methods in the next session.
     ask_methods: bool,
+    /// The URL of an ACS that has refused compressed requests; it gets plain ones from then on.
+    plain_for: Option<String>,
     /// What waits for the end of the session.
     effects: Vec<Effect>,
     children: Vec<Child>,
@@ -166,6 +169,7 @@ impl Daemon {
             tls: Tls::default(),
             retry_at: None,
             ask_methods: settings.get_rpc_methods || options.get_rpc_methods,
+            plain_for: None,
             effects: Vec::new(),
             children: Vec::new(),
             session_id: 1,
@@ -346,7 +350,12 @@ impl Daemon {
         self.save();
         let deadline = self.clock.instant(now + SESSION);
         let root = &self.options.root;
-        let settings = super::exchange::http_settings(&self.settings.acs, root, deadline, &mut self.tls);
+        let mut settings = super::exchange::http_settings(&self.settings.acs, root, deadline, &mut self.tls);
+        if self.plain_for.as_ref() == Some(&self.settings.acs.url)
+            && let Ok(settings) = &mut settings
+        {
+            settings.compression = Compression::None;
+        }
         self.exchange = Some(Exchange::begin(plan, settings, Arc::clone(&self.wake), now));
         self.pump();
     }
@@ -396,7 +405,12 @@ impl Daemon {
                 if let Some(why) = &ended.detail {
                     error!("{why}");
                 }
-                self.file.state.fall_back = ended.close.fall_back() && !self.file.state.fall_back;
+                if ended.compression_refused {
+                    self.plain_for = Some(self.settings.acs.url.clone());
+                }
+                // That 415 was about the coding: it says nothing about the version.
+                let fall_back = ended.close.fall_back() && !ended.compression_refused;
+                self.file.state.fall_back = fall_back && !self.file.state.fall_back;
                 self.failed(now);
             }
         }

@@ -32,6 +32,7 @@ pub(super) struct Exchange {
     wake: Arc<EventFd>,
     until: Option<Duration>,
     learned: bool,
+    compression_refused: bool,
     detail: Option<String>,
 }
 
@@ -41,6 +42,8 @@ pub(super) struct Ended {
     pub close: Close,
     /// The ACS has told its methods.
     pub learned: bool,
+    /// The ACS takes no compressed requests (TR-069 3.4.7).
+    pub compression_refused: bool,
     /// What the transport adds.
     pub detail: Option<String>,
 }
@@ -59,7 +62,16 @@ impl Exchange {
         };
         let mut machine = Session::new(plan);
         machine.handle(Input::Begin, now);
-        Exchange { machine, worker: None, http, wake, until: None, learned: false, detail }
+        Exchange {
+            machine,
+            worker: None,
+            http,
+            wake,
+            until: None,
+            learned: false,
+            compression_refused: false,
+            detail,
+        }
     }
 
     /// When [`Exchange::tick`] must be called at the latest.
@@ -87,6 +99,7 @@ impl Exchange {
                 read(&reply.body)
             }
             Err(why) => {
+                self.compression_refused |= why == HttpError::CompressionRefused;
                 self.detail = Some(why.explain());
                 Input::HttpFailed(failure(&why))
             }
@@ -149,7 +162,12 @@ impl Exchange {
                 Output::Remark(remark) => warn!("{remark}"),
                 Output::Close(close) => {
                     self.worker = None;
-                    return Some(Ended { close, learned: self.learned, detail: self.detail.take() });
+                    return Some(Ended {
+                        close,
+                        learned: self.learned,
+                        compression_refused: self.compression_refused,
+                        detail: self.detail.take(),
+                    });
                 }
                 Output::Wait(until) => {
                     self.until = until;
