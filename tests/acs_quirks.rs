@@ -16,6 +16,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -537,8 +538,12 @@ fn genie_17_a_connection_request_opens_a_session() {
 
 #[test]
 fn genie_2_connection_requests_in_a_session_open_one_more() {
-    let slow = || end().wait(Duration::from_millis(700));
-    let acs = Scripted::start(vec![inform(), methods(), slow(), inform(), end()]);
+    let (go, gate) = mpsc::channel();
+    let held = step().computed(move |_| {
+        gate.recv().unwrap();
+        end()
+    });
+    let acs = Scripted::start(vec![inform(), methods(), held, inform(), end()]);
     let router = Router::new(&acs.url());
     let agent = router.start(&[]);
     wait_until("the empty POST", || acs.seen().len() == 3);
@@ -548,6 +553,7 @@ fn genie_2_connection_requests_in_a_session_open_one_more() {
         assert!(answer.starts_with("HTTP/1.1 20") || answer.starts_with("HTTP/1.1 503"), "{answer}");
     }
     assert!(!agent.log().contains("End session") && acs.seen().len() == 3);
+    go.send(()).unwrap();
     agent.wait_for("End session", 2);
     thread::sleep(Duration::from_millis(300));
     let seen = acs.finish();
