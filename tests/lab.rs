@@ -42,11 +42,12 @@ fn zero_touch_from_bootstrap_to_provisioned() {
     let (output, stdout) = lab(&["--var", "wifi_ssid=O'Hara & <Sons>", "--var", "camera_ip=192.168.1.77"]);
     assert!(output.status.success(), "{output:?}");
     for line in [
-        "inform   LAB0000001 (Example LabRouter): 0 BOOTSTRAP, 1 BOOT, for the first time",
+        "inform   LAB0000001 (Example LabRouter) informs for the first time: 0 BOOTSTRAP, 1 BOOT",
         "script   Provisioning LAB0000001",
         "rpc      AddObject Device.NAT.PortMapping. → instance",
         "service  zero-touch is provisioned",
-        "session  LAB0000001 is through",
+        "rpc      SetParameterValues Device.NAT.PortMapping.3: Enable = \"1\", Interface = ",
+        "session  LAB0000001 had 8 requests and is done",
         "+++ b/etc/config/wireless",
         "-\toption ssid 'ExampleNet'",
         "+\toption ssid 'O'\\''Hara & <Sons>'",
@@ -58,6 +59,11 @@ fn zero_touch_from_bootstrap_to_provisioned() {
         assert!(stdout.lines().any(|shown| shown.starts_with(line)), "{line:?} in\n{stdout}");
     }
     assert!(!stdout.contains("ExampleNet-5G'\n+"), "only the 2.4 GHz network changes");
+    assert!(stdout.contains(" and 3 more → applied"), "{stdout}");
+    assert!(
+        last_line(&stdout).starts_with("done     Provisioned LAB0000001 with zero-touch in "),
+        "{stdout}"
+    );
 }
 
 #[test]
@@ -84,23 +90,32 @@ fn other_scripts_and_quirks() {
     let (output, _) = lab(&["--service", unset.path().to_str().unwrap()]);
     assert!(String::from_utf8(output.stderr).unwrap().contains("without setting provisioning_status"));
     let (output, _) = lab(&["--quirk", "overloaded", "--timeout", "2"]);
-    assert!(String::from_utf8(output.stderr).unwrap().contains("no result after 2 s"));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("the router got no session within 2 s"));
     assert_eq!(lab(&["--nonsense"]).0.status.code(), Some(2));
 }
 
+/// The documents' script, if it is here.
+fn documents_example() -> Option<String> {
+    let example = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../shared/seeds/lua/services/real_world_example_pppoe_service_configuration.lua"
+    );
+    if Path::new(example).exists() {
+        return Some(example.to_owned());
+    }
+    #[allow(clippy::disallowed_macros, reason = "a skipped test says so")]
+    {
+        println!("skipped: ../shared not present");
+    }
+    None
+}
+
+const PPPOE: [&str; 4] = ["--var", "pppoe_username=u@isp.example", "--var", "pppoe_password=s3cret"];
+
 #[test]
 fn the_documents_example_meets_a_tr181_device() {
-    let example = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../shared/seeds/lua/services/real_world_example_pppoe_service_configuration.lua");
-    if !example.exists() {
-        #[allow(clippy::disallowed_macros, reason = "a skipped test says so")]
-        {
-            println!("skipped: ../shared not present");
-        }
-        return;
-    }
-    let variables = ["--var", "pppoe_username=u", "--var", "pppoe_password=p"];
-    let (output, stdout) = lab(&[&["--service", example.to_str().unwrap()], &variables[..]].concat());
+    let Some(example) = documents_example() else { return };
+    let (output, stdout) = lab(&[&["--service", &example], &PPPOE[..]].concat());
     // It is written for TR-098: a TR-181 device knows none of its names, and says so for each message.
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(stdout.matches("→ refused: 900").count(), 3, "{stdout}");
@@ -109,6 +124,149 @@ fn the_documents_example_meets_a_tr181_device() {
         "{stdout}"
     );
     assert!(!stdout.contains("+++ b/"), "{stdout}");
+}
+
+#[test]
+fn the_documents_example_provisions_a_tr098_device() {
+    const CONNECTION: &str = "InternetGatewayDevice.WANDevice.1.WANConnectionDevice.1.WANPPPConnection.1.";
+    let Some(example) = documents_example() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("router");
+    let place = ["--model", "tr098", "--keep", root.to_str().unwrap(), "--service", &example];
+    let (output, stdout) = lab(&[&place[..], &PPPOE[..]].concat());
+    assert!(output.status.success(), "{output:?}");
+    for line in [
+        "rpc      AddObject InternetGatewayDevice.WANDevice.1.WANConnectionDevice.1.WANPPPConnection. → instance 1, applied",
+        "rpc      GetParameterValues Device.DeviceInfo. → ",
+        "+InternetGatewayDevice.WANDevice.1.WANConnectionDevice.1.WANPPPConnection.1.Password = •••",
+        "done     Provisioned LAB0000001 with real_world_example_pppoe_service_configuration in ",
+    ] {
+        assert!(stdout.lines().any(|shown| shown.starts_with(line)), "{line:?} in\n{stdout}");
+    }
+    assert!(!stdout.contains("s3cret") && !stdout.contains("refused"), "{stdout}");
+
+    let command = |words: &[&str]| {
+        let output = rcwmpd().arg("--root").arg(&root).arg("-c").args(words).output().unwrap();
+        (output.status.success(), String::from_utf8(output.stdout).unwrap())
+    };
+    let stored = || {
+        let link =
+            "InternetGatewayDevice.WANDevice.1.WANCommonInterfaceConfig.X_AVM-DE_InternetConnectionLinkType";
+        for (name, value) in [
+            (format!("{CONNECTION}Username"), "u@isp.example"),
+            (format!("{CONNECTION}Enable"), "1"),
+            (format!("{CONNECTION}Name"), "internet-pppoe"),
+            (format!("{CONNECTION}ConnectionType"), "IP_Routed"),
+            (link.to_owned(), "PPPoE"),
+        ] {
+            assert_eq!(command(&["get", &name]), (true, format!("{name} => {value}\n")));
+        }
+        let (_, hidden) = command(&["get", &format!("{CONNECTION}Password")]);
+        assert!(!hidden.contains("s3cret"), "{hidden}");
+    };
+    stored();
+    restart(&root);
+    stored();
+    // What is fixed stays, what was added goes.
+    assert!(!command(&["add", "InternetGatewayDevice.WANDevice."]).0);
+    assert!(!command(&["set", &format!("{CONNECTION}ConnectionStatus"), "Connected"]).0);
+    assert!(command(&["del", CONNECTION]).0);
+    assert!(!command(&["get", &format!("{CONNECTION}Username")]).0);
+    assert!(!std::fs::read_to_string(root.join("etc/rcwmp/model.json")).unwrap().contains("s3cret"));
+}
+
+/// Runs the agent of a router until it would talk to its ACS, which is gone.
+fn restart(root: &Path) {
+    let mut agent = rcwmpd()
+        .args(["-f", "-b", "--root"])
+        .arg(root)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(agent.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(log.any(|line| line.contains("Start session")));
+    interrupt(&agent, Signal::SIGTERM);
+    log.for_each(drop);
+    assert!(agent.wait().unwrap().success());
+}
+
+/// The lab's exit code and last line for a script.
+fn last_word(text: &str) -> (Option<i32>, String) {
+    let file = script(text);
+    let (output, _) = lab(&["--service", file.path().to_str().unwrap(), "--timeout", "3"]);
+    (output.status.code(), last_line(&String::from_utf8(output.stderr).unwrap()).to_owned())
+}
+
+fn last_line(text: &str) -> &str {
+    text.lines().last().unwrap_or_default()
+}
+
+#[test]
+fn every_failure_has_its_reason_in_the_last_line() {
+    let read_only = r#"send_cwmp_message_and_forget(get_device_id(), [[<soap:Envelope><soap:Body>
+        <cwmp:SetParameterValues><ParameterList soapenc:arrayType="cwmp:ParameterValueStruct[1]"><ParameterValueStruct>
+        <Name>Device.DeviceInfo.UpTime</Name><Value xsi:type="xsd:unsignedInt">7</Value>
+        </ParameterValueStruct></ParameterList><ParameterKey/></cwmp:SetParameterValues>
+        </soap:Body></soap:Envelope>]], 2) set_provisioning_status("provisioned")"#;
+    for (text, reason) in [
+        (
+            read_only,
+            "SetParameterValues Device.DeviceInfo.UpTime = \"7\" was refused: 9003 Invalid arguments; \
+             Device.DeviceInfo.UpTime: 9008 Attempt to set a non-writable parameter",
+        ),
+        ("local x = = 3", "the script cannot be read: <string>:1: unexpected symbol near '='"),
+        ("print('done')", "the script ended without setting provisioning_status"),
+        ("set_provisioning_status('failed')", "the script set provisioning_status to \"failed\""),
+        ("local x = 1\nerror('no luck')", "the script raised an error: <string>:2: no luck"),
+        ("while true do end", "the script ran longer than 3 s"),
+        ("sleep(3600)", "the script ran longer than 3 s"),
+    ] {
+        assert_eq!(last_word(text), (Some(1), format!("rcwmpd lab: the service failed: {reason}")), "{text}");
+    }
+}
+
+#[test]
+fn verbose_shows_the_soap() {
+    let (output, stdout) = lab(&["--verbose"]);
+    assert!(output.status.success(), "{output:?}");
+    let (story, _) = stdout.split_once("what has changed on it").unwrap();
+    assert!(!story.contains("correct horse"), "{story}");
+    assert!(story.contains("<Value xsi:type=\"xsd:string\">•••</Value>"), "{story}");
+    let (mut time, mut messages) = (0.0, 0);
+    let mut lines = story.lines().peekable();
+    let mut directions = [0, 0];
+    while let Some(line) = lines.next() {
+        let Some(head) = line.strip_prefix("soap     ") else { continue };
+        let (when, what) = head.split_once(" s: ").unwrap();
+        let when: f64 = when.parse().unwrap();
+        assert!(when >= time, "{line} after {time}");
+        time = when;
+        directions[usize::from(what.starts_with("ACS → CPE "))] += 1;
+        let mut text = String::new();
+        while let Some(line) = lines.next_if(|line| line.starts_with("         ")) {
+            if !line.contains("<?xml") {
+                text += &format!("{line}\n");
+            }
+        }
+        assert_eq!(
+            text.is_empty(),
+            what.ends_with("an empty POST") || what.ends_with("and nothing"),
+            "{head}"
+        );
+        if !text.is_empty() && !text.contains("… cut:") {
+            // Still the message that it was.
+            rcwmp::cwmp::soap::read(text.as_bytes(), &Default::default()).unwrap();
+            messages += 1;
+        }
+    }
+    // Two calls of the CPE with their answers, eight requests with theirs, an empty POST and the end.
+    assert_eq!(directions, [11, 11], "{story}");
+    assert!(messages >= 18, "{messages}");
+    let (_, quiet) = lab(&[]);
+    assert!(!quiet.contains("soap "), "{quiet}");
+    let help = rcwmpd().args(["lab", "--help"]).output().unwrap();
+    assert!(String::from_utf8(help.stdout).unwrap().contains("shows every SOAP message"));
 }
 
 #[test]
@@ -162,7 +320,7 @@ fn the_mini_acs_serves_an_agent_and_its_store_is_readable() {
         .arg(&db)
         .arg("--service")
         .arg(service.path())
-        .args(["--var", "a=1", "--device", "LAB0000001"])
+        .args(["--var", "a=1", "--device", "LAB0000001", "--verbose"])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -177,8 +335,9 @@ fn the_mini_acs_serves_an_agent_and_its_store_is_readable() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
+    assert!(lines.any(|line| line == "             <cwmp:Inform>"));
     assert!(lines.any(|line| line.contains("is provisioned")));
-    assert!(lines.any(|line| line.contains("is through")));
+    assert!(lines.any(|line| line.contains("and is done")));
     interrupt(&agent, Signal::SIGTERM);
     interrupt(&acs, Signal::SIGTERM);
     assert!(agent.wait().unwrap().success() && acs.wait().unwrap().success());

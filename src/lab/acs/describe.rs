@@ -1,7 +1,7 @@
 //! Messages in one line for people; values of secrets are not shown.
 
 use crate::cwmp::event::Event;
-use crate::cwmp::rpc::{Request, Response, Status};
+use crate::cwmp::rpc::{ParameterInput, Request, Response, Status};
 
 use super::payload::Payload;
 
@@ -23,11 +23,15 @@ pub fn request(request: &Request) -> String {
     let name = request.name();
     match request {
         Request::SetParameterValues(set) => {
-            let items = set
-                .list
-                .iter()
-                .map(|item| format!("{} = {}", item.name, value(&item.name, &item.value.text)));
-            format!("{name} {}", list(items))
+            let above = object_above(set.list.iter().map(|item| item.name.as_str()));
+            let item = |item: &ParameterInput| {
+                format!("{} = {}", &item.name[above.len()..], value(&item.name, &item.value.text))
+            };
+            let items = list(set.list.iter().map(item));
+            match above.strip_suffix('.') {
+                Some(object) => format!("{name} {object}: {items}"),
+                None => format!("{name} {items}"),
+            }
         }
         Request::GetParameterValues(names) | Request::GetParameterAttributes(names) => {
             format!("{name} {}", list(names.iter().cloned()))
@@ -97,6 +101,14 @@ pub fn is_secret(name: &str) -> bool {
         .any(|word| last.ends_with(word))
 }
 
+/// The object that all of several parameters are in, with its dot; else nothing.
+fn object_above<'n>(mut names: impl ExactSizeIterator<Item = &'n str>) -> &'n str {
+    let several = names.len() > 1;
+    let object = |name: &'n str| &name[..name.rfind('.').map_or(0, |dot| dot + 1)];
+    let first = names.next().map(object).unwrap_or_default();
+    if several && names.all(|name| object(name) == first) { first } else { "" }
+}
+
 fn list(items: impl ExactSizeIterator<Item = String>) -> String {
     let more = items.len().saturating_sub(MAX_ITEMS);
     let mut out = items.take(MAX_ITEMS).collect::<Vec<_>>().join(", ");
@@ -109,7 +121,7 @@ fn list(items: impl ExactSizeIterator<Item = String>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cwmp::rpc::{ObjectCall, ParameterInput, SetParameterValues};
+    use crate::cwmp::rpc::{ObjectCall, SetParameterValues};
     use crate::model::value::Input;
 
     #[test]
@@ -124,6 +136,14 @@ mod tests {
         assert_eq!(
             set(vec![item("Device.Security.KeyPassphrase", "hidden")]),
             "SetParameterValues Device.Security.KeyPassphrase = •••"
+        );
+        assert_eq!(
+            set(vec![item("Device.X.A", "1"), item("Device.X.Password", "2")]),
+            "SetParameterValues Device.X: A = \"1\", Password = •••"
+        );
+        assert_eq!(
+            set(vec![item("Device.X.A", "1"), item("Device.X.Y.B", "2")]),
+            "SetParameterValues Device.X.A = \"1\", Device.X.Y.B = \"2\""
         );
         assert!(set((0..20).map(|_| item("A", "1")).collect()).ends_with("and 16 more"));
         let call = ObjectCall { object_name: "Device.NAT.PortMapping.".into(), parameter_key: None };
