@@ -75,6 +75,7 @@ fn a_refused_value_fails_and_says_why() {
     assert!(stderr.contains("KeyPassphrase = •••"), "{stderr}");
     assert!(!stdout.contains("+\toption key"), "all or nothing: {stdout}");
     assert!(stdout.contains("agent "), "the agent's last words are shown: {stdout}");
+    assert!(stdout.contains("service  zero-touch has failed: "), "{stdout}");
 }
 
 #[test]

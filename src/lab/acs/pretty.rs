@@ -13,6 +13,8 @@ pub const MAX_SHOWN: usize = 64 * 1024;
 const MAX_DEPTH: usize = 64;
 /// A start tag beyond it has its attributes on lines of their own.
 const MAX_TAG: usize = 100;
+/// The note at the end of a message that is not shown whole.
+const CUT: &str = "… cut: no more than 64 KiB of a message are shown";
 /// What stands for a secret.
 const DOTS: &str = "•••";
 
@@ -54,8 +56,7 @@ pub fn pretty(message: &[u8]) -> String {
     }
     let end = out.char_indices().map(|(at, _)| at).take_while(|at| *at <= MAX_SHOWN).last().unwrap_or(0);
     let end = out[..end].rfind('\n').unwrap_or(end);
-    let cut = format!("\n… cut: only {} KiB of a message are shown", MAX_SHOWN >> 10);
-    format!("{}{cut}", &out[..end])
+    format!("{}\n{CUT}", &out[..end])
 }
 
 /// The message as a tree. Ends early where more than enough was read.
@@ -116,7 +117,10 @@ fn parse(text: &str) -> Vec<Node> {
             Event::DocType(_) => push(&mut open, Node::Line("<!DOCTYPE …>".to_owned())),
             Event::Eof => break,
         }
+        // For what counts nothing above.
+        seen += 2;
         if seen > MAX_SHOWN {
+            push(&mut open, Node::Line(CUT.to_owned()));
             break;
         }
     }
@@ -300,10 +304,13 @@ mod tests {
         assert!(pretty(&b"<a>".repeat(100_000)).contains("deeper than 64"));
         assert!(pretty(b"\xff\x00<<<").len() < 200);
         let big = pretty(format!("<a>{}</a>", "<b>1</b>".repeat(100_000)).as_bytes());
-        assert!(big.ends_with("… cut: only 64 KiB of a message are shown"), "{}", &big[big.len() - 100..]);
+        assert!(big.ends_with(CUT), "{}", &big[big.len() - 100..]);
         assert!(big.len() < MAX_SHOWN + 100);
         let wide = pretty(format!("<a>{}</a>", "é".repeat(100_000)).as_bytes());
         assert!(wide.len() < MAX_SHOWN + 100 && wide.contains("cut:"));
+        let secret = pretty(format!("<Password>{}</Password><a/>", "x".repeat(100_000)).as_bytes());
+        assert_eq!(secret, format!("<Password>\n  {DOTS}\n  {CUT}\n</Password>"));
+        assert!(pretty(&b"<?x?>".repeat(500_000)).contains(CUT));
         let attributes: String = (0..20_000).map(|nth| format!(" a{nth}='x'")).collect();
         assert!(pretty(format!("<a{attributes}/>").as_bytes()).len() < MAX_SHOWN + 100);
     }

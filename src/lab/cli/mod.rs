@@ -164,22 +164,23 @@ fn provision(options: &Options) -> Result<(), String> {
     let what = if changes.is_empty() { "nothing has changed on it" } else { "what has changed on it:" };
     show.line("router", what, Tone::Quiet);
     show.diff(&changes);
-    let what = match end {
+    // A service that failed concerns the agent only if it has complained.
+    let concerns = |line: &str| !matches!(end, End::Failed(_)) || !line.contains("[INFO]");
+    if !options.verbose && !matches!(end, End::Provisioned) {
+        for line in agent.last_words().iter().filter(|line| concerns(line)) {
+            show.line("agent", line, Tone::Quiet);
+        }
+    }
+    match end {
         End::Provisioned => {
             let what =
                 format!("{} with {} in {:.1} s", router::SERIAL_NUMBER, service.name, time.as_secs_f64());
             show.line("done", &format!("Provisioned {what}"), Tone::Good);
-            return Ok(());
+            Ok(())
         }
-        End::Failed(why) => format!("the service failed: {why}"),
-        End::Never(why) => why,
-    };
-    if !options.verbose {
-        for line in agent.last_words() {
-            show.line("agent", &line, Tone::Quiet);
-        }
+        End::Failed(why) => Err(format!("the service failed: {why}")),
+        End::Never(why) => Err(why),
     }
-    Err(what)
 }
 
 /// How a run ended.

@@ -147,7 +147,8 @@ impl Watcher for Show {
                     Status::Failed => Tone::Bad,
                     Status::Pending | Status::Running => Tone::Plain,
                 };
-                self.line("service", &format!("{name} is {status}{because}"), tone);
+                let is = if *status == Status::Failed { "has" } else { "is" };
+                self.line("service", &format!("{name} {is} {status}{because}"), tone);
                 if matches!(status, Status::Provisioned | Status::Failed) {
                     self.signal(Signal::Settled(*instance, *status, (*reason).to_owned()));
                 }
