@@ -1,4 +1,43 @@
 //! rcwmp: a TR-069 (CWMP) agent for OpenWrt, its TR-181 data model, and a loopback mini-ACS.
+//!
+//! # Where things are
+//! | module | what |
+//! |---|---|
+//! | [`model`] | the data model: paths, values, schema, tree, transactions; pure |
+//! | [`cwmp`] | TR-069 proper: messages, SOAP codec, session machine, event queue, retry ladder; pure |
+//! | [`uci`] | OpenWrt's configuration files, read and written without loss |
+//! | [`backend`] | the system behind the model: UCI, kernel files, the agent's own values, a store |
+//! | [`http`] | client, authentication, cookies, TLS, and a small server machine |
+//! | [`connreq`] | the connection-request port |
+//! | [`agent`] | the shell: event loop, session worker, state file, log |
+//! | [`cli`] | the command line |
+//! | [`sys`] | files, journal, clocks, randomness, signals |
+//! | `lab` | mini-ACS, Lua services, simulated router (feature `lab`, never in a firmware) |
+//!
+//! # How data flows
+//! ```text
+//!  ACS ◄─bytes─► agent::worker          owns the one connection, for one session
+//!                  │ reply  ▲ body
+//!                  ▼        │
+//!  agent::daemon ─► soap::read ─► cwmp::session ─► Perform(request)
+//!                                   ▲      │              ▼
+//!                      Performed ───┘      └─ Post   cwmp::dispatch
+//!                                                         ▼
+//!                                  model: resolve → stage → check → re-read → commit | revert
+//!                                                         ▼
+//!                                  backend::System: UCI, files, store ─► sys::journal
+//! ```
+//!
+//! # Invariants
+//! - `model` and `cwmp` read no clock, ask for no randomness, and touch no file: all are arguments.
+//! - An event leaves the queue only when the ACS has confirmed it; a crash in between sends it again.
+//! - A change by the ACS is one journaled commit over all packages, the ParameterKey and the instance
+//!   numbers: after a crash at any point everything is old or everything is new.
+//! - State files are written only on change, whole: write-new, fsync, rename.
+//! - A value from the ACS never reaches a shell.
+//! - Instance numbers belong to rows by name, and are persisted before an ACS sees them.
+//!
+//! `tests/layers.rs` keeps which module may name which, and which are pure.
 #![forbid(unsafe_code)]
 
 pub mod agent;

@@ -1,4 +1,5 @@
 //! The daemon on the fixture router, against an ACS that is a script.
+#![cfg(feature = "lab")]
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/agent.rs"]

@@ -9,8 +9,7 @@
 //! Only the session worker waits for the network, so requests on the port and signals are served
 //! during a session too.
 
-use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::process::{Child, Command};
 use std::sync::Arc;
@@ -20,7 +19,7 @@ use log::{debug, error, info, warn};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
-use super::exchange::{Ended, Exchange};
+use super::exchange::{Ended, Exchange, Tls};
 use super::options::Options;
 use super::schedule::{Now, Periodic};
 use super::settings::Settings;
@@ -37,6 +36,7 @@ use crate::cwmp::rpc::Request;
 use crate::cwmp::session::{Close, Limits, Plan};
 use crate::cwmp::soap::envelope::Version;
 use crate::http::auth::Credentials;
+use crate::http::body::Compression;
 use crate::http::url::Url;
 use crate::model::date;
 use crate::model::{Model, compiled};
@@ -110,10 +110,13 @@ struct Daemon {
     /// The address that leads to the ACS.
     address: Option<IpAddr>,
     exchange: Option<Exchange>,
+    tls: Tls,
     /// When the ladder allows the next attempt.
     retry_at: Option<Duration>,
     /// Ask the ACS for its methods in the next session.
     ask_methods: bool,
+    /// The URL of an ACS that has refused compressed requests; it gets plain ones from then on.
+    plain_for: Option<String>,
     /// What waits for the end of the session.
     effects: Vec<Effect>,
     children: Vec<Child>,
@@ -163,8 +166,10 @@ impl Daemon {
             port_retry: Duration::ZERO,
             address: None,
             exchange: None,
+            tls: Tls::default(),
             retry_at: None,
             ask_methods: settings.get_rpc_methods || options.get_rpc_methods,
+            plain_for: None,
             effects: Vec::new(),
             children: Vec::new(),
             session_id: 1,
@@ -262,7 +267,7 @@ impl Daemon {
             self.retry_at,
             self.exchange.as_ref().and_then(Exchange::deadline),
             self.listener.as_ref().and_then(Listener::deadline),
-            self.listener.is_none().then_some(self.port_retry),
+            (self.listener.is_none() && self.port_wanted()).then_some(self.port_retry),
             (!self.children.is_empty()).then(|| now + Duration::from_secs(1)),
             // The clock may be set under a sleeping periodic Inform.
             Some(now + Duration::from_secs(60)),
@@ -290,6 +295,12 @@ impl Daemon {
     fn begin(&mut self, now: Duration) {
         self.model.refresh();
         self.settings = read_settings(self.model.backend());
+        // The WAN address may be another by now, and the ACS is to be told the one that works.
+        if self.listener.is_some() && local_address(&self.settings.acs.url) != self.address {
+            self.listener = None;
+            self.port_retry = now;
+        }
+        self.open_port(now);
         self.tell();
         let device_id = match inform::device_id(&mut self.model) {
             Ok(id) => id,
@@ -339,7 +350,12 @@ impl Daemon {
         self.save();
         let deadline = self.clock.instant(now + SESSION);
         let root = &self.options.root;
-        let settings = super::exchange::http_settings(&self.settings.acs, root, deadline);
+        let mut settings = super::exchange::http_settings(&self.settings.acs, root, deadline, &mut self.tls);
+        if self.plain_for.as_ref() == Some(&self.settings.acs.url)
+            && let Ok(settings) = &mut settings
+        {
+            settings.compression = Compression::None;
+        }
         self.exchange = Some(Exchange::begin(plan, settings, Arc::clone(&self.wake), now));
         self.pump();
     }
@@ -378,6 +394,9 @@ impl Daemon {
             Close::Success => {
                 self.file.state.ladder.succeeded();
                 self.file.state.fall_back = false;
+                if self.file.state.first_use.is_none() && clock::is_set() {
+                    self.file.state.first_use = Some(clock::epoch_seconds());
+                }
                 self.ask_methods = self.ask_methods && !ended.learned;
                 info!("End session");
             }
@@ -386,7 +405,12 @@ impl Daemon {
                 if let Some(why) = &ended.detail {
                     error!("{why}");
                 }
-                self.file.state.fall_back = ended.close.fall_back() && !self.file.state.fall_back;
+                if ended.compression_refused {
+                    self.plain_for = Some(self.settings.acs.url.clone());
+                }
+                // That 415 was about the coding: it says nothing about the version.
+                let fall_back = ended.close.fall_back() && !ended.compression_refused;
+                self.file.state.fall_back = fall_back && !self.file.state.fall_back;
                 self.failed(now);
             }
         }
@@ -464,6 +488,7 @@ impl Daemon {
         self.rule.set(rule_settings(&self.settings, path));
         self.listener = None;
         self.port_retry = now.mono;
+        self.tls = Tls::default();
         if self.file.state.bootstrapped.as_deref() != Some(&self.settings.acs.url)
             && !self.settings.acs.url.is_empty()
         {
@@ -473,9 +498,13 @@ impl Daemon {
         self.save();
     }
 
+    fn port_wanted(&self) -> bool {
+        self.settings.connection_request.enabled && !self.settings.acs.url.is_empty()
+    }
+
     /// Opens the connection-request port on the address that leads to the ACS.
     fn open_port(&mut self, now: Duration) {
-        if self.listener.is_some() || now < self.port_retry || self.settings.acs.url.is_empty() {
+        if self.listener.is_some() || now < self.port_retry || !self.port_wanted() {
             return;
         }
         self.port_retry = now + PORT_RETRY;
@@ -527,14 +556,19 @@ impl Daemon {
             }
             _ => String::new(),
         };
+        let first_use = self.file.state.first_use.map(date::format_utc);
         let system = self.model.backend();
         system.tell("ConnectionRequestURL", url);
+        if let Some(date) = first_use {
+            system.tell("FirstUseDate", date);
+        }
         for (name, value) in [
             ("SupportedConnReqMethods", "HTTP"),
             ("HTTPCompressionSupported", "GZIP,Deflate"),
             ("NATDetected", "0"),
             ("UDPConnectionRequestAddress", ""),
             ("LightweightNotificationProtocolsSupported", ""),
+            ("TimeStatus", if clock::is_set() { "Synchronized" } else { "Unsynchronized" }),
         ] {
             system.tell(name, value);
         }
@@ -622,15 +656,46 @@ fn version_of(amendment: u8) -> Version {
 }
 
 /// Our address on the way to the ACS: asked of the routing table by a UDP socket that sends nothing.
+///
+/// Names are not resolved here, the loop must not wait for DNS: an ACS with a name is taken to be where
+/// the default route leads, for which the documentation prefixes stand (RFC 5737, RFC 3849).
 fn local_address(url: &str) -> Option<IpAddr> {
-    use std::net::ToSocketAddrs as _;
     let url = Url::parse(url).ok()?;
-    let host = url.host.trim_matches(['[', ']']).to_owned();
-    let target: io::Result<Vec<SocketAddr>> = (host, url.port).to_socket_addrs().map(Iterator::collect);
-    target.ok()?.into_iter().find_map(|target| {
-        let any: SocketAddr = if target.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };
+    let host = url.host.trim_matches(['[', ']']);
+    let targets: Vec<IpAddr> = match host.parse() {
+        Ok(literal) => vec![literal],
+        Err(_) if host.eq_ignore_ascii_case("localhost") => vec![Ipv4Addr::LOCALHOST.into()],
+        Err(_) => {
+            vec![Ipv4Addr::new(192, 0, 2, 1).into(), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into()]
+        }
+    };
+    targets.into_iter().find_map(|target| {
+        let any: SocketAddr = if target.is_ipv4() {
+            (Ipv4Addr::UNSPECIFIED, 0).into()
+        } else {
+            (Ipv6Addr::UNSPECIFIED, 0).into()
+        };
         let socket = UdpSocket::bind(any).ok()?;
-        socket.connect(target).ok()?;
-        Some(socket.local_addr().ok()?.ip())
+        socket.connect((target, url.port)).ok()?;
+        Some(socket.local_addr().ok()?.ip()).filter(|address| !address.is_unspecified())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_that_leads_to_the_acs() {
+        assert_eq!(local_address("http://127.0.0.1:7547/x"), Some(Ipv4Addr::LOCALHOST.into()));
+        assert_eq!(local_address("http://localhost/"), Some(Ipv4Addr::LOCALHOST.into()));
+        assert_eq!(local_address("nonsense"), None);
+    }
+
+    #[test]
+    fn versions_of_amendments() {
+        for (amendment, minor) in [(1, 0), (2, 1), (3, 2), (4, 3), (5, 4), (6, 4)] {
+            assert_eq!(version_of(amendment).minor, minor);
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! One session with the ACS: the pure machine between the worker's bytes and the model.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,7 @@ pub(super) struct Exchange {
     wake: Arc<EventFd>,
     until: Option<Duration>,
     learned: bool,
+    compression_refused: bool,
     detail: Option<String>,
 }
 
@@ -40,6 +42,8 @@ pub(super) struct Ended {
     pub close: Close,
     /// The ACS has told its methods.
     pub learned: bool,
+    /// The ACS takes no compressed requests (TR-069 3.4.7).
+    pub compression_refused: bool,
     /// What the transport adds.
     pub detail: Option<String>,
 }
@@ -58,7 +62,16 @@ impl Exchange {
         };
         let mut machine = Session::new(plan);
         machine.handle(Input::Begin, now);
-        Exchange { machine, worker: None, http, wake, until: None, learned: false, detail }
+        Exchange {
+            machine,
+            worker: None,
+            http,
+            wake,
+            until: None,
+            learned: false,
+            compression_refused: false,
+            detail,
+        }
     }
 
     /// When [`Exchange::tick`] must be called at the latest.
@@ -86,6 +99,7 @@ impl Exchange {
                 read(&reply.body)
             }
             Err(why) => {
+                self.compression_refused |= why == HttpError::CompressionRefused;
                 self.detail = Some(why.explain());
                 Input::HttpFailed(failure(&why))
             }
@@ -148,7 +162,12 @@ impl Exchange {
                 Output::Remark(remark) => warn!("{remark}"),
                 Output::Close(close) => {
                     self.worker = None;
-                    return Some(Ended { close, learned: self.learned, detail: self.detail.take() });
+                    return Some(Ended {
+                        close,
+                        learned: self.learned,
+                        compression_refused: self.compression_refused,
+                        detail: self.detail.take(),
+                    });
                 }
                 Output::Wait(until) => {
                     self.until = until;
@@ -175,12 +194,19 @@ impl Exchange {
 }
 
 /// What the client needs to know of the ACS.
-pub(super) fn http_settings(acs: &Acs, root: &Root, deadline: Instant) -> Result<client::Settings, String> {
-    let secure =
-        if acs.url.to_ascii_lowercase().starts_with("https:") { Some(tls(acs, root)?) } else { None };
+pub(super) fn http_settings(
+    acs: &Acs,
+    root: &Root,
+    deadline: Instant,
+    tls: &mut Tls,
+) -> Result<client::Settings, String> {
+    let secure = match acs.url.to_ascii_lowercase().starts_with("https:") {
+        true => tls.client(acs, root)?,
+        false => None,
+    };
     Ok(client::Settings {
         credentials: Credentials::new(acs.username.clone(), acs.password.clone()),
-        tls: secure.flatten(),
+        tls: secure,
         compression: match acs.compression {
             settings::Compression::Disabled => Compression::None,
             settings::Compression::Gzip => Compression::Gzip,
@@ -195,6 +221,25 @@ pub(super) fn http_settings(acs: &Acs, root: &Root, deadline: Instant) -> Result
 }
 
 type Secure = Option<Arc<dyn crate::http::wire::Secure>>;
+
+/// TLS as configured, made once: certificates are read and sessions resumed only so.
+#[derive(Default)]
+pub(super) struct Tls {
+    /// What it was made for.
+    made_for: Option<(Option<PathBuf>, bool)>,
+    client: Secure,
+}
+
+impl Tls {
+    fn client(&mut self, acs: &Acs, root: &Root) -> Result<Secure, String> {
+        let wanted = Some((acs.ca.clone(), acs.insecure));
+        if self.made_for != wanted {
+            self.client = tls(acs, root)?;
+            self.made_for = wanted;
+        }
+        Ok(self.client.clone())
+    }
+}
 
 #[cfg(feature = "tls")]
 fn tls(acs: &Acs, root: &Root) -> Result<Secure, String> {

@@ -4,7 +4,7 @@ use crate::cwmp::event::Event;
 use crate::cwmp::rpc::{DeviceId, Inform, ParameterValue};
 use crate::model::Model;
 use crate::model::backend::Backend;
-use crate::model::error::Result;
+use crate::model::error::{Error, Result};
 
 /// DeviceInfo's parameters in the order of `DeviceIdStruct`, with their greatest length.
 const IDENTITY: [(&str, usize); 4] = [
@@ -17,7 +17,8 @@ const IDENTITY: [(&str, usize); 4] = [
 /// Who this device is.
 ///
 /// # Errors
-/// When the model cannot be read.
+/// When the model cannot be read, or gives no OUI or serial number: an ACS could not tell this device
+/// from another.
 pub fn device_id<B: Backend>(model: &mut Model<B>) -> Result<DeviceId> {
     let mut parts = Vec::with_capacity(IDENTITY.len());
     for (name, most) in IDENTITY {
@@ -26,12 +27,20 @@ pub fn device_id<B: Backend>(model: &mut Model<B>) -> Result<DeviceId> {
     }
     let mut parts = parts.into_iter();
     let mut next = || parts.next().unwrap_or_default();
-    Ok(DeviceId {
+    let id = DeviceId {
         manufacturer: next(),
         oui: next().to_ascii_uppercase(),
         product_class: next(),
         serial_number: next(),
-    })
+    };
+    if id.oui.len() != 6 || !id.oui.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        let why = "not six hexadecimal digits: set cwmp.cpe.manufacturer_oui";
+        return Err(Error::bad_value(IDENTITY[1].0, why));
+    }
+    if id.serial_number.is_empty() {
+        return Err(Error::bad_value(IDENTITY[3].0, "empty: set cwmp.cpe.serial_number"));
+    }
+    Ok(id)
 }
 
 /// The Inform: identity, events, and the parameters that every Inform carries.

@@ -106,15 +106,15 @@ impl Log for Logger {
         if state.sinks.console {
             let _ = writeln!(std::io::stderr(), "{line}");
         }
-        state.to_file(&line);
-        state.to_syslog(record.level(), &clean(record.level(), &text));
+        state.write_file(&line);
+        state.write_syslog(record.level(), &clean(record.level(), &text));
     }
 
     fn flush(&self) {}
 }
 
 impl State {
-    fn to_file(&mut self, line: &str) {
+    fn write_file(&mut self, line: &str) {
         let Some(path) = self.sinks.file.clone() else { return };
         if self.file.as_ref().is_some_and(|(_, size)| *size > self.sinks.max_size) {
             self.file = None;
@@ -136,7 +136,7 @@ impl State {
         }
     }
 
-    fn to_syslog(&mut self, level: Level, text: &str) {
+    fn write_syslog(&mut self, level: Level, text: &str) {
         if !self.sinks.syslog {
             return;
         }
@@ -191,7 +191,7 @@ mod tests {
         let sinks = Sinks { file: Some(path.clone()), max_size: 100, ..Sinks::default() };
         let mut state = State { sinks, ..State::default() };
         for n in 0..10 {
-            state.to_file(&format!("{n} {}", "x".repeat(40)));
+            state.write_file(&format!("{n} {}", "x".repeat(40)));
         }
         let now = fs::read_to_string(&path).unwrap();
         let old = fs::read_to_string(dir.path().join("log.1")).unwrap();

@@ -17,7 +17,7 @@ pub struct Settings {
     pub enabled: bool,
     /// How to reach the ACS.
     pub acs: Acs,
-    /// `acs.periodic_inform_enable`, `_interval` (60 s at least) and `_time` (`None`: unknown).
+    /// `acs.periodic_inform_enable`, `_interval` (seconds) and `_time` (`None`: unknown).
     pub periodic: Periodic,
     /// `acs.retry_min_wait_interval` in seconds and `acs.retry_interval_multiplier` in thousandths.
     pub retry: (u32, u32),
@@ -82,6 +82,8 @@ pub struct Periodic {
 /// The connection-request listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionRequest {
+    /// `cpe.http_connection_request_enable`: off, the port is closed.
+    pub enabled: bool,
     /// `cpe.userid`.
     pub username: String,
     /// `cpe.passwd`.
@@ -140,8 +142,9 @@ impl Settings {
         let periodic = Periodic {
             enabled: reader.flag("acs.periodic_inform_enable", true),
             interval: match reader.number("acs.periodic_inform_interval", DAY, 0, u32::MAX) {
-                // icwmp's rule: an interval below a minute is a mistake, not a wish.
-                short if short < 60 => DAY,
+                // icwmp takes a day for anything below a minute; an ACS that was told its 30 s are
+                // applied must get them (TR-181: from 1 on).
+                0 => DAY,
                 interval => interval,
             },
             time: match date::parse(&time) {
@@ -155,6 +158,7 @@ impl Settings {
         );
         let path = reader.text("cpe.path");
         let connection_request = ConnectionRequest {
+            enabled: reader.flag("cpe.http_connection_request_enable", true),
             username: reader.text("cpe.userid"),
             password: reader.text("cpe.passwd"),
             port: u16::try_from(reader.number("cpe.port", 7547, 1, 65_535)).unwrap_or(7547),
@@ -277,7 +281,7 @@ mod tests {
     #[test]
     fn values() {
         let settings = read(&[
-            ("acs.periodic_inform_interval", "59"),
+            ("acs.periodic_inform_interval", "0"),
             ("acs.periodic_inform_time", "2026-01-01T00:00:00Z"),
             ("cpe.path", "cr"),
             ("cpe.session_timeout", "5"),

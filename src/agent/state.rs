@@ -34,6 +34,8 @@ pub struct State {
     pub fall_back: bool,
     /// The random path of the ConnectionRequestURL.
     pub connection_request_path: String,
+    /// When the ACS was first spoken to with the clock set, in seconds since 1970 (FirstUseDate).
+    pub first_use: Option<i64>,
     /// The random phase of the periodic Inform.
     pub phase: u32,
 }

@@ -15,15 +15,26 @@ pub use system::{Places, Section, System};
 use crate::model::Result;
 use crate::model::backend::{Place, Raw, Row};
 
+/// Reads a value: the system, the place, the argument of the data model file.
+pub type Get = fn(&mut System, Place<'_>, &str) -> Result<Option<Raw>>;
+/// Stages a value.
+pub type Set = fn(&mut System, Place<'_>, &str, &Raw) -> Result<()>;
+/// Lists rows.
+pub type List = fn(&mut System, Place<'_>, &str) -> Result<Vec<Row>>;
+/// Stages a new row and describes it.
+pub type Add = fn(&mut System, Place<'_>, &str) -> Result<Row>;
+/// Stages the removal of the innermost row.
+pub type Delete = fn(&mut System, Place<'_>, &str) -> Result<()>;
+
 /// A named function behind parameters: what `"fn":"name"` or `"fn":"name:argument"` calls. The argument
 /// arrives with instances filled in.
 pub struct ValueFn {
     /// As the data model files call it.
     pub name: &'static str,
     /// Reads; `None` when the system has no such value.
-    pub get: fn(&mut System, Place<'_>, &str) -> Result<Option<Raw>>,
+    pub get: Get,
     /// Stages a new value, for parameters that can be written.
-    pub set: Option<fn(&mut System, Place<'_>, &str, &Raw) -> Result<()>>,
+    pub set: Option<Set>,
 }
 
 /// A named function behind tables: what `"rows":{"fn":"name"}` calls, with an argument as [`ValueFn`].
@@ -31,9 +42,9 @@ pub struct TableFn {
     /// As the data model files call it.
     pub name: &'static str,
     /// The rows in a stable order; `at` holds the parents' instances.
-    pub rows: fn(&mut System, Place<'_>, &str) -> Result<Vec<Row>>,
+    pub rows: List,
     /// Stages a new row.
-    pub add: Option<fn(&mut System, Place<'_>, &str) -> Result<Row>>,
+    pub add: Option<Add>,
     /// Stages the removal of the innermost row.
-    pub delete: Option<fn(&mut System, Place<'_>, &str) -> Result<()>>,
+    pub delete: Option<Delete>,
 }

@@ -1,5 +1,6 @@
 //! `validate` and `dump-model`.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use crate::agent::daemon::{open_model, read_settings};
@@ -55,13 +56,15 @@ pub(super) fn dump_model(options: &Options) -> ExitCode {
     let (schema, complaints) = vendor::with_vendor_files(compiled::schema(), &options.root);
     complaints.iter().for_each(|line| eprintln!("{line}"));
     let access = |write| if write { "readWrite" } else { "readOnly" };
+    let mut out = std::io::stdout().lock();
     for object in schema.objects() {
         let kind = if object.is_table() { "table" } else { "object" };
-        println!("{}\t{kind}\t\t{}", object.path, access(object.add || object.delete));
+        let _ = writeln!(out, "{}\t{kind}\t\t{}", object.path, access(object.add || object.delete));
         for param in object.params.iter() {
             let kind = param.ty.kind.name();
             let kind = if param.ty.list { format!("list({kind})") } else { kind.to_owned() };
-            println!("{}{}\tparameter\t{kind}\t{}", object.path, param.name, access(param.write));
+            let _ =
+                writeln!(out, "{}{}\tparameter\t{kind}\t{}", object.path, param.name, access(param.write));
         }
     }
     if complaints.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -1,5 +1,6 @@
 //! `-c`: icwmp's commands on the data model, with icwmp's words on stdout and faults on stderr.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use crate::agent::daemon::open_model;
@@ -40,7 +41,9 @@ impl From<Error> for Refusal {
 pub(super) fn run(options: &Options, words: &[String]) -> ExitCode {
     match perform(options, words) {
         Ok(lines) => {
-            lines.iter().for_each(|line| println!("{line}"));
+            // A reader that has seen enough (`| head`) is no error of ours.
+            let mut out = std::io::stdout().lock();
+            let _ = lines.iter().try_for_each(|line| writeln!(out, "{line}"));
             ExitCode::SUCCESS
         }
         Err(Refusal::Model(error)) => {
@@ -123,12 +126,5 @@ fn faults(error: &Error) -> Vec<String> {
     if fault.parameters.is_empty() {
         return vec![format!("Fault {}: {}", fault.code, fault.string)];
     }
-    fault
-        .parameters
-        .iter()
-        .map(|one| {
-            let text = crate::cwmp::fault::text(one.code);
-            format!("Fault {}: {text}: {}", one.code, one.string)
-        })
-        .collect()
+    fault.parameters.iter().map(|one| format!("Fault {}: {}", one.code, one.string)).collect()
 }

@@ -22,6 +22,10 @@ const MODES: &[(&str, &str)] = &[
     ("-c, --cli COMMAND [ARGUMENT]…", "one command on the data model: see `-c help`"),
     ("validate", "checks configuration and data model, every complaint at once"),
     ("dump-model", "path, kind, type and access of every object and parameter, separated by tabs"),
+    #[cfg(feature = "lab")]
+    ("mini-acs", "an ACS on loopback that runs Oktopus services: see `mini-acs --help`"),
+    #[cfg(feature = "lab")]
+    ("lab", "mini-ACS, simulated router and agent, provisioned from BOOTSTRAP on: see `lab --help`"),
 ];
 
 /// Flags: short, long, value, what for.
@@ -45,6 +49,10 @@ enum Mode {
     DumpModel,
     Help,
     Version,
+    #[cfg(feature = "lab")]
+    Lab(Vec<OsString>),
+    #[cfg(feature = "lab")]
+    MiniAcs(Vec<OsString>),
 }
 
 /// Runs what `arguments` (without the program's name) ask for.
@@ -75,6 +83,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Mode::Command(words) => commands::run(&options, &words),
         Mode::Validate => check::validate(&options),
         Mode::DumpModel => check::dump_model(&options),
+        #[cfg(feature = "lab")]
+        Mode::Lab(arguments) => crate::lab::cli::lab(arguments),
+        #[cfg(feature = "lab")]
+        Mode::MiniAcs(arguments) => crate::lab::cli::mini_acs(arguments),
     }
 }
 
@@ -102,6 +114,10 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<(Mode, Options
             Value(word) if mode.is_none() => match word.to_str() {
                 Some("validate") => mode = Some(Mode::Validate),
                 Some("dump-model") => mode = Some(Mode::DumpModel),
+                #[cfg(feature = "lab")]
+                Some("lab") => mode = Some(Mode::Lab(parser.raw_args().map_err(text)?.collect())),
+                #[cfg(feature = "lab")]
+                Some("mini-acs") => mode = Some(Mode::MiniAcs(parser.raw_args().map_err(text)?.collect())),
                 _ => return Err(format!("there is no mode {word:?}")),
             },
             other => return Err(other.unexpected().to_string()),

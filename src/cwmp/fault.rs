@@ -145,7 +145,7 @@ impl From<&model::Error> for Fault {
                     .map(|(name, error)| ParameterFault {
                         parameter_name: name.clone(),
                         code: code_of(error),
-                        string: error.to_string(),
+                        string: Fault::new(code_of(error), error.reason()).string,
                     })
                     .collect();
             }

@@ -23,7 +23,7 @@ use super::event::{Event, EventCode};
 use super::rpc::{Request, TransferComplete};
 use super::soap::envelope::Version;
 
-/// EventStruct[64] (TR-069 A.3.3.1).
+/// `EventStruct[64]` (TR-069 A.3.3.1).
 pub const MAX_EVENTS: usize = 64;
 /// Messages that wait for their session; the transfer queue must not promise more.
 pub const MAX_MESSAGES: usize = 32;

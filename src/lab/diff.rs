@@ -28,9 +28,10 @@ pub fn folders(folder: &str, before: &[(String, String)], after: &[(String, Stri
         if old == new {
             continue;
         }
-        let path = format!("{folder}/{name}");
-        let shown =
-            |there: bool, side: &str| if there { format!("{side}{path}") } else { "/dev/null".to_owned() };
+        let shown = |there: bool, side: &str| match there {
+            true => format!("{side}/{folder}/{name}"),
+            false => "/dev/null".to_owned(),
+        };
         out += &format!("--- {}\n+++ {}\n", shown(old.is_some(), "a"), shown(new.is_some(), "b"));
         out += &texts(&old.unwrap_or_default(), &new.unwrap_or_default());
     }
@@ -172,7 +173,7 @@ mod tests {
             list.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
         };
         let diff = folders(
-            "/etc/config",
+            "etc/config",
             &files(&[("a", "1\n"), ("b", "x\n")]),
             &files(&[("b", "x\n"), ("c", "2\n")]),
         );

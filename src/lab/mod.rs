@@ -3,7 +3,9 @@
 //! Only built with the feature `lab`; never part of a firmware. It never names the agent: it starts it as a child process.
 
 pub mod acs;
+pub mod cli;
 pub mod diff;
 pub mod lua;
+pub mod models;
 pub mod router;
 pub mod store;

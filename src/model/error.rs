@@ -57,6 +57,22 @@ impl Error {
         Error::Backend { what: what.into(), why: why.to_string() }
     }
 
+    /// Why, without the name of the parameter to blame; empty when the kind of error says it all.
+    pub fn reason(&self) -> String {
+        match self {
+            Error::WrongType { expected, given, .. } => format!("it is of type {expected}, not {given}"),
+            Error::BadValue { why, .. } => why.clone(),
+            Error::BadArgument(why) | Error::Exhausted(why) => why.clone(),
+            Error::Backend { what, why } => format!("{what}: {why}"),
+            Error::UnknownName(_)
+            | Error::NotWritable(_)
+            | Error::NotAddable(_)
+            | Error::NotDeletable(_)
+            | Error::NotificationRefused(_) => String::new(),
+            Error::Several(_) => self.to_string(),
+        }
+    }
+
     /// A value that cannot be: `why` in a few words.
     pub fn bad_value(name: impl Into<String>, why: impl Into<String>) -> Self {
         Error::BadValue { name: name.into(), why: why.into() }

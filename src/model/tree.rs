@@ -338,7 +338,7 @@ impl<B: Backend> Model<B> {
             }
             Origin::Alias => rows.last().map_or_else(String::new, |instance| instance.alias.clone()),
             _ => match self.backend.read(&param.source, Place { name, rows })? {
-                Some(raw) => self.from_raw(param, name, &raw),
+                Some(raw) => self.shown(param, name, &raw),
                 None => blank(param),
             },
         };
@@ -470,7 +470,7 @@ impl<B: Backend> Model<B> {
     }
 
     /// The model's text of a raw value: references, map, booleans, type.
-    fn from_raw(&mut self, param: &Param, name: &str, raw: &Raw) -> String {
+    fn shown(&mut self, param: &Param, name: &str, raw: &Raw) -> String {
         let source = &param.source;
         let mut word = |word: &str| -> String {
             if !source.refs.is_empty() {

@@ -1,12 +1,13 @@
 //! `Device.DNS.`: the servers of the resolver and the forwarders of dnsmasq.
 //!
-//! A configured server is an item of `network.INTERFACE.dns`. One that is off keeps its place there as
-//! `off:ADDRESS`, a new one as `off:newN`: netifd passes over items that are no addresses, and a row's
-//! place in the list is all that tells it from another of the same text.
+//! A configured server is an item of `network.INTERFACE.dns`; one that is off, or has no address yet, is
+//! kept beside that list (see [`items`]).
 
 use std::net::IpAddr;
 
+use crate::backend::functions::items::{self, Ids, Item};
 use crate::backend::functions::netif::{self, Interface, not_ours, put, truth, words};
+use crate::backend::functions::topology;
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::Result;
 use crate::model::backend::{Place, Raw, Row};
@@ -25,8 +26,10 @@ pub const TABLES: &[TableFn] = &[
     TableFn { name: "dns_forwarders", rows: forwarders, add: None, delete: None },
 ];
 
-/// Marks an item that is off.
-const OFF: &str = "off:";
+/// The list option of an interface.
+const OPTION: &str = "dns";
+/// The address of a row that the network brought.
+const AUTO: &str = "auto";
 /// The most servers looked at.
 const MAX: usize = 256;
 
@@ -83,18 +86,36 @@ fn auto_text(system: &mut System) -> Result<String> {
     Ok(text.as_deref().unwrap_or_default().to_owned())
 }
 
+/// The servers configured at an interface.
+fn list(system: &mut System, interface: &str) -> Result<Vec<Item>> {
+    let section = format!("network.{interface}");
+    let live = items::live(system, &section, OPTION)?;
+    let kept = items::kept(system, &section, OPTION)?;
+    Ok(items::rows(&live, &kept, Ids::Text, is_address))
+}
+
+fn put_list(system: &mut System, interface: &str, list: &[Item]) -> Result<()> {
+    let section = format!("network.{interface}");
+    let (live, kept) = items::split(list, Ids::Text, is_address);
+    topology::put_list(system, &section, OPTION, live)?;
+    items::keep(system, &section, OPTION, kept)
+}
+
+/// A configured row: its address is its name, interface and item.
+fn row(interface: &str, item: &Item) -> Row {
+    let name = format!("{interface}/{}", item.id);
+    let address = if is_address(&item.text) { bare(&item.text) } else { "" };
+    Row {
+        addr: name.clone(),
+        name,
+        cols: vec![address.to_owned(), interface.to_owned(), "Static".to_owned()],
+    }
+}
+
 fn configured(system: &mut System, interfaces: &[Interface]) -> Result<Vec<Row>> {
     let mut out = Vec::new();
     for Interface { name, .. } in interfaces {
-        for (at, item) in words(system, &format!("network.{name}.dns"))?.iter().enumerate() {
-            let text = item.strip_prefix(OFF).unwrap_or(item);
-            let address = if is_address(text) { bare(text) } else { "" };
-            out.push(Row {
-                name: format!("{name}/{text}"),
-                addr: format!("{name}/{at}"),
-                cols: vec![address.to_owned(), name.clone(), "Static".to_owned()],
-            });
-        }
+        out.extend(list(system, name)?.iter().map(|item| row(name, item)));
     }
     Ok(out)
 }
@@ -107,7 +128,7 @@ fn learned_rows(system: &mut System, interfaces: &[Interface], known: &[Row]) ->
         let address = bare(found.address).to_owned();
         Row {
             name: format!("{}/auto/{}", found.interface, found.address),
-            addr: "auto".to_owned(),
+            addr: AUTO.to_owned(),
             cols: vec![address, found.interface.to_owned(), kind.to_owned()],
         }
     };
@@ -123,27 +144,25 @@ fn servers(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<R
     Ok(out)
 }
 
-/// The list that a configured row stands in, and its place there; `None` for a learned one.
-fn place(system: &mut System, row: &Row) -> Result<Option<(String, Vec<String>, usize)>> {
-    let Some((interface, digits)) = row.addr.rsplit_once('/') else { return Ok(None) };
-    let address = format!("network.{interface}.dns");
-    let items = words(system, &address)?;
-    let at = digits.parse::<usize>().ok().filter(|at| *at < items.len());
-    Ok(at.map(|at| (address, items, at)))
+/// A configured row's interface, its list, and its place there; `None` for a learned one.
+fn place(system: &mut System, row: &Row) -> Result<Option<(String, Vec<Item>, usize)>> {
+    let Some((interface, id)) = row.addr.split_once('/') else { return Ok(None) };
+    let list = list(system, interface)?;
+    let at = list.iter().position(|item| item.id == id);
+    Ok(at.map(|at| (interface.to_owned(), list, at)))
 }
 
 fn server(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>> {
     let Some(row) = at.row().cloned() else { return Ok(None) };
     let column = |n: usize| row.cols.get(n).map(Raw::one);
-    let item = place(system, &row)?.map(|(_, items, at)| items[at].clone());
-    let on = item.as_deref().is_none_or(|item| !item.starts_with(OFF));
-    let text = item.as_deref().map(|item| item.strip_prefix(OFF).unwrap_or(item));
-    Ok(match (what, text) {
+    let item = place(system, &row)?.map(|(_, mut list, at)| list.swap_remove(at));
+    let on = item.as_ref().is_none_or(|item| item.on);
+    Ok(match (what, item) {
         ("enable", _) => Some(Raw::one(if on { "1" } else { "0" })),
         ("status", _) if !on => Some(Raw::one("Disabled")),
-        ("status", Some(text)) if !is_address(text) => Some(Raw::one("Error")),
+        ("status", Some(item)) if !is_address(&item.text) => Some(Raw::one("Error")),
         ("status", _) => Some(Raw::one("Enabled")),
-        ("address", Some(text)) => Some(Raw::one(if is_address(text) { bare(text) } else { "" })),
+        ("address", Some(item)) => Some(Raw::one(if is_address(&item.text) { bare(&item.text) } else { "" })),
         ("address", None) => column(0),
         ("interface", _) => column(1),
         ("type", _) => column(2),
@@ -153,30 +172,16 @@ fn server(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>>
 
 fn set_server(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<()> {
     let Some(row) = at.row().cloned() else { return Err(not_ours(at.name)) };
-    let Some((address, mut items, nth)) = place(system, &row)? else { return Err(not_ours(at.name)) };
-    let item = &items[nth];
-    let (off, text) = match item.strip_prefix(OFF) {
-        Some(text) => (true, text.to_owned()),
-        None => (false, item.clone()),
-    };
-    let given = raw.text();
-    items[nth] = match what {
-        "enable" if truth(&given) => text,
-        "enable" => format!("{OFF}{text}"),
-        "address" if given.is_empty() => free_mark(&items),
-        "address" if off => format!("{OFF}{given}"),
-        "address" => given,
+    let Some((interface, mut list, nth)) = place(system, &row)? else { return Err(not_ours(at.name)) };
+    match what {
+        "enable" => list[nth].on = truth(&raw.text()),
+        "address" => list[nth].text = raw.text(),
         _ => return Err(Error::NotWritable(at.name.to_owned())),
-    };
-    system.set_option(&address, Some(&Raw::Many(items)))
+    }
+    put_list(system, &interface, &list)
 }
 
-/// What stands in a list for a server without an address.
-fn free_mark(items: &[String]) -> String {
-    let free = (1..=MAX).map(|n| format!("{OFF}new{n}")).find(|mark| !items.contains(mark));
-    free.unwrap_or_else(|| format!("{OFF}new"))
-}
-
+/// A new server belongs to the WAN interface, is off and has no address.
 fn add_server(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Row> {
     let interfaces = netif::interfaces(system)?;
     let wan = netif::wan(system)?;
@@ -184,26 +189,20 @@ fn add_server(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Row
     let Some(Interface { name, .. }) = found else {
         return Err(Error::backend(format!("adding to {}", at.name), "there is no interface to add it to"));
     };
-    let address = format!("network.{name}.dns");
-    let mut items = words(system, &address)?;
-    let mark = free_mark(&items);
-    let row = Row {
-        name: format!("{name}/{}", mark.strip_prefix(OFF).unwrap_or_default()),
-        addr: format!("{name}/{}", items.len()),
-        cols: vec![String::new(), name.clone(), "Static".to_owned()],
-    };
-    items.push(mark);
-    system.set_option(&address, Some(&Raw::Many(items)))?;
+    let mut list = list(system, name)?;
+    let item = Item { id: items::free_id(&list), text: String::new(), on: false };
+    let row = row(name, &item);
+    list.push(item);
+    put_list(system, name, &list)?;
     Ok(row)
 }
 
 fn delete_server(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
     let refused = || Error::NotDeletable(at.name.to_owned());
     let row = at.row().cloned().ok_or_else(refused)?;
-    let (address, mut items, nth) = place(system, &row)?.ok_or_else(refused)?;
-    items.remove(nth);
-    let raw = (!items.is_empty()).then_some(Raw::Many(items));
-    system.set_option(&address, raw.as_ref())
+    let (interface, mut list, nth) = place(system, &row)?.ok_or_else(refused)?;
+    list.remove(nth);
+    put_list(system, &interface, &list)
 }
 
 fn client_status(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
@@ -290,10 +289,5 @@ mod tests {
         ] {
             assert_eq!(learned(proto, address), kind, "{proto} {address}");
         }
-    }
-
-    #[test]
-    fn marks() {
-        assert_eq!(free_mark(&["off:new1".to_owned(), "1.1.1.1".to_owned()]), "off:new2");
     }
 }

@@ -144,7 +144,9 @@ fn mtu(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw
     if let Some(told) = topology::device_option(system, &l3, "mtu")? {
         return Ok(Some(told));
     }
-    Ok(topology::sysfs(system, &l3, "mtu").map(Raw::one))
+    // The loopback device's 65536 is one more than TR-181 can say.
+    let mtu = topology::sysfs(system, &l3, "mtu").and_then(|text| text.trim().parse::<u32>().ok());
+    Ok(mtu.map(|mtu| Raw::one(mtu.min(65_535).to_string())))
 }
 
 fn set_mtu(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {

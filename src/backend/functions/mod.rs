@@ -10,6 +10,7 @@ pub mod dhcpv4;
 pub mod dns;
 pub mod ethernet;
 pub mod firewall;
+pub mod fixed;
 pub mod hosts;
 pub mod ip;
 pub mod items;
@@ -43,6 +44,7 @@ const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (deviceinfo::VALUES, deviceinfo::TABLES),
     (dns::VALUES, dns::TABLES),
     (firewall::VALUES, firewall::TABLES),
+    (&[], fixed::TABLES),
     (hosts::VALUES, hosts::TABLES),
     (nat::VALUES, nat::TABLES),
     (processes::VALUES, processes::TABLES),

@@ -2,23 +2,14 @@
 //! belongs to, which zone an interface.
 
 use crate::backend::System;
+use crate::backend::functions::topology;
+pub use crate::backend::functions::topology::Interface;
 use crate::model::Result;
 use crate::model::backend::Raw;
 use crate::model::error::Error;
 
 /// The most interfaces and zones looked at.
 const MAX: usize = 256;
-
-/// An interface of netifd, named as its section.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Interface {
-    /// The section's name.
-    pub name: String,
-    /// The device that carries its packets, as far as UCI tells.
-    pub device: String,
-    /// `static`, `dhcp`, `dhcpv6`, `pppoe` …
-    pub proto: String,
-}
 
 /// A zone of the firewall.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,11 +24,9 @@ pub struct Zone {
     pub masq: Option<bool>,
 }
 
-impl Interface {
-    /// Whether it carries IPv6 only.
-    pub fn is_v6(&self) -> bool {
-        matches!(self.proto.as_str(), "dhcpv6" | "6in4" | "6to4" | "6rd")
-    }
+/// Whether an interface carries IPv6 only.
+fn is_v6(interface: &Interface) -> bool {
+    matches!(interface.proto.as_str(), "dhcpv6" | "6in4" | "6to4" | "6rd")
 }
 
 /// UCI's words for true.
@@ -82,38 +71,15 @@ pub fn not_ours(name: &str) -> Error {
     Error::bad_value(name, "this entry is not configured here: it comes from the network")
 }
 
-/// The interfaces in the order of the file.
+/// The interfaces in the order of the file, with the device that each one's packets go by.
 ///
 /// # Errors
 /// As [`System::sections`].
 pub fn interfaces(system: &mut System) -> Result<Vec<Interface>> {
-    let mut out = Vec::new();
-    for section in system.sections("network", "interface")?.into_iter().take(MAX) {
-        let Some(name) = section.name else { continue };
-        let proto = system.option_text(&format!("network.{name}.proto"))?;
-        let mut lower = words(system, &format!("network.{name}.device"))?;
-        if lower.is_empty() {
-            lower = words(system, &format!("network.{name}.ifname"))?;
-        }
-        let lower = lower.into_iter().next().unwrap_or_default();
-        let old_bridge = system.option_text(&format!("network.{name}.type"))? == "bridge";
-        let device = match proto.as_str() {
-            "pppoe" | "pppoa" | "ppp" | "pptp" | "l2tp" | "3g" | "6in4" | "6to4" | "6rd" => {
-                format!("{proto}-{name}")
-            }
-            "wireguard" | "vxlan" => name.clone(),
-            _ if old_bridge => format!("br-{name}"),
-            _ => lower,
-        };
-        out.push(Interface { name, device, proto });
-    }
-    let known = out.clone();
+    let mut out = topology::interfaces(system)?;
+    out.truncate(MAX);
     for interface in &mut out {
-        // `@wan` is whatever carries wan; one step, as a chain of them is unheard of.
-        if let Some(other) = interface.device.strip_prefix('@') {
-            let found = known.iter().find(|one| one.name == other && !one.device.starts_with('@'));
-            interface.device = found.map(|one| one.device.clone()).unwrap_or_default();
-        }
+        interface.device = topology::l3_device(system, interface);
     }
     Ok(out)
 }
@@ -122,7 +88,7 @@ pub fn interfaces(system: &mut System) -> Result<Vec<Interface>> {
 pub fn by_device<'i>(list: &'i [Interface], device: &str, v6: bool) -> Option<&'i Interface> {
     let mut fitting = list.iter().filter(|one| !device.is_empty() && one.device == device);
     let first = fitting.clone().next();
-    fitting.find(|one| one.is_v6() == v6).or(first)
+    fitting.find(|one| is_v6(one) == v6).or(first)
 }
 
 /// The zones in the order of the file.
@@ -147,7 +113,7 @@ pub fn zones(system: &mut System) -> Result<Vec<Zone>> {
 
 /// The interface that stands for a zone: its first one that is not only IPv6.
 pub fn face<'z>(zone: &'z Zone, interfaces: &[Interface]) -> Option<&'z str> {
-    let v6 = |name: &&String| interfaces.iter().any(|one| one.name == **name && one.is_v6());
+    let v6 = |name: &&String| interfaces.iter().any(|one| one.name == **name && is_v6(one));
     zone.networks.iter().find(|name| !v6(name)).or(zone.networks.first()).map(String::as_str)
 }
 

@@ -8,7 +8,7 @@ use super::payload::Payload;
 /// Longest value shown.
 const MAX_SHOWN: usize = 60;
 /// Most items shown of a list.
-const MAX_ITEMS: usize = 8;
+const MAX_ITEMS: usize = 4;
 
 /// A request to a CPE.
 pub fn payload(payload: &Payload) -> String {
@@ -90,7 +90,7 @@ pub fn value(name: &str, text: &str) -> String {
 }
 
 /// Whether a parameter's value is a secret, by its name.
-fn is_secret(name: &str) -> bool {
+pub fn is_secret(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
     ["password", "passphrase", "secret", "presharedkey", "wepkey", "pin"]
         .iter()
@@ -125,7 +125,7 @@ mod tests {
             set(vec![item("Device.Security.KeyPassphrase", "hidden")]),
             "SetParameterValues Device.Security.KeyPassphrase = •••"
         );
-        assert!(set((0..20).map(|_| item("A", "1")).collect()).ends_with("and 12 more"));
+        assert!(set((0..20).map(|_| item("A", "1")).collect()).ends_with("and 16 more"));
         let call = ObjectCall { object_name: "Device.NAT.PortMapping.".into(), parameter_key: None };
         assert_eq!(request(&Request::AddObject(call)), "AddObject Device.NAT.PortMapping.");
         assert_eq!(

@@ -12,6 +12,7 @@ mod knock;
 pub mod news;
 pub mod office;
 pub mod payload;
+pub mod pretty;
 pub mod quirks;
 pub mod server;
 mod services;

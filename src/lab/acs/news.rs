@@ -6,6 +6,15 @@ use crate::lab::store::Status;
 /// One thing that happened.
 #[derive(Debug)]
 pub enum News<'a> {
+    /// A POST of a CPE that may speak, or what it was answered.
+    Soap {
+        /// The CPE's address.
+        peer: &'a str,
+        /// The answer's status; `None` for the POST.
+        status: Option<u16>,
+        /// As sent, without its coding; may be empty, and anything.
+        body: &'a [u8],
+    },
     /// A session began.
     Informed {
         /// All that was said.
@@ -96,4 +105,10 @@ pub trait Watcher: Send + Sync {
 /// Looks away.
 impl Watcher for () {
     fn news(&self, _: &News<'_>) {}
+}
+
+impl<W: Watcher> Watcher for std::sync::Arc<W> {
+    fn news(&self, news: &News<'_>) {
+        self.as_ref().news(news);
+    }
 }

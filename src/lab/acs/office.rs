@@ -131,6 +131,8 @@ impl Office {
     /// Ends scripts and held sessions.
     pub fn close(&self) {
         self.stop.stop();
+        // With the desk, so that nobody is between looking and waiting.
+        let _desk = self.desk();
         self.changed.notify_all();
     }
 

@@ -212,13 +212,22 @@ impl Shared {
                 return Reply::plain(status, &why);
             }
         };
+        let watcher = &self.office.watcher;
+        watcher.news(&News::Soap { peer, status: None, body: &body });
+        let reply = self.hear(request, &body, own, peer);
+        watcher.news(&News::Soap { peer, status: Some(reply.status), body: &reply.body });
+        reply
+    }
+
+    /// Finds the session of a POST, and takes it there.
+    fn hear(&self, request: &Request, body: &[u8], own: &mut Option<Arc<Mutex<Live>>>, peer: &str) -> Reply {
         self.sweep();
         let cookie = cookie(request);
         let mut live = match self.quirks.cookie {
             Cookie::None => own.clone(),
             _ => cookie.as_ref().and_then(|value| lock(&self.sessions).get(value).cloned()),
         };
-        let begins = looks_like_inform(&body);
+        let begins = looks_like_inform(body);
         if begins && self.quirks.overloaded {
             return Reply::plain(503, "overloaded").with("Retry-After", "60".to_owned());
         }
@@ -227,7 +236,7 @@ impl Shared {
             self.break_off(&old);
         }
         let live = live.unwrap_or_else(|| Arc::new(Mutex::new(Live::new(self.quirks))));
-        let reply = self.post(&live, &body, peer);
+        let reply = self.post(&live, body, peer);
         if lock(&live).session.is_over() {
             lock(&self.sessions).retain(|_, other| !Arc::ptr_eq(other, &live));
             *own = None;

@@ -239,6 +239,9 @@ impl Device {
         }
         if self.kind == "dsa" {
             put("phys_port_name", &format!("p{}", self.index - 3));
+        }
+        // The conduit carries the mark, not the ports.
+        if DEVICES.iter().any(|port| port.kind == "dsa" && port.link == self.index) {
             put("dsa/tagging", &"mtk");
         }
         if !self.master.is_empty() {

@@ -2,7 +2,7 @@
 //!
 //! A DSA board with four LAN ports and a WAN port, a VLAN-filtering bridge, a tagged WAN interface, two radios with three
 //! access points up and one disabled. Everything is in the program: files of plain text from `root/`, the kernel's small
-//! files from the tables in [`kernel`]. Addresses are documentation ranges, MACs locally administered.
+//! files from the tables in `kernel`. Addresses are documentation ranges, MACs locally administered.
 
 mod kernel;
 
@@ -12,6 +12,8 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Component, Path, PathBuf};
 
+use crate::sys::clock::epoch_seconds;
+
 /// Serial number of the router's DeviceId.
 pub const SERIAL_NUMBER: &str = "LAB0000001";
 /// User name that the router shows to its ACS.
@@ -20,6 +22,11 @@ pub const ACS_USER: &str = "020000-LAB0000001";
 pub const CONNECTION_REQUEST_USER: &str = "connection-request";
 /// Every password of the router.
 pub const PASSWORD: &str = "ExamplePassphrase";
+
+/// Where the agent looks for more of the data model, below the root.
+const MODELS: &str = "usr/share/rcwmp/datamodel.d";
+/// How long the leases of the router still last, in seconds.
+const LEASE: i64 = 6 * 3600;
 
 /// Pairs of a path and the text of `root/` there.
 macro_rules! files {
@@ -31,7 +38,7 @@ const FILES: &[(&str, &str)] = files! {
     "etc/board.json" "etc/config/cwmp" "etc/config/dhcp" "etc/config/dropbear" "etc/config/firewall"
     "etc/config/network" "etc/config/system" "etc/config/uhttpd" "etc/config/wireless" "etc/device_info" "etc/group"
     "etc/hosts" "etc/openwrt_release" "etc/openwrt_version" "etc/os-release" "etc/passwd" "proc/cpuinfo" "proc/loadavg"
-    "proc/meminfo" "proc/mounts" "proc/mtd" "proc/net/arp" "proc/net/if_inet6" "proc/net/ipv6_route"
+    "proc/meminfo" "proc/mounts" "proc/mtd" "proc/net/arp" "proc/net/fib_trie" "proc/net/if_inet6" "proc/net/ipv6_route"
     "proc/net/route" "proc/net/snmp" "proc/net/tcp" "proc/net/tcp6" "proc/stat" "proc/uptime" "proc/version"
     "tmp/dhcp.leases" "tmp/resolv.conf.d/resolv.conf.auto" "tmp/sysinfo/board_name" "tmp/sysinfo/model"
 };
@@ -85,7 +92,8 @@ pub fn unpack(folder: &Path, settings: &Settings) -> Result<(), Error> {
     for (path, text) in FILES {
         if text.contains('@') {
             let text = text.replace("@ACS_URL@", &uci_text(&settings.acs_url));
-            write(folder, path, &text.replace("@PORT@", &settings.port.to_string()))?;
+            let text = text.replace("@PORT@", &settings.port.to_string());
+            write(folder, path, &text.replace("@LEASE@", &(epoch_seconds() + LEASE).to_string()))?;
         } else {
             write(folder, path, text)?;
         }
@@ -99,6 +107,14 @@ pub fn unpack(folder: &Path, settings: &Settings) -> Result<(), Error> {
     // As on a router.
     link(folder, "var", "tmp")?;
     link(folder, "etc/TZ", "../tmp/TZ")
+}
+
+/// Gives a router one more data model file, which its agent reads when it starts; `name` without `.json`.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn add_model(folder: &Path, name: &str, text: &str) -> Result<(), Error> {
+    write(folder, &format!("{MODELS}/{name}.json"), text)
 }
 
 /// The UCI files of a router: names and texts, sorted; texts that are no UTF-8 with U+FFFD.

@@ -63,6 +63,21 @@ impl Store {
             .map_err(Error::from)
     }
 
+    /// Sets the user name and password for connection requests to a device.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub fn set_connection_request(&self, serial_number: &str, username: &str, password: &str) -> Result<()> {
+        self.lock()
+            .execute(
+                "UPDATE devices SET connection_request_username = ?2, connection_request_password = ?3 \
+                 WHERE serial_number = ?1",
+                [serial_number, username, password],
+            )
+            .map(drop)
+            .map_err(Error::from)
+    }
+
     /// Stores what an Inform tells; whether this was the device's first contact.
     ///
     /// # Errors

@@ -170,6 +170,19 @@ impl Store {
             .map_err(Error::from)
     }
 
+    /// Attaches a service to a device afresh, pending: an instance of it that the device had before is gone, with its log.
+    ///
+    /// # Errors
+    /// Those of [`Store::create_instance`].
+    pub fn attach(&self, device_id: &str, service_id: i64, variables: &Variables) -> Result<i64> {
+        let id = self.create_instance(device_id, service_id, variables)?;
+        self.lock().execute(
+            "DELETE FROM service_instances WHERE device_id = ?1 AND service_id = ?2 AND id <> ?3",
+            params![device_id, service_id, id],
+        )?;
+        Ok(id)
+    }
+
     /// One instance.
     ///
     /// # Errors
@@ -346,6 +359,18 @@ mod tests {
             lines[1].ends_with(" two") && lines[1].starts_with("20") && lines[1].len() == 23,
             "{lines:?}"
         );
+    }
+
+    #[test]
+    fn attaching_replaces() {
+        let (store, service) = store();
+        let variables = serde_json::from_str("{\"A\":\"x\"}").unwrap();
+        let first = store.attach("SN1", service, &variables).unwrap();
+        store.log(first, "line").unwrap();
+        let second = store.attach("SN1", service, &variables).unwrap();
+        let ids: Vec<i64> = store.instances("SN1").unwrap().iter().map(|instance| instance.id).collect();
+        assert_eq!(ids, [second]);
+        assert_eq!(store.log_lines(first).unwrap().len(), 0);
     }
 
     #[test]

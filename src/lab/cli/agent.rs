@@ -1,0 +1,113 @@
+//! The agent as a child process: started with the router as its root, ended with SIGTERM.
+
+use std::collections::VecDeque;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::show::{Show, Tone};
+
+/// The last lines of the agent's log that are kept for a failure.
+const KEPT: usize = 30;
+/// Longest line of the agent's log.
+const MAX_LINE: u64 = 4096;
+/// How long it may take to end.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The running agent; dropping it ends it.
+pub struct Agent {
+    child: Child,
+    log: Arc<Mutex<VecDeque<String>>>,
+    reader: Option<thread::JoinHandle<()>>,
+}
+
+impl Agent {
+    /// Starts this very program as the agent of a router, freshly booted; with `show` its log is shown.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn start(root: &Path, show: Option<Arc<Show>>) -> io::Result<Agent> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(["-f", "-b", "--root"])
+            .arg(root)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let log = Arc::new(Mutex::new(VecDeque::new()));
+        let reader = child.stderr.take().map(|stderr| {
+            let log = Arc::clone(&log);
+            thread::spawn(move || keep(stderr, &log, show.as_deref()))
+        });
+        Ok(Agent { child, log, reader })
+    }
+
+    /// Whether it has ended by itself, and how.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.child.try_wait()
+    }
+
+    /// Ends it, gently first.
+    pub fn stop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return;
+        }
+        if let Ok(pid) = i32::try_from(self.child.id()) {
+            // It may have ended by itself just now.
+            let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+        }
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                break;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// The last lines of its log, once it has ended.
+    pub fn last_words(&mut self) -> Vec<String> {
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
+        }
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Reads the log to its end.
+fn keep(log: impl Read, kept: &Mutex<VecDeque<String>>, show: Option<&Show>) {
+    let mut log = BufReader::new(log);
+    loop {
+        let mut line = Vec::new();
+        match (&mut log).take(MAX_LINE).read_until(b'\n', &mut line) {
+            Ok(count) if count > 0 => {}
+            _ => return,
+        }
+        let line = String::from_utf8_lossy(&line).trim_end().to_owned();
+        if let Some(show) = show {
+            show.line("agent", &line, Tone::Quiet);
+        }
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() == KEPT {
+            kept.pop_front();
+        }
+        kept.push_back(line);
+    }
+}
