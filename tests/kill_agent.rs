@@ -8,6 +8,7 @@
 //! ```
 //! Half of the kills come at a random time between the request and what is usually its response, half
 //! at a random time after the commit was seen to begin.
+#![cfg(feature = "lab")]
 // Helpers of tests may unwrap and print as tests may; clippy knows only functions marked as tests.
 #![allow(clippy::unwrap_used, clippy::disallowed_macros)]
 
