@@ -1,207 +1,293 @@
-//! SIGKILL at any point of a SetParameterValues over three UCI packages: all is old or all is new.
+//! The agent is killed a hundred times while an ACS sets parameters of three packages: whatever the
+//! moment, the next life has all of the old values or all of the new ones, and works.
+//!
+//! ```text
+//!  start (recovers) ─► Inform ─► GetParameterValues: old or new? files? ─► SetParameterValues ─► SIGKILL
+//!    ▲                                                                                             │
+//!    └─────────────────────────────────────────────────────────────────────────────────────────────┘
+//! ```
+//! Half of the kills come at a random time between the request and what is usually its response, half
+//! at a random time after the commit was seen to begin.
 #![cfg(feature = "lab")]
-#![allow(clippy::unwrap_used, clippy::disallowed_macros, reason = "a test, and it says what it saw")]
+// Helpers of tests may unwrap and print as tests may; clippy knows only functions marked as tests.
+#![allow(clippy::unwrap_used, clippy::disallowed_macros)]
 
 #[path = "support/agent.rs"]
 mod agent;
 #[path = "support/messages.rs"]
 mod messages;
+#[path = "support/scripted.rs"]
+mod scripted;
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::collections::VecDeque;
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
-use std::{fs, thread};
 
 use agent::{Agent, Router};
 use rcwmp::uci::Document;
+use scripted::{Scripted, Seen, Step, step};
 
-/// Rounds with a kill.
-const ROUNDS: usize = 100;
-const NAMES: [&str; 3] =
-    ["Device.WiFi.SSID.1.SSID", "Device.DeviceInfo.HostName", "Device.DHCPv4.Server.Pool.1.LeaseTime"];
+const KILLS: usize = 100;
+const SEED: u32 = 20_261_121;
+const SSID: &str = "Device.WiFi.SSID.1.SSID";
+const SERVER: &str = "Device.Time.Client.1.Servers";
+const LEASE: &str = "Device.DHCPv4.Server.Pool.1.LeaseTime";
 const KEY: &str = "Device.ManagementServer.ParameterKey";
+const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What the ACS tells the test.
-#[derive(Debug, PartialEq)]
-enum Told {
-    /// The answer to GetParameterValues: a session works.
-    Values(String),
-    /// SetParameterValues is on its way.
-    Asked,
-    /// And answered.
-    Answered(String),
+/// What the ACS sees and does.
+enum News {
+    /// This body, not empty, came in.
+    Came(String),
+    /// The next request is about to be sent.
+    Sent,
 }
 
-/// The three values of a round.
-fn values(round: usize) -> [String; 3] {
-    [format!("Net {round}"), format!("host-{round}"), (3600 + 60 * round).to_string()]
+/// An ACS that lives through all of the agent's lives: what is put in is sent, one after the other.
+struct Acs {
+    server: Scripted,
+    requests: Arc<Mutex<VecDeque<String>>>,
+    news: Receiver<News>,
+    life: Arc<AtomicU32>,
 }
 
-/// An ACS that reads, then sets the values of the round it is at, in every session.
-fn acs(listener: &TcpListener, round: &Receiver<usize>, told: &Sender<Told>) {
-    let mut current = 0;
-    for stream in listener.incoming() {
-        let Ok(mut stream) = stream else { return };
-        stream.set_nodelay(true).unwrap();
-        while let Ok(newer) = round.try_recv() {
-            current = newer;
-        }
-        let _ = serve(&mut stream, current, told);
+impl Acs {
+    fn start() -> Acs {
+        let requests = Arc::new(Mutex::new(VecDeque::new()));
+        let life = Arc::new(AtomicU32::new(0));
+        let (sender, news) = channel();
+        let steps = (0..20 * KILLS)
+            .map(|_| {
+                let (requests, sender, life) = (Arc::clone(&requests), sender.clone(), Arc::clone(&life));
+                step().computed(move |seen| answer(seen, &requests, &sender, &life))
+            })
+            .collect();
+        Acs { server: Scripted::start(steps), requests, news, life }
     }
-}
 
-fn serve(stream: &mut TcpStream, round: usize, told: &Sender<Told>) -> std::io::Result<()> {
-    let mut posts = 0;
-    loop {
-        let body = request(stream)?;
-        posts += 1;
-        match posts {
-            1 => reply(stream, &messages::inform_response(&body))?,
-            2 => reply(stream, &messages::get_values("get", &[NAMES[0]]))?,
-            3 => {
-                let _ = told.send(Told::Values(body));
-                let [ssid, host, lease] = values(round);
-                let list = [
-                    (NAMES[0], "xsd:string", ssid.as_str()),
-                    (NAMES[1], "xsd:string", host.as_str()),
-                    (NAMES[2], "xsd:int", lease.as_str()),
-                ];
-                reply(stream, &messages::set_values("set", &list, &format!("key {round}")))?;
-                let _ = told.send(Told::Asked);
-            }
-            _ => {
-                let _ = told.send(Told::Answered(body));
-                stream.write_all(b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n")?;
-                return Ok(());
+    fn ask(&self, request: String) {
+        self.requests.lock().unwrap().push_back(request);
+    }
+
+    /// The next message of the agent.
+    fn message(&self) -> String {
+        loop {
+            if let News::Came(text) = self.news.recv_timeout(PATIENCE).expect("a message") {
+                return text;
             }
         }
     }
-}
 
-/// The body of one request.
-fn request(stream: &mut TcpStream) -> std::io::Result<String> {
-    let mut bytes = Vec::new();
-    let mut chunk = [0; 4096];
-    loop {
-        if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
-            let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
-            let length = head.split("content-length:").nth(1).and_then(|rest| rest.lines().next());
-            let length: usize = length.and_then(|text| text.trim().parse().ok()).unwrap_or(0);
-            if bytes.len() >= end + 4 + length {
-                return Ok(String::from_utf8_lossy(&bytes[end + 4..]).into_owned());
-            }
-        }
-        match stream.read(&mut chunk)? {
-            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
-            count => bytes.extend_from_slice(&chunk[..count]),
-        }
+    /// The agent is dead: nobody waits for an answer. Gives time to what it has sent before.
+    fn buried(&self) {
+        sleep(Duration::from_millis(30));
+        self.life.fetch_add(1, Ordering::SeqCst);
+        self.requests.lock().unwrap().clear();
+    }
+
+    /// Whether the agent has said something since.
+    fn has_heard(&self, word: &str) -> bool {
+        self.news.try_iter().any(|one| matches!(one, News::Came(text) if text.contains(word)))
+    }
+
+    fn wait_sent(&self) {
+        while !matches!(self.news.recv_timeout(PATIENCE).expect("a request"), News::Sent) {}
     }
 }
 
-fn reply(stream: &mut TcpStream, body: &str) -> std::io::Result<()> {
-    let head = format!("HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: {}\r\n\r\n", body.len());
-    stream.write_all(&[head.as_bytes(), body.as_bytes()].concat())
-}
-
-fn next(told: &Receiver<Told>, agent: &Agent) -> Told {
-    told.recv_timeout(Duration::from_secs(20)).unwrap_or_else(|_| panic!("silence:\n{}", agent.log()))
-}
-
-/// A value as the command line shows it, which recovers an interrupted commit first.
-fn shown(router: &Router, name: &str) -> String {
-    let output = router.run(&["-c", "get", name]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let line = String::from_utf8(output.stdout).unwrap();
-    line.trim().split_once(" => ").map(|(_, value)| value.to_owned()).unwrap()
-}
-
-/// Files that are neither packages nor the agent's own.
-fn leftovers(router: &Router) -> Vec<String> {
-    let mut strange = Vec::new();
-    for (dir, known) in [
-        (
-            "etc/config",
-            &["cwmp", "dhcp", "dropbear", "firewall", "network", "system", "uhttpd", "wireless"][..],
-        ),
-        ("etc/rcwmp", &["journal", "lock", "model.json", "state.json"]),
-        ("etc/rcwmp/journal", &[]),
-    ] {
-        for entry in fs::read_dir(router.root().join(dir)).unwrap() {
-            let name = entry.unwrap().file_name().into_string().unwrap();
-            if !known.contains(&name.as_str()) {
-                strange.push(format!("{dir}/{name}"));
-            }
-        }
+fn answer(seen: &Seen, requests: &Mutex<VecDeque<String>>, news: &Sender<News>, life: &AtomicU32) -> Step {
+    let text = seen.text();
+    let now = life.load(Ordering::SeqCst);
+    if !text.is_empty() {
+        let _ = news.send(News::Came(text.clone()));
     }
-    strange
+    if text.contains(":Inform>") {
+        return step().status(200).body(messages::inform_response(&text));
+    }
+    // An ACS that has nothing to say yet keeps its CPE waiting: here it is always about to.
+    let end = Instant::now() + PATIENCE;
+    while Instant::now() < end && life.load(Ordering::SeqCst) == now {
+        if let Some(request) = requests.lock().unwrap().pop_front() {
+            let _ = news.send(News::Sent);
+            return if request.is_empty() { step().status(204) } else { step().status(200).body(request) };
+        }
+        sleep(Duration::from_micros(200));
+    }
+    step().status(204)
+}
+
+/// The values of a generation, as the model has them.
+fn values(generation: u32) -> [(&'static str, &'static str, String); 3] {
+    [
+        // Of a length that differs, so that a mixture of two files would show.
+        (SSID, "xsd:string", format!("net-{generation}-{}", "x".repeat(generation as usize % 19))),
+        (SERVER, "xsd:string", format!("{generation}.pool.example")),
+        (LEASE, "xsd:int", (3600 + 60 * generation).to_string()),
+    ]
+}
+
+fn set(generation: u32) -> String {
+    let list = values(generation);
+    let list: Vec<_> = list.iter().map(|(name, ty, text)| (*name, *ty, text.as_str())).collect();
+    messages::set_values("set", &list, &format!("key {generation}"))
+}
+
+/// The text of `<Value …>` after a name.
+fn value_of<'m>(message: &'m str, name: &str) -> &'m str {
+    let at = message.find(&format!("{name}<")).unwrap_or_else(|| panic!("no {name} in {message}"));
+    let rest = &message[at + message[at..].find("<Value").expect("a value")..];
+    let rest = &rest[rest.find('>').expect("a tag") + 1..];
+    rest.split('<').next().unwrap_or_default()
+}
+
+/// Every file of `/etc/config` is UCI; the generation that the three options tell.
+fn generation_of_files(root: &Path) -> u32 {
+    let mut documents = Vec::new();
+    for entry in fs::read_dir(root.join("etc/config")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        assert!(!name.starts_with('.'), "a leftover {name}");
+        let document = Document::parse(&name, &fs::read(&path).unwrap());
+        documents.push((name, document.unwrap_or_else(|why| panic!("{}", why.explain()))));
+    }
+    let text = |package: &str, section: &str, option: &str| {
+        let (_, document) = documents.iter().find(|(name, _)| name == package).unwrap();
+        document.option(section, option).unwrap().words()[0].to_owned()
+    };
+    let ssid = text("wireless", "default_radio0", "ssid");
+    let server = text("system", "ntp", "server");
+    let lease = text("dhcp", "lan", "leasetime");
+    let generation: u32 = server.split('.').next().unwrap().parse().unwrap();
+    let [(.., expected_ssid), (.., expected_server), _] = values(generation);
+    let minutes = 60 + generation;
+    let expected_lease =
+        if minutes.is_multiple_of(60) { format!("{}h", minutes / 60) } else { format!("{minutes}m") };
+    assert_eq!((ssid, server, lease), (expected_ssid, expected_server, expected_lease));
+    generation
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<_> =
+        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// A life begins: its session has to get through, and what it tells has to be one generation.
+fn begin(router: &Router, acs: &Acs) -> (Agent, u32) {
+    let agent = router.start(&["-b"]);
+    let mut inform = acs.message();
+    // The last words of the life before may come late.
+    while inform.contains("SetParameterValuesResponse") {
+        inform = acs.message();
+    }
+    assert!(inform.contains("LAB0000001") && inform.contains("1 BOOT"), "{inform}\n{}", agent.log());
+    acs.ask(messages::get_values("get", &[SSID, SERVER, LEASE, KEY]));
+    let told = acs.message();
+    let generation = generation_of_files(&router.root());
+    for (name, _, text) in values(generation) {
+        assert_eq!(value_of(&told, name), text, "{name} of generation {generation}");
+    }
+    assert_eq!(value_of(&told, KEY), format!("key {generation}"));
+    assert_eq!(names(&router.root().join("etc/rcwmp")), ["journal", "lock", "model.json", "state.json"]);
+    assert!(names(&router.root().join("etc/rcwmp/journal")).is_empty());
+    let log = agent.log();
+    assert!(!log.contains("[WARNING]") && !log.contains("[ERROR]"), "{log}");
+    (agent, generation)
+}
+
+/// What a kill has met.
+#[derive(Debug, Default)]
+struct Met {
+    before: usize,
+    preparing: usize,
+    decided: usize,
+    after: usize,
+    answered: usize,
 }
 
 #[test]
-fn killed_at_any_point_all_is_old_or_all_is_new() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let router = Router::new(&format!("http://{}/", listener.local_addr().unwrap()));
+fn killed_during_a_change_of_three_packages() {
+    let acs = Acs::start();
+    let router = Router::new(&acs.server.url());
     router.set("acs", "get_rpc_methods", "0");
-    let (set_round, round_of_acs) = channel();
-    let (tell, told) = channel();
-    thread::spawn(move || acs(&listener, &round_of_acs, &tell));
+    let journal = router.root().join("etc/rcwmp/journal");
 
-    // How long a change takes when nobody kills.
-    let mut span = Duration::ZERO;
-    for round in 1..=3 {
-        set_round.send(round).unwrap();
-        let agent = router.start(&["-b"]);
-        assert!(matches!(next(&told, &agent), Told::Values(_)));
-        assert_eq!(next(&told, &agent), Told::Asked);
-        let asked = Instant::now();
-        let Told::Answered(answer) = next(&told, &agent) else { panic!("no answer") };
-        assert!(answer.contains("SetParameterValuesResponse"), "{answer}");
-        span = span.max(asked.elapsed());
-        agent.wait_for("End session", 1);
-        agent.kill();
+    // The first life: generation 1, and how long a change takes here.
+    let agent = router.start(&[]);
+    assert!(acs.message().contains("0 BOOTSTRAP"));
+    let mut spans = Vec::new();
+    for generation in 1..=6 {
+        acs.ask(set(generation));
+        acs.wait_sent();
+        let start = Instant::now();
+        let reply = acs.message();
+        assert!(reply.contains("SetParameterValuesResponse"), "{reply}");
+        spans.push(start.elapsed());
     }
+    spans.sort();
+    let span = spans[spans.len() / 2];
+    agent.kill();
+    acs.buried();
 
-    let seed = std::env::var("KILL_SEED").ok().and_then(|text| text.parse().ok());
-    let seed: u64 = seed.unwrap_or_else(|| {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        u64::from(now.subsec_nanos()) << 16 | u64::from(std::process::id() & 0xffff)
-    });
-    println!("seed {seed} (KILL_SEED repeats it), a change takes {span:?}");
-    let mut random = seed;
-    let (mut kept_old, mut became_new) = (0, 0);
-    let mut stands = 3;
-    for round in 4..4 + ROUNDS {
-        set_round.send(round).unwrap();
-        let agent = router.start(&["-b"]);
-        // The session after the last kill works.
-        let Told::Values(read) = next(&told, &agent) else { panic!("no values") };
-        assert!(read.contains(&values(stands)[0]), "round {round}: {read}");
-        assert_eq!(next(&told, &agent), Told::Asked);
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let share = (random >> 33) as f64 / f64::from(1u32 << 31);
-        thread::sleep(span.mul_f64(share * 1.3));
-        agent.kill();
-        // What it may have said at the last moment.
-        thread::sleep(Duration::from_millis(5));
-        let answered = told.try_iter().any(|one| matches!(one, Told::Answered(_)));
-
-        let now: Vec<String> = NAMES.iter().map(|name| shown(&router, name)).collect();
-        let key = shown(&router, KEY);
-        if now == values(round) {
-            became_new += 1;
-            stands = round;
+    let mut seed = SEED;
+    let mut random = || {
+        seed ^= seed << 13;
+        seed ^= seed >> 17;
+        seed ^= seed << 5;
+        f64::from(seed) / f64::from(u32::MAX)
+    };
+    let mut met = Met::default();
+    let mut least = 6;
+    let started = Instant::now();
+    for nth in 0..KILLS {
+        let (agent, generation) = begin(&router, &acs);
+        assert!(generation == least || generation == least + 1, "{generation} after {least}");
+        acs.ask(set(generation + 1));
+        acs.wait_sent();
+        let mut heard = false;
+        if nth % 2 == 0 {
+            sleep(span.mul_f64(random() * 2.0));
         } else {
-            assert_eq!(now, values(stands), "round {round}, seed {seed}: neither old nor new");
-            assert!(!answered, "round {round}, seed {seed}: answered, and then lost");
-            kept_old += 1;
+            let intent = journal.join("intent");
+            let end = Instant::now() + PATIENCE;
+            // On a busy machine the whole commit may go by unseen.
+            while !intent.exists() && !heard {
+                assert!(Instant::now() < end, "the commit does not begin:\n{}", agent.log());
+                heard = acs.has_heard("SetParameterValuesResponse");
+            }
+            sleep(span.mul_f64(random() * 0.6));
         }
-        assert_eq!(key, format!("key {stands}"), "round {round}, seed {seed}");
-        for package in ["wireless", "system", "dhcp", "cwmp"] {
-            let text = fs::read(router.root().join("etc/config").join(package)).unwrap();
-            Document::parse(package, &text).unwrap();
+        agent.kill();
+        acs.buried();
+        met.preparing += usize::from(journal.join("intent").exists() && !journal.join("journal").exists());
+        met.decided += usize::from(journal.join("journal").exists());
+        if !journal.join("intent").exists() && !journal.join("journal").exists() {
+            match generation_of_files(&router.root()) > generation {
+                true => met.after += 1,
+                false => met.before += 1,
+            }
         }
-        assert_eq!(leftovers(&router), [""; 0], "round {round}, seed {seed}");
+        least = generation;
+        // What the ACS was told is done is done.
+        if heard || acs.has_heard("SetParameterValuesResponse") {
+            met.answered += 1;
+            least += 1;
+        }
     }
-    println!("{ROUNDS} kills: {kept_old} left the old values, {became_new} the new");
-    assert!(kept_old > 0 && became_new > 0, "the kills all came on one side: {kept_old} and {became_new}");
+    let (agent, generation) = begin(&router, &acs);
+    assert!(generation == least || generation == least + 1, "{generation} after {least}");
+    acs.ask(String::new());
+    agent.wait_for("End session", 1);
+    println!(
+        "seed {SEED}: {KILLS} kills in {:.1} s over a span of {span:?}: {met:?}, generation {generation}",
+        started.elapsed().as_secs_f64()
+    );
+    assert!(met.preparing > 0 && met.decided > 0, "no commit was interrupted: {met:?}");
+    assert!(met.before + met.preparing > 0 && met.decided + met.after > 0, "{met:?}");
 }

@@ -131,12 +131,21 @@ impl Daemon {
         let failed = |what: &str, why: &dyn std::fmt::Display| StartError(format!("{what}: {why}"));
         let alone = lock::take(&options.state_dir()).map_err(|why| StartError(why.to_string()))?;
         let (mut model, complaints) = open_model(options)?;
-        let settings = read_settings(model.backend());
+        let read = read_settings(model.backend());
+        let broken = read.as_ref().err().cloned();
+        let settings = read.unwrap_or_else(|_| Settings::read(&mut |_| None));
         let zone = read_zone(model.backend());
         sink::configure(sinks(&settings, options, zone), settings.log.level);
         info!("STARTING rcwmpd {} with PID :{}", env!("CARGO_PKG_VERSION"), std::process::id());
         for complaint in complaints.iter().chain(&settings.complaints) {
             warn!("{complaint}");
+        }
+        match &broken {
+            Some(why) => error!("{why}: correct it, and run `rcwmpd reload` (or send SIGHUP)"),
+            None if settings.acs.url.is_empty() => {
+                error!("no ACS URL: set cwmp.acs.url and run `rcwmpd reload` (or send SIGHUP)");
+            }
+            None => {}
         }
         let (mut file, complaint) = StateFile::open(&options.state_dir());
         if let Some(complaint) = complaint {
@@ -207,9 +216,6 @@ impl Daemon {
                 info!("Periodic event is enabled. Interval period = {}s", self.settings.periodic.interval)
             }
             false => info!("Periodic event is disabled"),
-        }
-        if self.settings.acs.url.is_empty() {
-            error!("no ACS URL: set cwmp.acs.url and run `rcwmpd reload` (or send SIGHUP)");
         }
     }
 
@@ -294,7 +300,10 @@ impl Daemon {
     /// Starts a session (TR-069 3.7.1).
     fn begin(&mut self, now: Duration) {
         self.model.refresh();
-        self.settings = read_settings(self.model.backend());
+        match read_settings(self.model.backend()) {
+            Ok(settings) => self.settings = settings,
+            Err(why) => return self.not_begun(now, &why),
+        }
         // The WAN address may be another by now, and the ACS is to be told the one that works.
         if self.listener.is_some() && local_address(&self.settings.acs.url) != self.address {
             self.listener = None;
@@ -476,7 +485,10 @@ impl Daemon {
     fn reload(&mut self) {
         self.reload_asked = false;
         self.model.refresh();
-        self.settings = read_settings(self.model.backend());
+        match read_settings(self.model.backend()) {
+            Ok(settings) => self.settings = settings,
+            Err(why) => return error!("the configuration stays as it was: {why}"),
+        }
         self.zone = read_zone(self.model.backend());
         sink::configure(sinks(&self.settings, &self.options, self.zone), self.settings.log.level);
         for complaint in &self.settings.complaints {
@@ -603,17 +615,19 @@ fn add(queue: &mut Queue, code: EventCode) {
 }
 
 /// The settings of `/etc/config/cwmp` as they are now.
-pub fn read_settings(system: &mut System) -> Settings {
+///
+/// # Errors
+/// What is wrong with the file, when it cannot be read: its settings are not the defaults then.
+pub fn read_settings(system: &mut System) -> Result<Settings, String> {
     let mut broken = None;
-    let mut settings = Settings::read(&mut |name| match system.option_text(&format!("cwmp.{name}")) {
+    let settings = Settings::read(&mut |name| match system.option_text(&format!("cwmp.{name}")) {
         Ok(text) => Some(text),
         Err(why) => {
             broken.get_or_insert_with(|| why.to_string());
             None
         }
     });
-    settings.complaints.extend(broken);
-    settings
+    broken.map_or(Ok(settings), Err)
 }
 
 fn read_zone(system: &mut System) -> Zone {

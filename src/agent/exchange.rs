@@ -220,6 +220,14 @@ pub(super) fn http_settings(
     })
 }
 
+/// Whether HTTPS could be spoken, if the URL asks for it: the certificates are there and can be read.
+///
+/// # Errors
+/// What is missing.
+pub fn check_tls(acs: &Acs, root: &Root) -> Result<(), String> {
+    http_settings(acs, root, Instant::now(), &mut Tls::default()).map(drop)
+}
+
 type Secure = Option<Arc<dyn crate::http::wire::Secure>>;
 
 /// TLS as configured, made once: certificates are read and sessions resumed only so.

@@ -55,17 +55,18 @@ impl StateFile {
     /// life has the default state.
     pub fn open(dir: &Path) -> (StateFile, Option<String>) {
         let path = dir.join("state.json");
+        let damaged = |why: String| {
+            let _ = fs::rename(&path, path.with_extension("json.damaged"));
+            let text = format!("{why}; put aside, starting anew with 0 BOOTSTRAP");
+            (State::default(), Vec::new(), Some(text))
+        };
         let (state, written, complaint) = match read_capped(&path, MAX_STATE) {
             Ok(bytes) => match serde_json::from_slice(&bytes) {
                 Ok(state) => (state, bytes, None),
-                Err(why) => {
-                    let _ = fs::rename(&path, path.with_extension("json.damaged"));
-                    let text = format!("{}: {why}; starting anew with 0 BOOTSTRAP", path.display());
-                    (State::default(), Vec::new(), Some(text))
-                }
+                Err(why) => damaged(format!("{}: {why}", path.display())),
             },
             Err(why) if why.is_missing() => (State::default(), Vec::new(), None),
-            Err(why) => (State::default(), Vec::new(), Some(why.to_string())),
+            Err(why) => damaged(why.to_string()),
         };
         (StateFile { path, written, state }, complaint)
     }

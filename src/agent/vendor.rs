@@ -40,11 +40,16 @@ pub fn with_vendor_files(schema: Schema, root: &Root) -> (Schema, Vec<String>) {
         };
         // A vendor's templates are the file's own.
         let merged = load(&path, &text, &mut Templates::default())
-            .map_err(|why| why.to_string())
-            .and_then(|objects| schema.merged(objects).map_err(|why| format!("{path}: {why}")));
+            .map_err(|mut why| {
+                why.why.push_str("; the file is skipped");
+                why.to_string()
+            })
+            .and_then(|objects| {
+                schema.merged(objects).map_err(|why| format!("{path}: {why}; the file is skipped"))
+            });
         match merged {
             Ok(more) => schema = more,
-            Err(why) => complaints.push(format!("{why}\n  the file is skipped")),
+            Err(why) => complaints.push(why),
         }
     }
     (schema, complaints)

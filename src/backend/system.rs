@@ -85,7 +85,7 @@ impl System {
             Ok(loaded) => loaded,
             Err(KeptError::Missing) => Default::default(),
             Err(KeptError::Damaged(why)) => {
-                complaints.push(format!("{}: {why}; starting anew", kept_path.display()));
+                complaints.push(format!("{}: {why}; put aside, starting anew", kept_path.display()));
                 Kept::put_aside(&kept_path);
                 Default::default()
             }

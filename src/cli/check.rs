@@ -4,10 +4,12 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use crate::agent::daemon::{open_model, read_settings};
+use crate::agent::exchange::check_tls;
 use crate::agent::options::Options;
 use crate::agent::vendor;
 use crate::http::url::Url;
 use crate::model::compiled;
+use crate::uci::StoreError;
 
 /// Checks everything that can be wrong before the daemon starts, and says all of it.
 pub(super) fn validate(options: &Options) -> ExitCode {
@@ -16,26 +18,36 @@ pub(super) fn validate(options: &Options) -> ExitCode {
         Err(why) => complaints.push(why.0),
         Ok((mut model, mut found)) => {
             complaints.append(&mut found);
-            let packages = model.backend().uci().packages();
-            for package in packages.unwrap_or_default() {
-                if let Err(why) = model.backend().uci().package(&package) {
-                    complaints.push(match &why {
-                        crate::uci::StoreError::Parse(error) => error.explain(),
-                        other => other.to_string(),
-                    });
+            // What the model then cannot show is a consequence and not said again.
+            let mut broken = Vec::new();
+            match model.backend().uci().packages() {
+                Err(why) => complaints.push(why.to_string()),
+                Ok(packages) => {
+                    for package in packages {
+                        let Err(why) = model.backend().uci().package(&package) else { continue };
+                        broken.push(why.to_string());
+                        complaints.push(match &why {
+                            StoreError::Parse(error) => error.explain(),
+                            other => other.to_string(),
+                        });
+                    }
                 }
             }
-            let settings = read_settings(model.backend());
-            complaints.extend(settings.complaints);
-            if settings.acs.url.is_empty() {
-                complaints.push("no ACS URL: set cwmp.acs.url".to_owned());
-            } else if let Err(why) = Url::parse(&settings.acs.url) {
-                complaints.push(format!("cwmp.acs.url: {why}"));
+            let mut found = Vec::new();
+            match read_settings(model.backend()) {
+                Err(why) => found.push(why),
+                Ok(settings) => {
+                    found.extend(settings.complaints);
+                    match Url::parse(&settings.acs.url) {
+                        _ if settings.acs.url.is_empty() => found.push("no ACS URL: set cwmp.acs.url".into()),
+                        Err(why) => found.push(format!("cwmp.acs.url: {why}")),
+                        Ok(_) => found.extend(check_tls(&settings.acs, &options.root).err()),
+                    }
+                }
             }
-            if let Err(why) = model.values(["Device."]) {
-                complaints.push(why.to_string());
-            }
-            complaints.extend(model.complaints());
+            found.extend(model.values(["Device."]).err().map(|why| why.to_string()));
+            found.extend(model.complaints());
+            complaints.extend(found.into_iter().filter(|line| !broken.iter().any(|why| line.contains(why))));
         }
     }
     complaints.iter().for_each(|line| eprintln!("{line}"));
@@ -45,7 +57,7 @@ pub(super) fn validate(options: &Options) -> ExitCode {
             ExitCode::SUCCESS
         }
         count => {
-            eprintln!("{count} complaints");
+            eprintln!("{count} complaint{}", if count == 1 { "" } else { "s" });
             ExitCode::FAILURE
         }
     }

@@ -57,10 +57,8 @@ pub(super) fn run(options: &Options, words: &[String]) -> ExitCode {
             ExitCode::FAILURE
         }
         Err(Refusal::Usage(why)) => {
-            eprintln!("{why}\nValid commands:");
-            for (name, arguments, what) in COMMANDS {
-                eprintln!("  {:<28} {what}", format!("{name} {arguments}").trim_end());
-            }
+            eprintln!("{why}");
+            help().iter().for_each(|line| eprintln!("{line}"));
             ExitCode::FAILURE
         }
     }
@@ -96,13 +94,20 @@ fn perform(options: &Options, words: &[String]) -> Result<Vec<String>, Refusal> 
             model.delete(object, key.first().copied())?;
             Ok(vec![format!("Deleted {object}")])
         }),
-        ["help"] => Err(Refusal::Usage("Commands on the data model".to_owned())),
+        ["help"] => Ok(help()),
         [known, ..] if COMMANDS.iter().any(|(name, ..)| name == known) => {
             Err(Refusal::Usage(format!("Wrong arguments for cwmp cli command: {known}")))
         }
         [other, ..] => Err(Refusal::Usage(format!("Wrong cwmp cli command: {other}"))),
         [] => Err(Refusal::Usage("Wrong cwmp cli command: (none)".to_owned())),
     }
+}
+
+fn help() -> Vec<String> {
+    let line = |(name, arguments, what): &(&str, &str, &str)| {
+        format!("  {:<28} {what}", format!("{name} {arguments}").trim_end())
+    };
+    ["Valid commands:".to_owned()].into_iter().chain(COMMANDS.iter().map(line)).collect()
 }
 
 fn open(options: &Options) -> Result<Model<System>, Refusal> {

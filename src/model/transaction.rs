@@ -252,15 +252,17 @@ impl<B: Backend> Model<B> {
         let mut word = |word: &str| -> Result<String> {
             if !source.refs.is_empty() && !word.is_empty() {
                 let path = word.trim_end_matches('.');
-                return source
+                let found = source
                     .refs
                     .iter()
                     .flat_map(|table| self.rows_of(table))
                     .find(|(row, _)| row == path)
-                    .map(|(_, instance)| instance.row.name.clone())
-                    .ok_or_else(|| {
-                        Error::bad_value(name, format!("{path} is not an object it can refer to"))
-                    });
+                    .map(|(_, instance)| instance.row.name.clone());
+                return match (found, Path::parse(&format!("{path}.")).and_then(|path| self.locate(&path))) {
+                    (Some(row), _) => Ok(row),
+                    (None, Err(broken @ Error::Backend { .. })) => Err(broken),
+                    _ => Err(Error::bad_value(name, format!("{path} is not an object it can refer to"))),
+                };
             }
             if source.map.is_empty() {
                 return Ok(word.to_owned());

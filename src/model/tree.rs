@@ -34,7 +34,19 @@ pub struct Model<B> {
     pub(super) saved: Memory,
     /// Tables listed since the last refresh, by full name.
     pub(super) listed: HashMap<String, Rc<Vec<Rc<Instance>>>>,
-    complaints: Vec<String>,
+    complaints: Vec<Complaint>,
+}
+
+/// A cause of trouble, and whom it has hit.
+#[derive(Debug)]
+struct Complaint {
+    /// The first name.
+    name: String,
+    /// What became of it.
+    what: &'static str,
+    why: String,
+    /// How many names after the first.
+    more: usize,
 }
 
 /// What a path names: the schema's object and the instances on the way.
@@ -93,9 +105,13 @@ impl<B: Backend> Model<B> {
         &self.memory
     }
 
-    /// What went wrong behind reads that gave a default instead; whole sentences for the log.
+    /// What went wrong behind reads that gave a default instead: a sentence for each cause.
     pub fn complaints(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.complaints)
+        let sentence = |Complaint { name, what, why, more }| match more {
+            0 => format!("{name} {what}: {why}"),
+            more => format!("{name} {what}, and {more} more: {why}"),
+        };
+        std::mem::take(&mut self.complaints).into_iter().map(sentence).collect()
     }
 
     /// A session begins: looks at the system afresh.
@@ -176,9 +192,11 @@ impl<B: Backend> Model<B> {
         Ok(out)
     }
 
-    pub(super) fn complain(&mut self, what: String) {
-        if self.complaints.len() < MAX_COMPLAINTS && !self.complaints.contains(&what) {
-            self.complaints.push(what);
+    fn complain(&mut self, name: &str, what: &'static str, why: &str) {
+        if let Some(known) = self.complaints.iter_mut().find(|known| known.why == why) {
+            known.more += usize::from(known.name != name);
+        } else if self.complaints.len() < MAX_COMPLAINTS {
+            self.complaints.push(Complaint { name: name.to_owned(), what, why: why.to_owned(), more: 0 });
         }
     }
 
@@ -235,7 +253,11 @@ impl<B: Backend> Model<B> {
                         });
                     }
                     (identifier, What::Table(here)) if !matches!(identifier, Segment::Name(_)) => {
-                        let instances = self.instances(here, &target.name, &target.rows);
+                        // A broken file does not mean that what it held has never been.
+                        let instances = match wild {
+                            true => self.instances(here, &target.name, &target.rows),
+                            false => self.list(here, &target.name, &target.rows)?,
+                        };
                         let mut picked = instances
                             .iter()
                             .filter(|instance| match identifier {
@@ -273,20 +295,30 @@ impl<B: Backend> Model<B> {
         name: &str,
         parents: &[Rc<Instance>],
     ) -> Rc<Vec<Rc<Instance>>> {
+        self.list(at, name, parents).unwrap_or_else(|why| {
+            self.complain(name, "is shown empty", &why.to_string());
+            Rc::default()
+        })
+    }
+
+    /// The instances of a table, numbered.
+    ///
+    /// # Errors
+    /// [`Error::Backend`] when its place cannot be read.
+    fn list(
+        &mut self,
+        at: usize,
+        name: &str,
+        parents: &[Rc<Instance>],
+    ) -> Result<Rc<Vec<Rc<Instance>>>> {
         // Numbers hang on the canonical name, also when the table was reached by an alias.
         let schema = Rc::clone(&self.schema);
         let table = canonical(&schema.objects()[at], parents);
         if let Some(known) = self.listed.get(&table) {
-            return Rc::clone(known);
+            return Ok(Rc::clone(known));
         }
-        let Some(rows) = &schema.objects()[at].rows else { return Rc::default() };
-        let found = match self.backend.rows(rows, Place { name, rows: parents }) {
-            Ok(found) => found,
-            Err(why) => {
-                self.complain(format!("{name} is shown empty: {why}"));
-                Vec::new()
-            }
-        };
+        let Some(rows) = &schema.objects()[at].rows else { return Ok(Rc::default()) };
+        let found = self.backend.rows(rows, Place { name, rows: parents })?;
         let memory = if rows.volatile { &mut self.passing } else { &mut self.memory };
         let mut out: Vec<Rc<Instance>> = Vec::with_capacity(found.len());
         for row in found {
@@ -303,7 +335,7 @@ impl<B: Backend> Model<B> {
         }
         let out = Rc::new(out);
         self.listed.insert(table, Rc::clone(&out));
-        out
+        Ok(out)
     }
 
     /// One value as it goes on the wire.
@@ -432,7 +464,7 @@ impl<B: Backend> Model<B> {
             Sink::Values(out) => {
                 // One broken file must not hide the rest of a large read.
                 let value = self.value(at, position, name, rows).unwrap_or_else(|why| {
-                    self.complain(format!("{name} is shown as its default: {why}"));
+                    self.complain(name, "is shown as its default", &why.to_string());
                     Value::new(param.ty.wire(), blank(&param))
                 });
                 out.push((name.to_owned(), value));
@@ -500,7 +532,8 @@ impl<B: Backend> Model<B> {
                         return cut;
                     }
                 }
-                self.complain(format!("{name}: the system's value is not a {}", param.ty.kind.name()));
+                let why = format!("the system's value of {name} is not a {}", param.ty.kind.name());
+                self.complain(name, "is shown as its default", &why);
                 blank(param)
             }
         }

@@ -95,7 +95,8 @@ pub struct Store {
 /// A package as read, with its saved changes.
 #[derive(Debug)]
 struct Loaded {
-    document: Document,
+    /// A file that is not UCI is not read again until it is another.
+    document: Result<Document, ParseError>,
     stamps: [Option<Stamp>; 2],
     /// Compared with the files since the last refresh.
     checked: bool,
@@ -354,12 +355,15 @@ impl Store {
                 Some(loaded) if loaded.stamps == stamps => loaded.checked = true,
                 _ => {
                     self.cache.remove(name);
-                    let document = read_package(name, &paths)?;
+                    let document = match read_package(name, &paths) {
+                        Err(StoreError::Parse(error)) => Err(error),
+                        read => Ok(read?),
+                    };
                     self.cache.insert(name.into(), Loaded { document, stamps, checked: true });
                 }
             }
         }
-        Ok(&self.cache[name].document)
+        self.cache[name].document.as_ref().map_err(|error| StoreError::Parse(error.clone()))
     }
 }
 
