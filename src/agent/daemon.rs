@@ -210,6 +210,11 @@ impl Daemon {
             if let Err(why) = state.queue.booted(first, &keys) {
                 warn!("the boot event was refused: {why}");
             }
+        } else if !self.settings.acs.url.is_empty()
+            && state.bootstrapped.as_ref().is_some_and(|url| *url != self.settings.acs.url)
+        {
+            // The ACS was changed while nobody ran; it would wait for the next periodic Inform.
+            add(&mut state.queue, EventCode::Bootstrap);
         }
         match self.settings.periodic.enabled {
             true => {

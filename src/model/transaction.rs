@@ -233,7 +233,10 @@ impl<B: Backend> Model<B> {
             Mismatch::Kind => Error::WrongType {
                 name: name.to_owned(),
                 expected: param.ty.wire().xsd(),
-                given: input.kind.map_or("a text that does not fit", Kind::xsd).to_owned(),
+                given: match input.kind {
+                    Some(kind) if kind != param.ty.wire() => kind.xsd().to_owned(),
+                    _ => "what its text says".to_owned(),
+                },
             },
             Mismatch::Value(why) => Error::bad_value(name, why),
         })?;
