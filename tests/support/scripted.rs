@@ -238,6 +238,11 @@ impl Scripted {
         self.shared.connections.load(Ordering::SeqCst)
     }
 
+    /// The requests so far.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.shared.seen.lock().unwrap().clone()
+    }
+
     /// Ends the script and gives the requests; panics if steps are left over or one too many came.
     #[track_caller]
     pub fn finish(self) -> Vec<Seen> {
@@ -265,7 +270,7 @@ fn serve(shared: &Shared, connection: usize, mut stream: Box<dyn Stream>) {
             *shared.fault.lock().unwrap() = Some(format!("a request beyond the script:\n{}", seen.head));
             return;
         };
-        if let Some(answer) = step.computed.take() {
+        while let Some(answer) = step.computed.take() {
             match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| answer(&seen))) {
                 Ok(made) => step = made,
                 Err(_) => {
