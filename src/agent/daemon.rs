@@ -192,6 +192,8 @@ impl Daemon {
             clock,
         };
         daemon.greet();
+        // What an earlier life left unsuccessful is retried, even if its events are gone.
+        daemon.plan_retry(now.mono);
         daemon.save();
         Ok(daemon)
     }
@@ -438,8 +440,13 @@ impl Daemon {
     }
 
     fn failed(&mut self, now: Duration) {
-        let state = &mut self.file.state;
-        state.ladder.failed();
+        self.file.state.ladder.failed();
+        self.plan_retry(now);
+    }
+
+    /// Sets the time of the next attempt, if the last session was not successful (TR-069 3.2.1.1).
+    fn plan_retry(&mut self, now: Duration) {
+        let state = &self.file.state;
         let (minimum, multiplier) = self.settings.retry;
         let random = rng::number().unwrap_or(u32::MAX / 2);
         self.retry_at = state.ladder.wait(Policy::new(minimum, multiplier), random).map(|wait| {
@@ -606,6 +613,7 @@ impl Daemon {
     fn stop(&mut self) {
         if self.exchange.take().is_some() {
             self.file.state.queue.close_session(false);
+            self.file.state.ladder.failed();
             warn!("stopped during a session");
         }
         self.save();
