@@ -1,7 +1,7 @@
 //! The shell: everything that touches the world, around pure parts.
 
 pub mod daemon;
-mod exchange;
+pub mod exchange;
 pub mod inform;
 pub mod lock;
 pub mod log;

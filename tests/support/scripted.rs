@@ -243,11 +243,6 @@ impl Scripted {
         self.shared.connections.load(Ordering::SeqCst)
     }
 
-    /// The requests so far.
-    pub fn seen(&self) -> Vec<Seen> {
-        self.shared.seen.lock().unwrap().clone()
-    }
-
     /// Ends the script and gives the requests; panics if steps are left over or one too many came.
     #[track_caller]
     pub fn finish(self) -> Vec<Seen> {
