@@ -214,7 +214,8 @@ fn a_large_read_lists_what_names_list() {
     let values: Vec<String> = model.values(["Device."]).unwrap().into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, values);
     let complaints = model.complaints();
-    assert!(complaints.iter().any(|line| line.contains("Device.Odd.Bad") && line.contains("line 3")));
+    // One for its cause, named by the first that it hit.
+    assert!(complaints.iter().any(|line| line.contains("line 3")), "{complaints:?}");
     assert!(matches!(model.values(["Device.Odd.Bad"]), Err(Error::Backend { .. })));
 }
 
