@@ -179,7 +179,8 @@ fn two_reboots_are_one_after_the_session_and_are_told_with_their_keys() {
     assert_eq!(told[0], ("1 BOOT", ""));
     assert_eq!(told[1], ("M Reboot", "key 1"));
     assert_eq!(told[2].0, "M Reboot");
-    let key = told[2].1.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&");
+    let key =
+        told[2].1.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&");
     assert!(key == "<k> & \"é\"" || key == "<k> & \"&#233;\"" || key == "<k> & \"&#xE9;\"", "{key}");
     assert_eq!(told.len(), 3);
 }
@@ -306,14 +307,12 @@ fn with_transfer(acs: &Scripted) -> Router {
 fn transfer(answer: impl FnOnce(&Seen) -> Step + Send + 'static, again: bool) -> Vec<String> {
     let complete = |answer: Box<dyn FnOnce(&Seen) -> Step + Send>| {
         step().computed(move |seen| {
-            has(
-                &seen.text(),
-                &["TransferComplete>", "<CommandKey>5f0c &lt;&amp;&gt; key<", "<FaultCode>0<"],
-            );
+            has(&seen.text(), &["TransferComplete>", "<CommandKey>5f0c &lt;&amp;&gt; key<", "<FaultCode>0<"]);
             answer(seen)
         })
     };
-    let mut steps = vec![inform_with(&["7 TRANSFER COMPLETE", "M Download"]), complete(Box::new(answer)), end()];
+    let mut steps =
+        vec![inform_with(&["7 TRANSFER COMPLETE", "M Download"]), complete(Box::new(answer)), end()];
     steps.push(inform_with(&["6 CONNECTION REQUEST"]));
     if again {
         steps.push(complete(Box::new(|seen| {
@@ -350,9 +349,8 @@ fn oktopus_transfer_complete_answered_with_nothing() {
 
 #[test]
 fn freeacs_289_transfer_complete_answered_under_another_name() {
-    let other = |seen: &Seen| {
-        say(envelope(&id_of(&seen.text()), "<cwmp:AutonomousTransferCompleteResponse/>"))
-    };
+    let other =
+        |seen: &Seen| say(envelope(&id_of(&seen.text()), "<cwmp:AutonomousTransferCompleteResponse/>"));
     assert_eq!(transfer(other, false), DONE);
 }
 

@@ -135,9 +135,10 @@ fn genie_6_overload_and_an_end_that_closes() {
 /// GenieACS's challenge, whose nonce is good on its connection only.
 fn genie_challenge(seen: &Seen) -> Step {
     let nonce = format!("nonce{:x}", seen.connection * 7919);
-    step()
-        .status(401)
-        .header("WWW-Authenticate", &format!("Digest realm=\"GenieACS\",qop=\"auth,auth-int\",nonce=\"{nonce}\""))
+    step().status(401).header(
+        "WWW-Authenticate",
+        &format!("Digest realm=\"GenieACS\",qop=\"auth,auth-int\",nonce=\"{nonce}\""),
+    )
 }
 
 /// The step if the request proves the password with a nonce of its connection, by the crate `digest_auth`.
@@ -237,7 +238,8 @@ fn freeacs_133_redirects_with_cookies_to_another_port() {
 fn clause_3_4_2_a_redirect_is_not_remembered() {
     let there = Scripted::start(vec![inform(), step().status(500)]);
     let go = step().status(301).header("Location", &there.url());
-    let (seen, _) = play(vec![go, inform(), end()].into_iter().take(1).chain([inform(), methods(), end()]).collect());
+    let (seen, _) =
+        play(vec![go, inform(), end()].into_iter().take(1).chain([inform(), methods(), end()]).collect());
     assert_eq!(there.finish().len(), 2);
     has(&seen[1].text(), &["<RetryCount>1<"]);
 }

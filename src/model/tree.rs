@@ -305,12 +305,7 @@ impl<B: Backend> Model<B> {
     ///
     /// # Errors
     /// [`Error::Backend`] when its place cannot be read.
-    fn list(
-        &mut self,
-        at: usize,
-        name: &str,
-        parents: &[Rc<Instance>],
-    ) -> Result<Rc<Vec<Rc<Instance>>>> {
+    fn list(&mut self, at: usize, name: &str, parents: &[Rc<Instance>]) -> Result<Rc<Vec<Rc<Instance>>>> {
         // Numbers hang on the canonical name, also when the table was reached by an alias.
         let schema = Rc::clone(&self.schema);
         let table = canonical(&schema.objects()[at], parents);

@@ -192,7 +192,8 @@ pub struct Knock {
 /// A connection request by the crate `digest_auth`; the final status.
 pub fn knock(url: &str, how: Knock) -> u16 {
     let rest = url.strip_prefix("http://").unwrap();
-    let (host, path) = rest.split_once('/').map_or((rest, "/".into()), |(host, path)| (host, format!("/{path}")));
+    let (host, path) =
+        rest.split_once('/').map_or((rest, "/".into()), |(host, path)| (host, format!("/{path}")));
     let mut stream = TcpStream::connect(host).unwrap();
     let (status, head) = get(&mut stream, host, &path, "");
     assert_eq!(status, 401, "{head}");
