@@ -1,0 +1,375 @@
+//! The daemon: one thread around `poll(2)` that owns model, queue and session.
+//!
+//! ```text
+//!  signals ─┐                        ┌─► periodic Inform, retry: queue and ladder
+//!  replies ─┼─► poll ─► turn ─► ────┼─► session machine ─► worker, dispatch, queue
+//!  requests ┘   ▲                    └─► connection-request listener
+//!               └── the earliest of all deadlines
+//! ```
+//! Only the session worker waits for the network, so requests on the port and signals are served
+//! during a session too.
+
+mod port;
+mod reading;
+mod sessions;
+
+use std::net::IpAddr;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::process::{Child, Command};
+use std::sync::Arc;
+use std::time::Duration;
+
+use log::{debug, error, info, warn};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+
+use self::port::{local_address, rule_settings};
+use self::reading::{periodic, read_zone, sinks};
+use super::exchange::{Exchange, Tls};
+use super::options::Options;
+use super::schedule::{Now, Periodic};
+use super::settings::Settings;
+use super::state::StateFile;
+use super::{lock, log as sink};
+use crate::backend::{Places, System};
+use crate::connreq::listener::Listener;
+use crate::connreq::rule::Rule;
+use crate::cwmp::dispatch::Effect;
+use crate::cwmp::event::{Event, EventCode};
+use crate::cwmp::queue::Queue;
+use crate::model::{Model, compiled};
+use crate::sys::clock::{self, Monotonic};
+use crate::sys::rng;
+use crate::sys::signal::{Asked, Signals};
+use crate::sys::zone::Zone;
+
+pub use self::reading::read_settings;
+
+/// A whole session, at most.
+const SESSION: Duration = Duration::from_secs(600);
+/// How soon to try a busy or missing port again.
+const PORT_RETRY: Duration = Duration::from_secs(30);
+/// The realm of connection requests; icwmp's, so that stored digests of an ACS go on working.
+const REALM: &str = "authenticate@cwmp";
+/// Programs that act on the system, below the root; run without a shell.
+const REBOOT: &str = "/sbin/reboot";
+const RELOAD: &str = "/sbin/reload_config";
+
+/// Why the daemon could not start or go on; one sentence.
+#[derive(Debug)]
+pub struct StartError(pub String);
+
+/// Runs until SIGTERM. Gives whether it was disabled by configuration, which is no error.
+///
+/// # Errors
+/// [`StartError`] when it cannot start: state directory, data model, signals.
+pub fn run(options: &Options) -> Result<(), StartError> {
+    let mut daemon = Daemon::start(options)?;
+    if !daemon.settings.enabled {
+        info!("cwmp.cpe.enable is off: nothing to do");
+        return Ok(());
+    }
+    while daemon.turn()? {}
+    daemon.stop();
+    Ok(())
+}
+
+/// The model of this build and of the router's vendor files, over a system.
+///
+/// # Errors
+/// When the state directory cannot be used. A broken vendor file is a complaint, and skipped.
+pub fn open_model(options: &Options) -> Result<(Model<System>, Vec<String>), StartError> {
+    let (schema, mut complaints) = super::vendor::with_vendor_files(compiled::schema(), &options.root);
+    let places = Places {
+        root: options.root.clone(),
+        config_dir: options.config_dir.clone(),
+        delta_dir: "/tmp/.uci".into(),
+        state_dir: options.state_dir(),
+    };
+    let (mut system, memory) = System::open(places).map_err(|why| StartError(why.to_string()))?;
+    complaints.extend(system.take_complaints());
+    let mut model = Model::new(schema, system, memory);
+    model.refresh();
+    Ok((model, complaints))
+}
+
+struct Daemon {
+    model: Model<System>,
+    file: StateFile,
+    settings: Settings,
+    zone: Zone,
+    clock: Monotonic,
+    signals: Signals,
+    wake: Arc<EventFd>,
+    periodic: Periodic,
+    rule: Rule,
+    listener: Option<Listener>,
+    /// When to look at the port again, if it is not open.
+    port_retry: Duration,
+    /// The address that leads to the ACS.
+    address: Option<IpAddr>,
+    exchange: Option<Exchange>,
+    tls: Tls,
+    /// When the ladder allows the next attempt.
+    retry_at: Option<Duration>,
+    /// Ask the ACS for its methods in the next session.
+    ask_methods: bool,
+    /// The URL of an ACS that has refused compressed requests; it gets plain ones from then on.
+    plain_for: Option<String>,
+    /// What waits for the end of the session.
+    effects: Vec<Effect>,
+    children: Vec<Child>,
+    session_id: u32,
+    reload_asked: bool,
+    options: Options,
+    _alone: lock::Lock,
+}
+
+impl Daemon {
+    fn start(options: &Options) -> Result<Daemon, StartError> {
+        let failed = |what: &str, why: &dyn std::fmt::Display| StartError(format!("{what}: {why}"));
+        let alone = lock::take(&options.state_dir()).map_err(|why| StartError(why.to_string()))?;
+        let (mut model, complaints) = open_model(options)?;
+        let read = read_settings(model.backend());
+        let broken = read.as_ref().err().cloned();
+        let settings = read.unwrap_or_else(|_| Settings::read(&mut |_| None));
+        let zone = read_zone(model.backend());
+        sink::configure(sinks(&settings, options, zone), settings.log.level);
+        info!("STARTING rcwmpd {} with PID :{}", env!("CARGO_PKG_VERSION"), std::process::id());
+        for complaint in complaints.iter().chain(&settings.complaints) {
+            warn!("{complaint}");
+        }
+        match &broken {
+            Some(why) => error!("{why}: correct it, and run `rcwmpd reload` (or send SIGHUP)"),
+            None if settings.acs.url.is_empty() => {
+                error!("no ACS URL: set cwmp.acs.url and run `rcwmpd reload` (or send SIGHUP)");
+            }
+            None => {}
+        }
+        let (mut file, complaint) = StateFile::open(&options.state_dir());
+        if let Some(complaint) = complaint {
+            warn!("{complaint}");
+        }
+        let random = |what: &str| rng::number().map_err(|why| failed(what, &why));
+        if file.state.phase == 0 {
+            file.state.phase = random("drawing a phase")?.max(1);
+        }
+        if file.state.connection_request_path.is_empty() {
+            let path = rng::hex(8).map_err(|why| failed("drawing a path", &why))?;
+            file.state.connection_request_path = format!("/{path}");
+        }
+        let mut secret = [0; 32];
+        rng::fill(&mut secret).map_err(|why| failed("drawing a secret", &why))?;
+        let clock = Monotonic::start();
+        let now = Now { mono: clock.now(), wall: clock::is_set().then(clock::epoch_seconds) };
+        let mut daemon = Daemon {
+            periodic: Periodic::new(periodic(&settings), file.state.phase, now),
+            rule: Rule::new(rule_settings(&settings, &file.state.connection_request_path), secret),
+            signals: Signals::install().map_err(|why| failed("installing signal handlers", &why))?,
+            wake: Arc::new(
+                EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)
+                    .map_err(|why| failed("making an eventfd", &why))?,
+            ),
+            listener: None,
+            port_retry: Duration::ZERO,
+            address: None,
+            exchange: None,
+            tls: Tls::default(),
+            retry_at: None,
+            ask_methods: settings.get_rpc_methods || options.get_rpc_methods,
+            plain_for: None,
+            effects: Vec::new(),
+            children: Vec::new(),
+            session_id: 1,
+            reload_asked: false,
+            options: options.clone(),
+            _alone: alone,
+            model,
+            file,
+            settings,
+            zone,
+            clock,
+        };
+        daemon.greet();
+        // What an earlier life left unsuccessful is retried, even if its events are gone.
+        daemon.plan_retry(now.mono);
+        daemon.save();
+        Ok(daemon)
+    }
+
+    /// What has happened while we were away: a boot, a first start.
+    fn greet(&mut self) {
+        let boot_id = self.model.backend().text("/proc/sys/kernel/random/boot_id");
+        let boot_id = boot_id.map(|text| text.trim().to_owned()).unwrap_or_default();
+        let state = &mut self.file.state;
+        let first = state.bootstrapped.is_none() && state.queue.is_empty();
+        let booted = self.options.boot || first || (!boot_id.is_empty() && boot_id != state.boot_id);
+        state.boot_id = boot_id;
+        if booted {
+            let keys = std::mem::take(&mut state.reboot_keys);
+            state.ladder.rebooted();
+            if let Err(why) = state.queue.booted(first, &keys) {
+                warn!("the boot event was refused: {why}");
+            }
+        } else if !self.settings.acs.url.is_empty()
+            && state.bootstrapped.as_ref().is_some_and(|url| *url != self.settings.acs.url)
+        {
+            // The ACS was changed while nobody ran; it would wait for the next periodic Inform.
+            add(&mut state.queue, EventCode::Bootstrap);
+        }
+        match self.settings.periodic.enabled {
+            true => {
+                info!("Periodic event is enabled. Interval period = {}s", self.settings.periodic.interval)
+            }
+            false => info!("Periodic event is disabled"),
+        }
+    }
+
+    /// One turn of the loop; false when it is over.
+    fn turn(&mut self) -> Result<bool, StartError> {
+        let now = self.clock.now();
+        self.open_port(now);
+        self.tick(now);
+        let ready = self.wait()?;
+        match self.signals.asked() {
+            Some(Asked::Stop) => return Ok(false),
+            Some(Asked::Reload) => self.reload_asked = true,
+            None => {}
+        }
+        if self.reload_asked && self.exchange.is_none() {
+            self.reload();
+        }
+        let _ = self.wake.read();
+        let now = self.clock.now();
+        if let Some(exchange) = &mut self.exchange {
+            exchange.replies(now);
+        }
+        self.pump();
+        self.serve(&ready, now);
+        self.children.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+        Ok(true)
+    }
+
+    /// Timers: the periodic Inform, the next session, the session's own deadline.
+    fn tick(&mut self, now: Duration) {
+        let wall = clock::is_set().then(clock::epoch_seconds);
+        if self.periodic.tick(Now { mono: now, wall }) {
+            self.event(EventCode::Periodic);
+        }
+        if let Some(listener) = &mut self.listener {
+            listener.on_tick(now);
+        }
+        if let Some(exchange) = &mut self.exchange {
+            exchange.tick(now);
+            self.pump();
+            return;
+        }
+        let due = self.file.state.queue.is_due() || self.retry_at.is_some_and(|at| now >= at);
+        if due && !self.settings.acs.url.is_empty() {
+            self.retry_at = None;
+            self.begin(now);
+        }
+    }
+
+    /// Waits for something to happen; gives the listener's descriptors that are ready.
+    fn wait(&mut self) -> Result<Vec<RawFd>, StartError> {
+        let now = self.clock.now();
+        let deadlines = [
+            self.periodic.deadline(),
+            self.retry_at,
+            self.exchange.as_ref().and_then(Exchange::deadline),
+            self.listener.as_ref().and_then(Listener::deadline),
+            (self.listener.is_none() && self.port_wanted()).then_some(self.port_retry),
+            (!self.children.is_empty()).then(|| now + Duration::from_secs(1)),
+            // The clock may be set under a sleeping periodic Inform.
+            Some(now + Duration::from_secs(60)),
+        ];
+        let until = deadlines.into_iter().flatten().min().unwrap_or(now);
+        let wait = until.saturating_sub(now).as_millis().saturating_add(1).min(60_000);
+        let [stop, reload] = self.signals.fds();
+        let mut fds = vec![
+            PollFd::new(stop, PollFlags::POLLIN),
+            PollFd::new(reload, PollFlags::POLLIN),
+            PollFd::new(self.wake.as_fd(), PollFlags::POLLIN),
+        ];
+        if let Some(listener) = &self.listener {
+            fds.extend(listener.fds().map(|(fd, flags)| PollFd::new(fd, flags)));
+        }
+        match poll(&mut fds, PollTimeout::try_from(wait).unwrap_or(PollTimeout::MAX)) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(why) => return Err(StartError(format!("waiting for events: {why}"))),
+        }
+        let ready = |fd: &&PollFd<'_>| fd.revents().is_some_and(|flags| !flags.is_empty());
+        Ok(fds[3..].iter().filter(ready).map(|fd| fd.as_fd().as_raw_fd()).collect())
+    }
+
+    /// Runs a program of the system, without a shell and without waiting for it.
+    fn act(&mut self, program: &str) {
+        let Ok(path) = self.options.root.resolve(program) else { return };
+        if !path.exists() {
+            debug!("{program} is not there, not run");
+            return;
+        }
+        match Command::new(&path).spawn() {
+            Ok(child) => self.children.push(child),
+            Err(why) => error!("running {program}: {why}"),
+        }
+    }
+
+    /// Reads the configuration again.
+    fn reload(&mut self) {
+        self.reload_asked = false;
+        self.model.refresh();
+        match read_settings(self.model.backend()) {
+            Ok(settings) => self.settings = settings,
+            Err(why) => return error!("the configuration stays as it was: {why}"),
+        }
+        self.zone = read_zone(self.model.backend());
+        sink::configure(sinks(&self.settings, &self.options, self.zone), self.settings.log.level);
+        for complaint in &self.settings.complaints {
+            warn!("{complaint}");
+        }
+        let now = Now { mono: self.clock.now(), wall: clock::is_set().then(clock::epoch_seconds) };
+        self.periodic.change(periodic(&self.settings), now);
+        let path = &self.file.state.connection_request_path;
+        self.rule.set(rule_settings(&self.settings, path));
+        self.listener = None;
+        self.port_retry = now.mono;
+        self.tls = Tls::default();
+        if self.file.state.bootstrapped.as_deref() != Some(&self.settings.acs.url)
+            && !self.settings.acs.url.is_empty()
+        {
+            self.event(EventCode::Bootstrap);
+        }
+        info!("Configuration read again");
+        self.save();
+    }
+
+    fn event(&mut self, code: EventCode) {
+        add(&mut self.file.state.queue, code);
+        self.save();
+    }
+
+    fn save(&mut self) {
+        if let Err(why) = self.file.save() {
+            error!("the state is not saved: {why}");
+        }
+    }
+
+    /// SIGTERM: the open session is given up, what it has not delivered stays.
+    fn stop(&mut self) {
+        if self.exchange.take().is_some() {
+            self.file.state.queue.close_session(false);
+            self.file.state.ladder.failed();
+            warn!("stopped during a session");
+        }
+        self.save();
+        info!("STOPPED");
+    }
+}
+
+fn add(queue: &mut Queue, code: EventCode) {
+    if let Err(why) = queue.add(Event::of(code)) {
+        warn!("an event was refused: {why}");
+    }
+}

@@ -1,0 +1,221 @@
+//! The daemon's sessions: when one begins, what it tells, how it ends and what follows.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use log::{error, info, warn};
+
+use super::{Daemon, REBOOT, RELOAD, SESSION, add, local_address, read_settings};
+use crate::agent::exchange::{self, Ended, Exchange};
+use crate::agent::inform;
+use crate::cwmp::dispatch::Effect;
+use crate::cwmp::event::EventCode;
+use crate::cwmp::queue::Call;
+use crate::cwmp::retry::Policy;
+use crate::cwmp::rpc::Request;
+use crate::cwmp::session::{Close, Limits, Plan};
+use crate::cwmp::soap::envelope::Version;
+use crate::http::body::Compression;
+use crate::model::date;
+use crate::sys::{clock, rng};
+
+impl Daemon {
+    /// Starts a session (TR-069 3.7.1).
+    pub(super) fn begin(&mut self, now: Duration) {
+        self.model.refresh();
+        match read_settings(self.model.backend()) {
+            Ok(settings) => self.settings = settings,
+            Err(why) => return self.not_begun(now, &why),
+        }
+        // The WAN address may be another by now, and the ACS is to be told the one that works.
+        if self.listener.is_some() && local_address(&self.settings.acs.url) != self.address {
+            self.listener = None;
+            self.port_retry = now;
+        }
+        self.open_port(now);
+        self.tell();
+        let device_id = match inform::device_id(&mut self.model) {
+            Ok(id) => id,
+            Err(why) => return self.not_begun(now, &why),
+        };
+        let identity = format!("{}-{}-{}", device_id.oui, device_id.product_class, device_id.serial_number);
+        let state = &mut self.file.state;
+        let known =
+            state.bootstrapped.as_deref() == Some(&self.settings.acs.url) && state.identity == identity;
+        if !known && !state.queue.contains(&EventCode::Bootstrap) {
+            let boot = state.queue.contains(&EventCode::Boot);
+            add(&mut state.queue, EventCode::Bootstrap);
+            if boot {
+                add(&mut state.queue, EventCode::Boot);
+            }
+        }
+        let version = if state.fall_back { Version::V1_0 } else { version_of(self.settings.amendment) };
+        let snapshot = state.queue.open_session(version);
+        let epoch = clock::epoch_seconds();
+        let time = date::format_local(epoch, self.zone.offset_at(epoch) / 60);
+        let count = state.ladder.count();
+        info!("Start session");
+        info!("ACS url: {}", self.settings.acs.url);
+        let names: Vec<String> = snapshot.events.iter().map(|event| event.code.to_string()).collect();
+        info!("Preparing the Inform RPC message to send to the ACS ({})", names.join(", "));
+        let built = inform::inform(&mut self.model, device_id, snapshot.events, time, count);
+        let plan = match built.and_then(|inform| self.model.save().map(|()| inform)) {
+            Ok(inform) => {
+                let methods =
+                    self.ask_methods.then_some(Call { ticket: None, request: Request::GetRpcMethods });
+                Plan {
+                    calls: methods.into_iter().chain(snapshot.calls).collect(),
+                    version,
+                    session_timeout: Some(self.settings.session_timeout),
+                    first_id: self.session_id,
+                    limits: Limits { total: SESSION, ..Limits::default() },
+                    ..Plan::new(inform)
+                }
+            }
+            Err(why) => {
+                self.file.state.queue.close_session(false);
+                return self.not_begun(now, &why);
+            }
+        };
+        self.session_id = self.session_id.wrapping_add(100).max(1);
+        self.file.state.identity = identity;
+        self.save();
+        let deadline = self.clock.instant(now + SESSION);
+        let root = &self.options.root;
+        let mut settings = exchange::http_settings(&self.settings.acs, root, deadline, &mut self.tls);
+        if self.plain_for.as_ref() == Some(&self.settings.acs.url)
+            && let Ok(settings) = &mut settings
+        {
+            settings.compression = Compression::None;
+        }
+        self.exchange = Some(Exchange::begin(plan, settings, Arc::clone(&self.wake), now));
+        self.pump();
+    }
+
+    /// The session could not even begin: the ladder decides when to try again.
+    pub(super) fn not_begun(&mut self, now: Duration, why: &dyn std::fmt::Display) {
+        error!("no session: {why}");
+        self.failed(now);
+        self.save();
+    }
+
+    /// Does what the session asks for until it waits.
+    pub(super) fn pump(&mut self) {
+        let Some(mut exchange) = self.exchange.take() else { return };
+        let clock = self.clock;
+        let ended = exchange.pump(
+            &mut self.model,
+            &mut self.file,
+            &self.settings.acs.url,
+            &mut self.effects,
+            &mut || clock.now(),
+        );
+        match ended {
+            None => self.exchange = Some(exchange),
+            Some(ended) => self.end(&ended),
+        }
+        for complaint in self.model.complaints() {
+            warn!("{complaint}");
+        }
+    }
+
+    /// A session has ended.
+    pub(super) fn end(&mut self, ended: &Ended) {
+        let now = self.clock.now();
+        match &ended.close {
+            Close::Success => {
+                self.file.state.ladder.succeeded();
+                self.file.state.fall_back = false;
+                if self.file.state.first_use.is_none() && clock::is_set() {
+                    self.file.state.first_use = Some(clock::epoch_seconds());
+                }
+                self.ask_methods = self.ask_methods && !ended.learned;
+                info!("End session");
+            }
+            Close::Failed(_) => {
+                error!("{}", ended.close.explain());
+                if let Some(why) = &ended.detail {
+                    error!("{why}");
+                }
+                if ended.compression_refused {
+                    self.plain_for = Some(self.settings.acs.url.clone());
+                }
+                // That 415 was about the coding: it says nothing about the version.
+                let fall_back = ended.close.fall_back() && !ended.compression_refused;
+                self.file.state.fall_back = fall_back && !self.file.state.fall_back;
+                self.failed(now);
+            }
+        }
+        let success = ended.close == Close::Success;
+        self.file.state.queue.close_session(success);
+        self.after_session(success);
+        self.save();
+        // What was read for this session is not needed until the next.
+        self.model.refresh();
+        info!("Waiting the next session");
+    }
+
+    pub(super) fn failed(&mut self, now: Duration) {
+        self.file.state.ladder.failed();
+        self.plan_retry(now);
+    }
+
+    /// Sets the time of the next attempt, if the last session was not successful (TR-069 3.2.1.1).
+    pub(super) fn plan_retry(&mut self, now: Duration) {
+        let state = &self.file.state;
+        let (minimum, multiplier) = self.settings.retry;
+        let random = rng::number().unwrap_or(u32::MAX / 2);
+        self.retry_at = state.ladder.wait(Policy::new(minimum, multiplier), random).map(|wait| {
+            info!("Retry in {} seconds (attempt {})", wait.as_secs(), state.ladder.count());
+            now + wait
+        });
+    }
+
+    /// Changed services are told once; a reboot comes last.
+    pub(super) fn after_session(&mut self, success: bool) {
+        let touched = self.model.backend().take_touched();
+        if !touched.is_empty() {
+            let list: Vec<&str> = touched.iter().map(String::as_str).collect();
+            info!("Configuration changed: {}", list.join(" "));
+            self.act(RELOAD);
+        }
+        if touched.contains("cwmp") {
+            self.reload();
+        }
+        let effects = std::mem::take(&mut self.effects);
+        let mut reboot = false;
+        for Effect::Reboot { command_key } in effects {
+            // A session that failed after the answer has still promised the reboot.
+            self.file.state.reboot_keys.push(command_key);
+            reboot = true;
+        }
+        if reboot {
+            info!("Rebooting as the ACS asked{}", if success { "" } else { " in the session that failed" });
+            self.save();
+            self.act(REBOOT);
+        }
+    }
+}
+
+/// The version of an amendment of TR-069: 1.4 from the fifth on.
+pub(super) fn version_of(amendment: u8) -> Version {
+    match amendment {
+        0 | 1 => Version::V1_0,
+        2 => Version::V1_1,
+        3 => Version::V1_2,
+        4 => Version::V1_3,
+        _ => Version::V1_4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_amendments() {
+        for (amendment, minor) in [(1, 0), (2, 1), (3, 2), (4, 3), (5, 4), (6, 4)] {
+            assert_eq!(version_of(amendment).minor, minor);
+        }
+    }
+}
