@@ -1,8 +1,9 @@
-//! What the operating system gives: files, journaled commits, clocks, time zones, randomness, signals.
+//! What the operating system gives: files, journaled commits, clocks, time zones, randomness, signals, programs.
 
 pub mod clock;
 pub mod fs;
 pub mod journal;
+pub mod program;
 pub mod rng;
 pub mod signal;
 pub mod zone;

@@ -3,6 +3,7 @@
 //! [`text`] and [`edit`] hold one file as a [`Document`], [`delta`] folds in changes that were saved
 //! but not committed, [`store`] reads, stages and commits whole packages. All but the last are pure.
 
+pub mod bundle;
 pub mod delta;
 pub mod edit;
 mod scan;

@@ -318,6 +318,52 @@ impl Store {
         Ok(written)
     }
 
+    /// Replaces whole packages, all of them or none, and drops their saved changes; gives those whose
+    /// files were not the same already. Nothing must be staged.
+    ///
+    /// # Errors
+    /// [`StoreError::BadName`], [`StoreError::Parse`]; what the files or the journal refuse.
+    pub fn import(
+        &mut self,
+        packages: &[(String, Vec<u8>)],
+        journal: &Journal,
+    ) -> Result<Vec<String>, StoreError> {
+        let (mut writes, mut locks, mut written) = (Vec::new(), Vec::new(), Vec::new());
+        for (name, bytes) in packages {
+            if !is_package(name) {
+                return Err(StoreError::BadName(name.clone()));
+            }
+            Document::parse(name, bytes).map_err(StoreError::Parse)?;
+            let path = self.root.resolve(self.config_dir.join(name))?;
+            let old = match lock_current(&path)? {
+                Some(file) => {
+                    let old = read_open(&file, &path, MAX_FILE)?;
+                    locks.push(file);
+                    Some(old)
+                }
+                None => None,
+            };
+            if old.as_ref() != Some(bytes) {
+                written.push(name.clone());
+                writes.push(Write::Replace { path, bytes: bytes.clone() });
+            }
+            let saved_path = self.root.resolve(self.delta_dir.join(name))?;
+            if let Some(file) = lock_current(&saved_path)? {
+                let seen = read_open(&file, &saved_path, MAX_FILE)?;
+                locks.push(file);
+                if !seen.is_empty() {
+                    writes.push(Write::Cut { path: saved_path, seen });
+                }
+            }
+        }
+        journal.commit(&writes)?;
+        drop(locks);
+        for (name, _) in packages {
+            self.cache.remove(name);
+        }
+        Ok(written)
+    }
+
     /// Runs `edit` on the staged copy and keeps what it did.
     fn stage<T>(
         &mut self,
@@ -513,7 +559,8 @@ fn key(document: &Document, section: &str) -> Result<String, EditError> {
     Ok(found.key().to_string())
 }
 
-fn is_package(name: &str) -> bool {
+/// Whether a name can be a package's: a file of that name, and no way out of the directory.
+pub(super) fn is_package(name: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
     !name.is_empty() && name.len() <= MAX_NAME && !name.starts_with('.') && name.bytes().all(fits)
 }
