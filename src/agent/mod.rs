@@ -3,9 +3,11 @@
 pub mod daemon;
 pub mod exchange;
 pub mod inform;
+pub mod job;
 pub mod lock;
 pub mod log;
 pub mod options;
+pub mod programs;
 pub mod schedule;
 pub mod settings;
 pub mod state;

@@ -10,11 +10,9 @@ use std::thread;
 
 use nix::sys::eventfd::EventFd;
 
+use super::job::{Bell, STACK};
 use crate::http::HttpError;
 use crate::http::client::{Post, Reply, Session, Settings};
-
-/// Enough for TLS and the codec's buffers; the default of 8 MiB only looks frightening on a router.
-const STACK: usize = 512 * 1024;
 
 /// A running worker.
 #[derive(Debug)]
@@ -69,13 +67,5 @@ impl Worker {
                 Some(Err(HttpError::NoAnswer("the session worker ended".to_owned())))
             }
         }
-    }
-}
-
-struct Bell(Arc<EventFd>);
-
-impl Drop for Bell {
-    fn drop(&mut self) {
-        let _ = self.0.write(1);
     }
 }

@@ -15,11 +15,11 @@ mod sessions;
 
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
-use std::process::{Child, Command};
+use std::process::Child;
 use std::sync::Arc;
 use std::time::Duration;
 
-use log::{debug, error, info, warn};
+use log::{error, info, warn};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
@@ -27,6 +27,7 @@ use self::port::{local_address, rule_settings};
 use self::reading::{periodic, read_zone, sinks};
 use super::exchange::{Exchange, Tls};
 use super::options::Options;
+use super::programs::Program;
 use super::schedule::{Now, Periodic};
 use super::settings::Settings;
 use super::state::StateFile;
@@ -51,9 +52,6 @@ const SESSION: Duration = Duration::from_secs(600);
 const PORT_RETRY: Duration = Duration::from_secs(30);
 /// The realm of connection requests; icwmp's, so that stored digests of an ACS go on working.
 const REALM: &str = "authenticate@cwmp";
-/// Programs that act on the system, below the root; run without a shell.
-const REBOOT: &str = "/sbin/reboot";
-const RELOAD: &str = "/sbin/reload_config";
 
 /// Why the daemon could not start or go on; one sentence.
 #[derive(Debug)]
@@ -303,17 +301,9 @@ impl Daemon {
         Ok(fds[3..].iter().filter(ready).map(|fd| fd.as_fd().as_raw_fd()).collect())
     }
 
-    /// Runs a program of the system, without a shell and without waiting for it.
-    fn act(&mut self, program: &str) {
-        let Ok(path) = self.options.root.resolve(program) else { return };
-        if !path.exists() {
-            debug!("{program} is not there, not run");
-            return;
-        }
-        match Command::new(&path).spawn() {
-            Ok(child) => self.children.push(child),
-            Err(why) => error!("running {program}: {why}"),
-        }
+    /// Runs a program of the system without waiting for it.
+    fn act(&mut self, program: Program) {
+        self.children.extend(program.start::<&str>(&self.options.root, &[]));
     }
 
     /// Reads the configuration again.

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use log::{error, info, warn};
 
-use super::{Daemon, REBOOT, RELOAD, SESSION, add, local_address, read_settings};
+use super::{Daemon, SESSION, add, local_address, read_settings};
 use crate::agent::exchange::{self, Ended, Exchange};
 use crate::agent::inform;
+use crate::agent::programs::Program;
 use crate::cwmp::dispatch::Effect;
 use crate::cwmp::event::EventCode;
 use crate::cwmp::queue::Call;
@@ -177,7 +178,7 @@ impl Daemon {
         if !touched.is_empty() {
             let list: Vec<&str> = touched.iter().map(String::as_str).collect();
             info!("Configuration changed: {}", list.join(" "));
-            self.act(RELOAD);
+            self.act(Program::ReloadConfig);
         }
         if touched.contains("cwmp") {
             self.reload();
@@ -192,7 +193,7 @@ impl Daemon {
         if reboot {
             info!("Rebooting as the ACS asked{}", if success { "" } else { " in the session that failed" });
             self.save();
-            self.act(REBOOT);
+            self.act(Program::Reboot);
         }
     }
 }
