@@ -321,12 +321,9 @@ fn forced_parameters_are_all_there() {
     let Some(standard) = standard() else { return };
     let schema = compiled::schema();
     let ours: BTreeSet<String> = schema.forced_inform().collect();
-    // AliasBasedAddressing is told by devices that offer it, and this one does not.
     let wanted: BTreeSet<String> = standard
         .iter()
-        .filter(|(path, row)| {
-            row.inform && row.status == "current" && !path.ends_with(".AliasBasedAddressing")
-        })
+        .filter(|(_, row)| row.inform && row.status == "current")
         .map(|(path, _)| path.clone())
         .filter(|path| {
             path.split('.').count() == 3 && !path.contains("{i}") || schema.find(&above(path)).is_some()

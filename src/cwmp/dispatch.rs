@@ -9,6 +9,7 @@ use super::rpc::{
     SetParameterAttributes, SetParameterValues, Status,
 };
 use crate::model::Model;
+use crate::model::addressing::Addressing;
 use crate::model::backend::Backend;
 use crate::model::path::Path;
 use crate::model::transaction::AttributeChange;
@@ -50,6 +51,8 @@ pub fn perform<B: Backend>(
     model: &mut Model<B>,
     effects: &mut Vec<Effect>,
 ) -> Result<Response, Fault> {
+    let addressing = addressing(model);
+    model.set_addressing(addressing);
     match request {
         Request::GetRpcMethods => {
             Ok(Response::GetRpcMethods(METHODS.iter().map(|method| (*method).to_owned()).collect()))
@@ -69,6 +72,18 @@ pub fn perform<B: Backend>(
         Request::Inform(_) | Request::TransferComplete(_) | Request::Unsupported(_) => {
             Err(Fault::new(fault::METHOD_NOT_SUPPORTED, request.name()))
         }
+    }
+}
+
+/// How the ACS wants instances addressed, which it may have changed a moment ago (TR-069 3.6.1).
+pub fn addressing<B: Backend>(model: &mut Model<B>) -> Addressing {
+    let mut text = |name: &str| {
+        let found = model.values([name]).ok().and_then(|list| list.into_iter().next());
+        found.map(|(_, value)| value.text).unwrap_or_default()
+    };
+    Addressing {
+        by_alias: text("Device.ManagementServer.InstanceMode") == "InstanceAlias",
+        auto_create: text("Device.ManagementServer.AutoCreateInstances") == "1",
     }
 }
 

@@ -98,6 +98,12 @@ impl Path {
         self.segments.contains(&Segment::Wildcard)
     }
 
+    /// The object or table that the first `count` parts name.
+    pub fn head(&self, count: usize) -> Path {
+        let segments: Vec<Segment> = self.segments.iter().take(count).cloned().collect();
+        Path { segments, partial: true }
+    }
+
     /// The path with `{i}` for every identifier, as the schema spells it.
     pub fn schema_path(&self) -> String {
         let mut out = String::new();

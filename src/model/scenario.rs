@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::addressing::Addressing;
 use super::backend::{Backend, Place, Raw, Row};
 use super::error::{Error, Result};
 use super::load::{Templates, load};
@@ -395,4 +396,53 @@ fn a_declared_type_must_fit() {
     model.set(&one(Some(Kind::Int), "1400"), None).unwrap();
     model.set(&[], Some("only the key")).unwrap();
     assert_eq!(model.backend().key, "only the key");
+}
+
+#[test]
+fn instances_made_by_alias() {
+    let mut model = model();
+    let names = |model: &mut Model<Fake>| {
+        let list = model.values(["Device.If."]).unwrap().into_iter();
+        list.filter_map(|(name, _)| name.strip_suffix(".Mode").map(str::to_owned)).collect::<Vec<_>>()
+    };
+    // Without AutoCreateInstances an unknown alias is an unknown name.
+    let two = [("Device.If.[guest].Mode", "Routed"), ("Device.If.[guest].Mtu", "1400")];
+    let refused = set(&mut model, &two).unwrap_err();
+    assert!(matches!(refused, Error::Several(list) if matches!(list[0].1, Error::UnknownName(_))));
+    model.set_addressing(Addressing { by_alias: false, auto_create: true });
+    // One bad value, and neither instance nor number is left.
+    let refused = set(&mut model, &[two[0], ("Device.If.[guest].Mtu", "1")]).unwrap_err();
+    assert!(matches!(refused, Error::Several(list) if list.len() == 1));
+    assert_eq!(names(&mut model).len(), 2);
+    // Both values meet in one instance, also when one of them names its row.
+    set(&mut model, &[two[0], two[1], ("Device.If.[guest].Name", "visitors")]).unwrap();
+    assert_eq!(names(&mut model), ["Device.If.1", "Device.If.2", "Device.If.3"]);
+    assert_eq!(text(&mut model, "Device.If.3.Alias"), "guest");
+    assert_eq!(text(&mut model, "Device.If.[guest].Mtu"), "1400");
+    model.refresh();
+    assert_eq!(text(&mut model, "Device.If.[guest].Name"), "visitors");
+    // A table that cannot grow does not, and a number makes nothing.
+    assert!(set(&mut model, &[("Device.If.7.Mtu", "1400")]).is_err());
+    assert!(set(&mut model, &[("Device.Broken.[x].Mtu", "1400")]).is_err());
+    // AddObject with an alias; the same alias again is refused.
+    assert_eq!(model.add("Device.If.[lab].", None), Ok(4));
+    assert_eq!(text(&mut model, "Device.If.4.Alias"), "lab");
+    assert!(matches!(model.add("Device.If.[lab].", None), Err(Error::NotAddable(_))));
+}
+
+#[test]
+fn answers_by_alias() {
+    let mut model = model();
+    set(&mut model, &[("Device.If.1.Alias", "home")]).unwrap();
+    model.set_addressing(Addressing { by_alias: true, auto_create: false });
+    let first = |model: &mut Model<Fake>, path: &str| model.values([path]).unwrap().remove(0).0;
+    // What the request names keeps its identifier; what it leaves open has the mode's.
+    assert_eq!(first(&mut model, "Device.If."), "Device.If.[home].Alias");
+    assert_eq!(first(&mut model, "Device.If.1."), "Device.If.1.Alias");
+    assert_eq!(model.names("Device.If.", true).unwrap()[1].0, "Device.If.[cpe-2].");
+    // A table without aliases goes by numbers.
+    let names = model.names("Device.If.[cpe-2].", false).unwrap();
+    assert_eq!(names.last().unwrap().0, "Device.If.[cpe-2].Addr.1.Ip");
+    // A reference is a path of numbers still: TR-069 leaves it to the device.
+    assert_eq!(text(&mut model, "Device.If.2.Lower"), "Device.If.1");
 }

@@ -31,7 +31,7 @@ pub struct AttributeChange {
     pub subscriber: Option<bool>,
 }
 
-type Listed = HashMap<String, Rc<Vec<Rc<Instance>>>>;
+pub(super) type Listed = HashMap<String, Rc<Vec<Rc<Instance>>>>;
 
 impl<B: Backend> Model<B> {
     /// Sets parameters, all or none. `key` is the ParameterKey to keep with the change.
@@ -44,18 +44,27 @@ impl<B: Backend> Model<B> {
         if let Some((twice, _)) = list.iter().find(|(name, _)| !seen.insert(name.as_str())) {
             return Err(Error::BadArgument(format!("{twice} stands twice")));
         }
-        let mut bad = Vec::new();
-        let mut ready = Vec::new();
-        for (name, input) in list {
-            match self.prepare(name, input) {
-                Ok(change) => ready.push(change),
-                Err(error) => bad.push((name.clone(), error)),
-            }
-        }
-        if !bad.is_empty() {
-            return Err(Error::Several(bad));
-        }
+        let create = list.iter().any(|(name, _)| self.would_create(name));
+        let ready = if create { Vec::new() } else { self.prepare_all(list)? };
         self.changing(|model, before| {
+            let mut bad = Vec::new();
+            // What was made a moment ago may get another name by the values it is given.
+            let mut known = before.clone();
+            let ready = match create {
+                false => ready,
+                true => {
+                    for (name, _) in list {
+                        if let Err(error) = model.create_missing(name, before) {
+                            bad.push((name.clone(), error));
+                        }
+                    }
+                    if !bad.is_empty() {
+                        return Err(Error::Several(bad));
+                    }
+                    known.extend(model.listed.iter().map(|(table, rows)| (table.clone(), Rc::clone(rows))));
+                    model.prepare_all(list)?
+                }
+            };
             for Change { target, param, text, raw } in &ready {
                 if param.source.from == Origin::Alias {
                     model.set_alias(target, text)?;
@@ -67,13 +76,13 @@ impl<B: Backend> Model<B> {
                 }
             }
             if !bad.is_empty() {
-                return Err(Error::Several(std::mem::take(&mut bad)));
+                return Err(Error::Several(bad));
             }
             if let Some(key) = key {
                 model.backend.parameter_key(key)?;
             }
             model.backend.check()?;
-            model.renumber(before, None);
+            model.renumber(&known, None);
             for change in &ready {
                 model.verify(change)?;
             }
@@ -91,32 +100,18 @@ impl<B: Backend> Model<B> {
         if !path.is_partial() || path.has_wildcard() {
             return Err(not_addable());
         }
-        let target = self.locate(&path)?.into_iter().next().ok_or_else(not_addable)?;
-        let What::Table(at) = target.what else { return Err(not_addable()) };
-        let schema = Rc::clone(&self.schema);
-        let table = &schema.objects()[at];
-        let Some(rows) = table.rows.as_ref().filter(|_| table.add) else { return Err(not_addable()) };
-        let old = self.instances(at, &target.name, &target.rows);
-        if old.len() >= MAX_INSTANCES {
-            return Err(Error::Exhausted(format!("{object} holds {MAX_INSTANCES} instances already")));
-        }
+        // An identifier at the end is the alias of the new one (TR-069 A.3.2.6).
+        let (table, alias) = match path.segments() {
+            [.., Segment::Alias(alias)] => (path.head(path.segments().len() - 1), Some(alias.as_str())),
+            _ => (path.clone(), None),
+        };
         self.changing(|model, before| {
-            let row = model.backend.add(rows, Place { name: &target.name, rows: &target.rows })?;
+            let number = model.add_instance(&table, alias, before)?;
             if let Some(key) = key {
                 model.backend.parameter_key(key)?;
             }
             model.backend.check()?;
-            model.renumber(before, None);
-            let now = model.instances(at, &target.name, &target.rows);
-            now.iter()
-                .find(|instance| instance.row.name == row.name)
-                .or_else(|| {
-                    now.iter().find(|instance| old.iter().all(|other| other.row.name != instance.row.name))
-                })
-                .map(|instance| instance.number)
-                .ok_or_else(|| {
-                    Error::backend(format!("adding to {object}"), "the new instance does not show")
-                })
+            Ok(number)
         })
     }
 
@@ -214,6 +209,18 @@ impl<B: Backend> Model<B> {
             }
         }
         result
+    }
+
+    /// Resolves all names and checks all values.
+    fn prepare_all(&mut self, list: &[(String, Input)]) -> Result<Vec<Change>> {
+        let (mut bad, mut ready) = (Vec::new(), Vec::new());
+        for (name, input) in list {
+            match self.prepare(name, input) {
+                Ok(change) => ready.push(change),
+                Err(error) => bad.push((name.clone(), error)),
+            }
+        }
+        if bad.is_empty() { Ok(ready) } else { Err(Error::Several(bad)) }
     }
 
     /// Resolves a name and checks a value against its type.
@@ -337,7 +344,7 @@ impl<B: Backend> Model<B> {
 
     /// Lists every table again that was listed before and lets numbers follow their rows: a change of an
     /// identifying option renames a row, a removal moves the anonymous ones behind it.
-    fn renumber(&mut self, before: &Listed, gone: Option<(&str, u32)>) {
+    pub(super) fn renumber(&mut self, before: &Listed, gone: Option<(&str, u32)>) {
         self.listed.clear();
         let schema = Rc::clone(&self.schema);
         let mut names: Vec<&String> = before.keys().collect();

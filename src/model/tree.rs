@@ -11,6 +11,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use super::addressing::Addressing;
 use super::backend::{Backend, Instance, Place, Raw};
 use super::error::{Error, Result};
 use super::memory::Memory;
@@ -34,6 +35,7 @@ pub struct Model<B> {
     pub(super) saved: Memory,
     /// Tables listed since the last refresh, by full name.
     pub(super) listed: HashMap<String, Rc<Vec<Rc<Instance>>>>,
+    pub(super) addressing: Addressing,
     complaints: Vec<Complaint>,
 }
 
@@ -86,6 +88,7 @@ impl<B: Backend> Model<B> {
             memory,
             passing: Memory::default(),
             listed: HashMap::new(),
+            addressing: Addressing::default(),
             complaints: Vec::new(),
         }
     }
@@ -425,7 +428,7 @@ impl<B: Backend> Model<B> {
         }
         let length = name.len();
         for instance in self.instances(at, name, rows).iter() {
-            name.push_str(&instance.number.to_string());
+            name.push_str(&self.identifier(at, instance));
             name.push('.');
             rows.push(Rc::clone(instance));
             let result = self.visit_object(at, name, rows, sink);
@@ -474,7 +477,7 @@ impl<B: Backend> Model<B> {
             What::Table(at) => {
                 let object = &schema.objects()[at];
                 for instance in self.instances(at, &target.name, &target.rows).iter() {
-                    out.push((format!("{}{}.", target.name, instance.number), object.delete));
+                    out.push((format!("{}{}.", target.name, self.identifier(at, instance)), object.delete));
                 }
             }
             What::Object(at) => {

@@ -9,7 +9,7 @@ use super::{Daemon, SESSION, add, local_address, read_settings};
 use crate::agent::exchange::{self, Ended, Exchange};
 use crate::agent::inform;
 use crate::agent::programs::Program;
-use crate::cwmp::dispatch::Effect;
+use crate::cwmp::dispatch::{self, Effect};
 use crate::cwmp::event::EventCode;
 use crate::cwmp::queue::Call;
 use crate::cwmp::retry::Policy;
@@ -18,6 +18,7 @@ use crate::cwmp::session::{Close, Limits, Plan};
 use crate::cwmp::soap::envelope::Version;
 use crate::http::body::Compression;
 use crate::model::date;
+use crate::model::value::Input;
 use crate::sys::{clock, rng};
 
 impl Daemon {
@@ -49,6 +50,7 @@ impl Daemon {
             if boot {
                 add(&mut state.queue, EventCode::Boot);
             }
+            self.number_instances();
         }
         let version = if state.fall_back { Version::V1_0 } else { version_of(self.settings.amendment) };
         let snapshot = state.queue.open_session(version);
@@ -91,6 +93,17 @@ impl Daemon {
         }
         self.exchange = Some(Exchange::begin(plan, settings, Arc::clone(&self.wake), now));
         self.pump();
+    }
+
+    /// An ACS at its first contact finds InstanceMode as it was made (TR-069 3.6.1).
+    fn number_instances(&mut self) {
+        let name = "Device.ManagementServer.InstanceMode";
+        if dispatch::addressing(&mut self.model).by_alias {
+            let numbers = Input { text: "InstanceNumber".to_owned(), ..Input::default() };
+            if let Err(why) = self.model.set(&[(name.to_owned(), numbers)], None) {
+                error!("{name} stays as it was: {why}");
+            }
+        }
     }
 
     /// The session could not even begin: the ladder decides when to try again.
