@@ -52,6 +52,7 @@ impl Daemon {
             }
             self.number_instances();
         }
+        let state = &mut self.file.state;
         let version = if state.fall_back { Version::V1_0 } else { version_of(self.settings.amendment) };
         let snapshot = state.queue.open_session(version);
         let epoch = clock::epoch_seconds();
