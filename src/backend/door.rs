@@ -28,6 +28,7 @@ impl Backend for System {
                 let names = kept.rows.get(&System::stored_name(at)).cloned().unwrap_or_default();
                 names.into_iter().map(|name| Row { addr: name.clone(), name, cols: Vec::new() }).collect()
             }
+            Origin::Trial => self.trials.rows(&System::stored_name(at)),
             Origin::Function => {
                 let (name, argument) = call(rows.spec, at);
                 let function = functions::table(name).ok_or_else(|| no_function(name))?;
@@ -57,6 +58,7 @@ impl Backend for System {
                 let kept = self.staged.as_ref().unwrap_or(&self.kept);
                 kept.values.get(&System::stored_name(at)).map(Raw::one)
             }
+            Origin::Trial => self.read_trial(at).map(Raw::one),
             Origin::Row => at.row().and_then(|row| match source.spec.parse::<usize>() {
                 Ok(column) => row.cols.get(column).map(Raw::one),
                 Err(_) => Some(Raw::one(&row.name)),
@@ -106,13 +108,10 @@ impl Backend for System {
                 Ok(())
             }
             Origin::Store => {
-                let text = match &raw {
-                    Raw::One(text) => text.clone(),
-                    Raw::Many(items) => items.join(","),
-                };
-                self.staging().values.insert(System::stored_name(at), text);
+                self.staging().values.insert(System::stored_name(at), listed(&raw));
                 Ok(())
             }
+            Origin::Trial => self.trials.write(&System::stored_name(at), listed(&raw)),
             Origin::Function => {
                 let (name, argument) = call(source.spec, at);
                 let function = functions::value(name).ok_or_else(|| no_function(name))?;
@@ -212,6 +211,7 @@ impl Backend for System {
     fn revert(&mut self) {
         self.uci.revert();
         self.staged = None;
+        self.trials.revert();
     }
 }
 
@@ -304,6 +304,14 @@ impl System {
             .map(|n| format!("{prefix}{n}"))
             .find(|name| taken.iter().all(|section| section.name.as_deref() != Some(name.as_str())));
         free.ok_or_else(|| Error::Exhausted(format!("no name is left for a section of {package}")))
+    }
+}
+
+/// A value as the standard writes it: a list with commas.
+fn listed(raw: &Raw) -> String {
+    match raw {
+        Raw::One(text) => text.clone(),
+        Raw::Many(items) => items.join(","),
     }
 }
 

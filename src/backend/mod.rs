@@ -9,6 +9,7 @@ mod door;
 pub mod functions;
 mod kept;
 pub mod system;
+pub mod trials;
 
 pub use system::{Places, Section, System};
 

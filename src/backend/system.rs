@@ -14,6 +14,7 @@ use crate::sys::journal::{Journal, Write};
 use crate::uci::{self, Store, Value};
 
 use super::kept::{Kept, KeptError};
+use super::trials::Trials;
 
 /// The largest file that a value or row is read from, in bytes; the rest of a larger one is not seen.
 const MAX_TEXT: usize = 256 * 1024;
@@ -45,6 +46,7 @@ pub struct System {
     pub(super) kept: Kept,
     /// As it will be after the commit.
     pub(super) staged: Option<Kept>,
+    pub(super) trials: Trials,
     texts: HashMap<String, Option<Rc<str>>>,
     remembered: usize,
     agent: BTreeMap<String, String>,
@@ -97,6 +99,7 @@ impl System {
             kept_path,
             kept,
             staged: None,
+            trials: Trials::default(),
             texts: HashMap::new(),
             remembered: 0,
             agent: BTreeMap::new(),
@@ -320,6 +323,7 @@ impl System {
         self.touched.extend(changed);
         self.kept = next;
         self.staged = None;
+        self.trials.commit();
         Ok(())
     }
 

@@ -156,6 +156,7 @@ struct RawRows {
     uci: Option<String>,
     file: Option<String>,
     store: Option<bool>,
+    trial: Option<bool>,
     #[serde(rename = "fn")]
     function: Option<String>,
     #[serde(default)]
@@ -210,6 +211,7 @@ struct ParamFields {
     file: Option<String>,
     agent: Option<String>,
     store: Option<bool>,
+    trial: Option<bool>,
     row: Option<String>,
     #[serde(rename = "fn")]
     function: Option<String>,
@@ -244,6 +246,7 @@ impl TryFrom<ParamFields> for RawParam {
             (Origin::File, raw.file),
             (Origin::Agent, raw.agent),
             (Origin::Store, raw.store.and_then(|on| on.then(String::new))),
+            (Origin::Trial, raw.trial.and_then(|on| on.then(String::new))),
             (Origin::Row, raw.row),
             (Origin::Function, raw.function),
             (Origin::Count, raw.count),
@@ -344,12 +347,13 @@ impl RawObject<'_> {
 
 impl RawRows {
     fn build(self) -> Result<Rows, String> {
-        let (from, spec) = match (self.uci, self.file, self.store, self.function) {
-            (Some(spec), None, None, None) => (Origin::Uci, spec),
-            (None, Some(spec), None, None) => (Origin::File, spec),
-            (None, None, Some(true), None) => (Origin::Store, String::new()),
-            (None, None, None, Some(spec)) => (Origin::Function, spec),
-            _ => return Err("rows come from exactly one of uci, file, store and fn".to_owned()),
+        let (from, spec) = match (self.uci, self.file, self.store, self.trial, self.function) {
+            (Some(spec), None, None, None, None) => (Origin::Uci, spec),
+            (None, Some(spec), None, None, None) => (Origin::File, spec),
+            (None, None, Some(true), None, None) => (Origin::Store, String::new()),
+            (None, None, None, Some(true), None) => (Origin::Trial, String::new()),
+            (None, None, None, None, Some(spec)) => (Origin::Function, spec),
+            _ => return Err("rows come from exactly one of uci, file, store, trial and fn".to_owned()),
         };
         if from == Origin::Uci && spec.split('.').count() != 2 {
             return Err(format!("{spec:?} is not package.type"));

@@ -99,6 +99,8 @@ pub enum Origin {
     Agent,
     /// Persisted by full path, for models that the system has no place for.
     Store,
+    /// What a diagnostic is set to and has found, in memory only, by full path.
+    Trial,
     /// A column of the row, by number; `key` for the row's own name.
     Row,
     /// A named Rust function of the backend.
@@ -112,7 +114,7 @@ pub enum Origin {
 /// Where the instances of a table come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rows {
-    /// Which backend: UCI sections, lines of a file, the store, a function.
+    /// Which backend: UCI sections, lines of a file, the store, what a diagnostic has found, a function.
     pub from: Origin,
     /// `package.type`, a path, a function's name; as in [`Source::spec`] with `{}`.
     pub spec: &'static str,
