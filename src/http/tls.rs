@@ -142,7 +142,9 @@ fn explain(why: &CertificateError) -> String {
         }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => "has expired",
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "is not valid yet",
-        CertificateError::BadEncoding => "is damaged or of an old version",
+        CertificateError::BadEncoding => {
+            "is damaged or of an old kind, which is trusted only if it stands in the CA file itself"
+        }
         other => return format!("the certificate of the server will not do: {other}"),
     };
     format!("the certificate of the server {words}")
@@ -294,7 +296,8 @@ impl Verifier {
         leaf: &CertificateDer,
         chain: &[CertificateDer],
     ) -> Result<(), rustls::Error> {
-        let parsed = ParsedCertificate::try_from(leaf)?;
+        // What webpki cannot open it names by its internals; acsrs's certificates of version 1 are such.
+        let parsed = ParsedCertificate::try_from(leaf).map_err(|_| CertificateError::BadEncoding)?;
         let mut result = Err(CertificateError::BadEncoding.into());
         for moment in self.moments(leaf, chain) {
             result = verify_server_cert_signed_by_trust_anchor(
