@@ -273,7 +273,7 @@ fn tls(_: &Acs, _: &Root) -> Result<Secure, String> {
 }
 
 /// What a body means to the machine.
-fn read(body: &[u8]) -> Input {
+pub fn read(body: &[u8]) -> Input {
     match soap::read(body, &Limits::default()) {
         Ok(envelope) => Input::Reply(envelope),
         Err(ReadError::BadArguments(refusal) | ReadError::MustUnderstand(refusal)) => Input::BadRequest {
