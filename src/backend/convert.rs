@@ -13,6 +13,7 @@ pub struct Convert {
 /// All of them.
 pub const CONVERSIONS: &[Convert] = &[
     // Network devices, DHCP, Wi-Fi.
+    Convert { name: "line_speed", get: line_speed, set: |_| None },
     Convert { name: "counter32", get: counter32, set: |_| None },
     Convert { name: "bridge_port_priority", get: port_priority, set: |_| None },
     Convert { name: "lease_time", get: lease_seconds, set: lease_time },
@@ -23,6 +24,12 @@ pub const CONVERSIONS: &[Convert] = &[
 /// The conversion of that name.
 pub fn named(name: &str) -> Option<&'static Convert> {
     CONVERSIONS.iter().find(|convert| convert.name == name)
+}
+
+/// A port without a link has the speed -1, and no bit rate.
+fn line_speed(text: &str) -> Option<String> {
+    let speed: i64 = text.trim().parse().ok()?;
+    Some(speed.max(0).to_string())
 }
 
 /// The kernel counts in 64 bits where TR-181 has 32, which wrap (TR-106 StatsCounter32).

@@ -64,6 +64,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    // A mistyped root would be a router without any settings, and get a state directory.
+    if !options.root.dir().is_dir() {
+        eprintln!("rcwmpd: --root: {} is not a directory", options.root.dir().display());
+        return ExitCode::FAILURE;
+    }
     match mode {
         Mode::Help => {
             println!("{}", help());
@@ -126,9 +131,12 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<(Mode, Options
     Ok((mode.unwrap_or(Mode::Daemon), options))
 }
 
+/// A directory, made absolute: journals and locks hold paths that must mean the same everywhere.
 fn directory(parser: &mut lexopt::Parser) -> Result<PathBuf, String> {
-    parser.value().map(PathBuf::from).map_err(|error| error.to_string())
+    let path = parser.value().map(PathBuf::from).map_err(|error| error.to_string())?;
+    std::path::absolute(&path).map_err(|why| format!("{path:?}: {why}"))
 }
+
 
 /// The help, made of the tables.
 fn help() -> String {

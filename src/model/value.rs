@@ -120,6 +120,14 @@ pub enum Format {
     Alias,
     /// `scheme://…` with printable characters only.
     Url,
+    /// `http://` or `https://`, a host, a port that can be one, and no user.
+    HttpUrl,
+    /// A host's name or address: one word of letters, digits, dots, colons and hyphens.
+    Host,
+    /// At most 32 octets, whatever the characters: what a radio can announce.
+    Ssid,
+    /// Printable ASCII: what every station can be given (IEEE 802.11 J.4).
+    Passphrase,
 }
 
 impl Format {
@@ -135,6 +143,10 @@ impl Format {
             "mac" => Format::Mac,
             "alias" => Format::Alias,
             "url" => Format::Url,
+            "httpurl" => Format::HttpUrl,
+            "host" => Format::Host,
+            "ssid" => Format::Ssid,
+            "passphrase" => Format::Passphrase,
             _ => return None,
         })
     }
@@ -157,6 +169,14 @@ impl Format {
                 Format::IpPrefix => prefix(32, &v4) || prefix(128, &v6),
                 Format::Mac => is_mac(text),
                 Format::Alias => super::path::is_alias(text),
+                Format::HttpUrl => is_http_url(text),
+                Format::Host => {
+                    text.len() <= 253
+                        && !text.starts_with('-')
+                        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_:".contains(&b))
+                }
+                Format::Ssid => text.len() <= 32,
+                Format::Passphrase => text.bytes().all(|byte| matches!(byte, b' '..=b'~')),
                 Format::Url => {
                     text.bytes().all(|byte| byte.is_ascii_graphic())
                         && text.split_once("://").is_some_and(|(scheme, rest)| {
@@ -167,6 +187,28 @@ impl Format {
                 }
             }
     }
+}
+
+/// What an agent can go to: a URL that nobody can reach would cut the device off.
+fn is_http_url(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let Some(rest) = lower.strip_prefix("http://").or_else(|| lower.strip_prefix("https://")) else {
+        return false;
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(literal) => match literal.split_once(']') {
+            Some((address, port)) if address.parse::<Ipv6Addr>().is_ok() => (address, port),
+            _ => return false,
+        },
+        None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
+    };
+    let port_fits = match port.strip_prefix(':') {
+        Some(digits) => digits.parse::<u16>().is_ok_and(|port| port > 0 && !digits.starts_with('+')),
+        None => port.is_empty(),
+    };
+    let host_fits = !host.is_empty() && (Format::Host.holds(host));
+    text.bytes().all(|byte| byte.is_ascii_graphic()) && port_fits && host_fits
 }
 
 fn is_mac(text: &str) -> bool {
@@ -513,6 +555,15 @@ mod tests {
             ("mac", "02:00:00:aa:BB:01", "02:00:00:aa:BB"),
             ("alias", "cpe-1", "1cpe"),
             ("url", "http://acs.example:7547/x", "acs.example"),
+            ("httpurl", "https://acs.example:7547/x?y", "ftp://acs.example/"),
+            ("httpurl", "HTTP://[2001:db8::1]:7547/", "http://[2001:db8::1/"),
+            ("httpurl", "http://192.0.2.1", "http://acs.example:99999/"),
+            ("httpurl", "http://acs", "http:///x"),
+            ("httpurl", "http://acs.example:7547", "http://user:word@acs.example/"),
+            ("host", "2.openwrt.pool.ntp.org", "a b"),
+            ("host", "2001:db8::1", "a\nb"),
+            ("ssid", "0123456789012345678901234567890é", "0123456789012345678901234567890éé"),
+            ("passphrase", "with blanks ~!", "über"),
         ] {
             check(of(name), good, Ok(good));
             check(of(name), "", Ok(""));

@@ -43,6 +43,11 @@ impl Zone {
         Zone::try_parse(text.trim()).unwrap_or_default()
     }
 
+    /// Whether a text is a POSIX time zone.
+    pub fn is_zone(text: &str) -> bool {
+        Zone::try_parse(text).is_some()
+    }
+
     /// Seconds east of UTC at an epoch second.
     pub fn offset_at(&self, epoch: i64) -> i32 {
         let Some(summer) = self.summer else { return self.standard };
@@ -63,6 +68,10 @@ impl Zone {
             return None;
         }
         let rest = skip_name(text)?;
+        // Not POSIX, but what everybody writes for no offset at all.
+        if rest.is_empty() && matches!(text, "UTC" | "GMT") {
+            return Some(Zone::default());
+        }
         let (standard, rest) = offset(rest)?;
         if rest.is_empty() {
             return Some(Zone { standard: -standard, summer: None });

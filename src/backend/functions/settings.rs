@@ -112,7 +112,14 @@ fn acs_url(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Optio
     system.option("cwmp.acs.url")
 }
 
-fn set_acs_url(system: &mut System, _at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
+fn set_acs_url(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
+    // Without a URL nor somebody who could bring one, nobody would ever hear of this device again.
+    if raw.text().is_empty() && !discovers(system)? {
+        return Err(Error::bad_value(at.name, "empty, and DHCP discovery is off"));
+    }
+    if raw.text().is_empty() {
+        return put(system, "cwmp.acs.url", "");
+    }
     // What the ACS has set must not be overridden by DHCP any more (TR-069 3.1).
     if discovers(system)? {
         system.set_option("cwmp.acs.dhcp_discovery", Some(&Raw::one("disable")))?;

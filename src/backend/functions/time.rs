@@ -5,6 +5,7 @@ use crate::backend::{System, TableFn, ValueFn};
 use crate::model::Result;
 use crate::model::backend::{Place, Raw};
 use crate::model::date;
+use crate::model::error::Error;
 use crate::sys::zone::Zone;
 
 /// Behind parameters.
@@ -50,8 +51,11 @@ fn zone(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Option<R
     system.option(ZONE)
 }
 
-fn set_zone(system: &mut System, _at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
+fn set_zone(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
     let text = raw.text();
+    if !text.is_empty() && !Zone::is_zone(&text) {
+        return Err(Error::bad_value(at.name, "not a time zone as POSIX.1 8.3 writes it"));
+    }
     if system.option_text(ZONE)? != text {
         // The name of the old zone would win over the new rule in /etc/localtime.
         put(system, "system.@system[0].zonename", "")?;
