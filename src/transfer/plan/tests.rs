@@ -423,7 +423,7 @@ fn asking_does_not_change_what_is_written() {
     let mut plan = Plan::default();
     plan.accept(download("d", 86_000), t(0)).unwrap();
     let before = serde_json::to_string(&plan).unwrap();
-    for second in (0..80_000).step_by(600) {
+    for second in (0..21_000).step_by(600) {
         plan.due(t(second), true);
     }
     assert_eq!(serde_json::to_string(&plan).unwrap(), before);
