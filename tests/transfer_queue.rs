@@ -67,6 +67,8 @@ enum Op {
         version: u8,
     },
     Jump(Option<i64>),
+    /// The result of a worker that was thought dead, or comes twice; for any transfer that is not in progress.
+    Stray(usize),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -105,6 +107,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (any::<bool>(), 0..8000u32, 0..3u8)
             .prop_map(|(reboot, off, version)| Op::Restart { reboot, off, version }),
         1 => proptest::option::of(any::<i64>()).prop_map(Op::Jump),
+        1 => any::<usize>().prop_map(Op::Stray),
     ]
 }
 
@@ -115,6 +118,9 @@ struct Known {
     cancelled: bool,
     reports: Vec<u16>,
     method: Option<Method>,
+    attempts: u32,
+    /// As many as MaxRetries and the windows allow.
+    most: u32,
 }
 
 struct World {
@@ -228,6 +234,13 @@ impl World {
     fn accept(&mut self, what: What, delay: u32, key: u8, killed: bool) {
         let (request, now) = (self.request(what, delay, key), self.now());
         let method = request.method();
+        // MaxRetries -1 is five here.
+        let most = match what {
+            What::Schedule { retries, second, .. } => {
+                (1 + u32::try_from(retries).unwrap_or(5)) * (1 + u32::from(second))
+            }
+            _ => 1,
+        };
         let full = self.state.plan.list().len() >= CAPACITY;
         let id = match self.state.plan.accept(request, now) {
             Ok(id) => id,
@@ -242,7 +255,7 @@ impl World {
         // A name that was given out before the kill and never saved may be given out again.
         if self.save(killed) {
             assert!(self.ids.insert(id, name.clone()).is_none(), "a transfer's name is used twice");
-            self.known.insert(name, Known { promised: true, method: Some(method), ..Known::default() });
+            self.known.insert(name, Known { promised: true, method: Some(method), most, ..Known::default() });
         }
     }
 
@@ -264,13 +277,16 @@ impl World {
         self.state.plan.started(job.id, now);
         if self.save(killed) {
             self.job = Some(job.id);
+            let known = self.known(job.id);
+            known.attempts += 1;
+            assert!(known.attempts <= known.most, "{known:?}");
         }
     }
 
     fn finish(&mut self, id: Id, fault: u16, killed: bool) {
         let now = self.now();
         self.job = None;
-        self.state.plan.finished(id, Outcome { fault_code: fault, ..Outcome::success(None, now.wall) }, now);
+        self.state.plan.finished(id, &Outcome { fault_code: fault, ..Outcome::success(None, now.wall) }, now);
         self.tell(usize::MAX);
         self.save(killed);
     }
@@ -313,7 +329,7 @@ impl World {
             if let Some(id) = stopped {
                 // The worker was quicker than its stop; it changes nothing.
                 let now = self.now();
-                self.state.plan.finished(id, Outcome::success(None, None), now);
+                self.state.plan.finished(id, &Outcome::success(None, None), now);
                 self.tell(usize::MAX);
                 self.job = None;
             }
@@ -360,6 +376,15 @@ impl World {
                 self.restart(reboot, u64::from(off));
             }
             Op::Jump(skew) => self.skew = skew,
+            Op::Stray(which) => {
+                let ids = self.ids.keys().copied().filter(|id| self.job != Some(*id)).collect::<Vec<_>>();
+                if !ids.is_empty() {
+                    let now = self.now();
+                    self.state.plan.finished(ids[which % ids.len()], &Outcome::success(None, None), now);
+                    self.tell(usize::MAX);
+                    self.save(false);
+                }
+            }
         }
     }
 

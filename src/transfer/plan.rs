@@ -36,24 +36,17 @@ use serde::{Deserialize, Serialize};
 use crate::sys::age::Age;
 use crate::sys::clock::Now;
 
+mod entry;
 mod request;
+
+use entry::{Entry, RESTART_WITHIN, Stage, interrupted};
 
 pub use request::{Details, FileType, Method, Refused, Request, Secret, Window};
 
 /// `TransferList[16]` (TR-069 A.4.1.7); the standard asks for three at least.
 pub const CAPACITY: usize = 16;
-/// A transfer starts within this many seconds of its time or fails (TR-069 A.3.2.8).
-const START_WITHIN: u64 = 3600;
-/// The wait before the first retry in a time window, in seconds; it doubles up to [`START_WITHIN`].
-const FIRST_RETRY: u64 = 60;
-/// What MaxRetries -1 means here.
-const OWN_RETRIES: u32 = 5;
-/// How long a router may take to go down for an installation, in seconds.
-const RESTART_WITHIN: u64 = 1800;
 /// How often idleness is asked for, in seconds.
 const IDLE_EVERY: u64 = 60;
-/// The most characters of a FaultString (TR-069 A.3.3.2).
-const MAX_FAULT_STRING: usize = 256;
 
 /// The name of a transfer in the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -153,49 +146,6 @@ pub struct Plan {
     entries: Vec<Entry>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Entry {
-    id: Id,
-    request: Request,
-    file: FileType,
-    age: Age,
-    stage: Stage,
-    /// When the last attempt started.
-    #[serde(default)]
-    started: Option<i64>,
-    /// The index of the time window whose turn it is.
-    #[serde(default)]
-    window: usize,
-    /// Failed attempts in it.
-    #[serde(default)]
-    tries: u32,
-    /// The age before which it is not tried again.
-    #[serde(default)]
-    not_before: u64,
-    /// Why the last attempt failed.
-    #[serde(default)]
-    last: String,
-    #[serde(skip)]
-    moved: u64,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-enum Stage {
-    Waiting,
-    Running,
-    Applying,
-    Installing {
-        /// The SoftwareVersion that ran.
-        before: String,
-        /// The one that shall run; `None`: any other.
-        expected: Option<String>,
-        /// The age at which the installation began.
-        since: u64,
-    },
-    Done(Outcome),
-    Told,
-}
-
 /// What a state file may hold.
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -267,7 +217,7 @@ impl Plan {
                 }
                 _ => continue,
             };
-            entry.end(outcome, now);
+            entry.end(&outcome, now);
         }
         self.look(now);
     }
@@ -340,7 +290,7 @@ impl Plan {
         let age = entry.age.seconds(now);
         if entry.current().is_some_and(|window| age >= u64::from(window.end)) {
             let refused = Refused::new(9020, "the time window ended before the file could be applied");
-            entry.end(Outcome::failure(refused.code, refused.reason.clone()), now);
+            entry.end(&Outcome::failure(refused.code, refused.reason.clone()), now);
             return Err(refused);
         }
         entry.stage = Stage::Applying;
@@ -361,7 +311,7 @@ impl Plan {
     }
 
     /// The attempt has ended. What is not in progress (cancelled meanwhile, ended already) is left alone.
-    pub fn finished(&mut self, id: Id, outcome: Outcome, now: Now) {
+    pub fn finished(&mut self, id: Id, outcome: &Outcome, now: Now) {
         if let Some(entry) = self.entry(id).filter(|entry| entry.is_busy()) {
             entry.end(outcome, now);
         }
@@ -466,130 +416,6 @@ impl Plan {
             entry.expire(now);
         }
     }
-}
-
-impl Entry {
-    fn is_busy(&self) -> bool {
-        matches!(self.stage, Stage::Running | Stage::Applying | Stage::Installing { .. })
-    }
-
-    fn windows(&self) -> &[Window] {
-        match &self.request.details {
-            Details::ScheduleDownload { windows, .. } => windows,
-            _ => &[],
-        }
-    }
-
-    fn current(&self) -> Option<&Window> {
-        self.windows().get(self.window)
-    }
-
-    fn wants_idle(&self) -> bool {
-        self.current().is_some_and(|window| window.mode.starts_with('3'))
-    }
-
-    /// The age at which it may start.
-    fn earliest(&self) -> u64 {
-        match (&self.request.details, self.current()) {
-            (Details::Download { delay_seconds, .. } | Details::Upload { delay_seconds }, _) => {
-                u64::from(*delay_seconds)
-            }
-            (_, Some(window)) => u64::from(window.start).max(self.not_before),
-            (_, None) => 0,
-        }
-    }
-
-    /// The age at which it is too late to start.
-    fn latest(&self) -> u64 {
-        match self.current() {
-            Some(window) => u64::from(window.end),
-            None => self.earliest().saturating_add(START_WITHIN + 1),
-        }
-    }
-
-    fn expire(&mut self, now: Now) {
-        let age = self.age.seconds(now);
-        let method = self.request.method();
-        match &self.stage {
-            Stage::Waiting if method == Method::ScheduleDownload => {
-                while self.current().is_some_and(|window| age >= u64::from(window.end)) {
-                    self.next_window();
-                }
-                if self.current().is_none() {
-                    let mut text = "it could not be done within its time windows".to_owned();
-                    if !self.last.is_empty() {
-                        text = format!("{text}; the last attempt failed: {}", self.last);
-                    }
-                    self.stage = Stage::Done(self.report(Outcome::failure(9020, text)));
-                }
-            }
-            Stage::Waiting if age >= self.latest() => {
-                let text = "it could not be started within an hour after its time";
-                self.stage = Stage::Done(self.report(Outcome::failure(method.failure(), text)));
-            }
-            Stage::Installing { since, .. } if age > since.saturating_add(RESTART_WITHIN) => {
-                let text = "the router did not restart to finish the installation";
-                self.end(Outcome::failure(method.failure(), text), now);
-            }
-            _ => {}
-        }
-    }
-
-    /// An attempt has ended: for good, or until the next that its windows allow.
-    fn end(&mut self, outcome: Outcome, now: Now) {
-        let Some(window) = self.current().filter(|_| outcome.fault_code != 0) else {
-            self.stage = Stage::Done(self.report(outcome));
-            return;
-        };
-        let allowed = u32::try_from(window.max_retries).unwrap_or(OWN_RETRIES);
-        self.stage = Stage::Waiting;
-        self.last = format!("{} {}", outcome.fault_code, outcome.fault_string);
-        self.tries = self.tries.saturating_add(1);
-        if self.tries > allowed {
-            self.next_window();
-        } else {
-            let wait = FIRST_RETRY << (self.tries - 1).min(16);
-            self.not_before = self.age.seconds(now).saturating_add(wait.min(START_WITHIN));
-        }
-        self.expire(now);
-    }
-
-    fn next_window(&mut self) {
-        self.window = self.window.saturating_add(1);
-        self.tries = 0;
-        self.not_before = 0;
-    }
-
-    /// An outcome as TransferComplete may tell it.
-    fn report(&self, outcome: Outcome) -> Outcome {
-        let start = outcome.start.or(self.started);
-        if outcome.fault_code == 0 {
-            return Outcome { fault_string: String::new(), start, ..outcome };
-        }
-        let fault_code = match outcome.fault_code {
-            code @ (9001 | 9002 | 9010 | 9011 | 9012 | 9014..=9020) => code,
-            _ => self.request.method().failure(),
-        };
-        let fault_string = outcome.fault_string.chars().take(MAX_FAULT_STRING).collect();
-        Outcome { fault_code, fault_string, start, complete: None }
-    }
-
-    fn completion(&self) -> Option<Completion> {
-        let Stage::Done(outcome) = &self.stage else { return None };
-        Some(Completion {
-            id: self.id,
-            command_key: self.request.command_key.clone(),
-            method: self.request.method(),
-            fault_code: outcome.fault_code,
-            fault_string: outcome.fault_string.clone(),
-            start: outcome.start,
-            complete: outcome.complete,
-        })
-    }
-}
-
-fn interrupted(method: Method) -> Outcome {
-    Outcome::failure(method.failure(), "it was interrupted by a restart")
 }
 
 #[cfg(test)]

@@ -278,13 +278,13 @@ impl Request {
 
 fn check_url(text: &str) -> Result<(), Refused> {
     let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
-    let supported = match scheme.as_deref() {
-        Some("http") => true,
-        Some("https") => cfg!(feature = "tls"),
-        Some("ftp") => cfg!(feature = "ftp"),
-        Some("ftps") => cfg!(all(feature = "ftp", feature = "tls")),
-        _ => false,
-    };
+    let schemes: &[(&str, bool)] = &[
+        ("http", true),
+        ("https", cfg!(feature = "tls")),
+        ("ftp", cfg!(feature = "ftp")),
+        ("ftps", cfg!(all(feature = "ftp", feature = "tls"))),
+    ];
+    let supported = schemes.iter().any(|(name, here)| *here && scheme.as_deref() == Some(name));
     if !supported {
         return Err(Refused::new(9013, "the protocol of the URL is not supported"));
     }

@@ -77,7 +77,7 @@ fn running(plan: &Plan) -> Id {
 }
 
 fn fail(plan: &mut Plan, code: u16, now: Now) {
-    plan.finished(running(plan), Outcome::failure(code, "why"), now);
+    plan.finished(running(plan), &Outcome::failure(code, "why"), now);
 }
 
 /// Key, fault code and text of all that is to be told.
@@ -99,7 +99,7 @@ fn one_at_a_time_by_age_and_delay() {
     assert_eq!(plan.deadline(t(0)), Some(t(0).mono));
     assert_eq!(begin(&mut plan, t(0)).as_deref(), Some("b"));
     assert_eq!(plan.due(t(1), true), None);
-    plan.finished(running(&plan), Outcome::success(Some(TODAY), Some(TODAY + 5)), t(5));
+    plan.finished(running(&plan), &Outcome::success(Some(TODAY), Some(TODAY + 5)), t(5));
     assert_eq!(begin(&mut plan, t(5)).as_deref(), Some("c"));
     fail(&mut plan, 9016, t(6));
     assert_eq!(plan.due(t(6), true), None);
@@ -239,7 +239,7 @@ fn firmware_is_judged_after_its_reboot() {
         let mut plan = reload(&plan);
         plan.resume(rebooted, version, t(100));
         assert_eq!(told(&mut plan), told_then);
-        plan.finished(id, Outcome::failure(9010, "twice"), t(101));
+        plan.finished(id, &Outcome::failure(9010, "twice"), t(101));
         assert_eq!(told(&mut plan).len(), usize::from(!rebooted));
     }
     check(None, true, "1.1", &["f 0"]);
@@ -275,7 +275,7 @@ fn times_are_those_of_the_attempt() {
     plan.accept(download("f", 0), t(300)).unwrap();
     begin(&mut plan, t(310)).unwrap();
     let outcome = Outcome { complete: Some(9), ..Outcome::failure(9013, "x".repeat(400)) };
-    plan.finished(running(&plan), outcome, t(320));
+    plan.finished(running(&plan), &outcome, t(320));
     plan.hand_over(|c| {
         assert_eq!((c.start, c.complete, c.fault_code), (Some(TODAY + 310), None, 9010));
         assert_eq!((c.fault_string.len(), c.method.name()), (256, "Download"));
@@ -328,11 +328,11 @@ fn nothing_is_applied_outside_a_window() {
     let id = plan.accept(schedule("s", &[(0, 100, 9, NOW), (200, 300, 9, NOW)]), t(0)).unwrap();
     begin(&mut plan, t(50)).unwrap();
     assert_eq!(plan.apply(id, t(100)).unwrap_err().code, 9020);
-    plan.finished(id, Outcome::success(None, None), t(101));
+    plan.finished(id, &Outcome::success(None, None), t(101));
     assert_eq!(plan.due(t(199), true), None);
     begin(&mut plan, t(200)).unwrap();
     plan.apply(id, t(299)).unwrap();
-    plan.finished(id, Outcome::success(None, None), t(301));
+    plan.finished(id, &Outcome::success(None, None), t(301));
     assert_eq!(told(&mut plan), ["s 0"]);
 }
 
@@ -357,7 +357,7 @@ fn cancelling() {
     begin(&mut plan, t(0)).unwrap();
     assert_eq!(plan.cancel("k"), Cancelled { stop: Some(first), refused: None });
     assert_eq!(plan.list().len(), 1);
-    plan.finished(first, Outcome::success(None, None), t(5));
+    plan.finished(first, &Outcome::success(None, None), t(5));
     assert_eq!(plan.apply(first, t(5)).unwrap_err().code, 9021);
     assert_eq!(told(&mut plan), Vec::<String>::new());
     // What is being applied, or has ended, stays; the rest goes.
@@ -367,12 +367,12 @@ fn cancelling() {
         begin(&mut plan, t(10)).unwrap();
         plan.apply(id, t(11)).unwrap();
         if ended {
-            plan.finished(id, Outcome::success(None, None), t(12));
+            plan.finished(id, &Outcome::success(None, None), t(12));
         }
         let cancelled = plan.cancel("k");
         assert_eq!((cancelled.stop, cancelled.refused.unwrap().code), (None, 9021));
         assert_eq!(plan.list().iter().filter(|listed| listed.command_key == "k").count(), 1);
-        plan.finished(id, Outcome::success(None, None), t(12));
+        plan.finished(id, &Outcome::success(None, None), t(12));
         assert_eq!(told(&mut plan), ["k 0"]);
         assert_eq!(plan.cancel("k").refused.unwrap().code, 9021);
         plan.delivered(id);
@@ -403,7 +403,7 @@ fn the_list_tells_states_until_delivery() {
     );
     assert_eq!(plan.list()[1].file_type, "4 Vendor Log File");
     assert!(!plan.list()[1].is_download);
-    plan.finished(id, Outcome::success(None, None), t(1));
+    plan.finished(id, &Outcome::success(None, None), t(1));
     // The event queue is full: it stays to be told.
     plan.hand_over(|_| false);
     assert_eq!(told(&mut plan), ["d 0"]);
