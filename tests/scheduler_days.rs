@@ -1,6 +1,8 @@
 //! Ten thousand days of the scheduler, from event to event, with clocks that jump and a router that restarts:
 //! nothing fires more often than its rule allows, and nothing falls silent.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::HashMap;
 use std::time::Duration;
 

@@ -4,6 +4,8 @@
 //! The model knows nothing of times and stages. It keeps what the ACS knows: the keys it was promised, those
 //! it cancelled, and the TransferCompletes it got. The disk holds what was last saved; a kill goes back to it.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -27,7 +29,7 @@ struct State {
 }
 
 /// What may happen. Where an operation saves, a kill may come just before.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 enum Op {
     Accept {
         what: What,
