@@ -9,6 +9,7 @@
 //! | [`backend`] | the system behind the model: UCI, kernel files, the agent's own values, a store |
 //! | [`http`] | client, authentication, cookies, TLS, and a small server machine |
 //! | [`connreq`] | the connection-request port |
+//! | [`transfer`] | downloads and uploads: their queue and their execution |
 //! | [`agent`] | the shell: event loop, session worker, state file, log |
 //! | [`cli`] | the command line |
 //! | [`sys`] | files, journal, clocks, randomness, signals |
@@ -50,4 +51,5 @@ pub mod http;
 pub mod lab;
 pub mod model;
 pub mod sys;
+pub mod transfer;
 pub mod uci;

@@ -6,6 +6,15 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// firmware's build date (2024-01-01T00:00:00Z).
 pub const EARLIEST_PLAUSIBLE: i64 = 1_704_067_200;
 
+/// What both clocks show: how the pure modules are told the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// Monotonic time since any fixed moment.
+    pub mono: Duration,
+    /// Seconds of the Unix epoch; `None` while the clock is known to be wrong.
+    pub wall: Option<i64>,
+}
+
 /// The wall clock in seconds since 1970, negative before.
 pub fn epoch_seconds() -> i64 {
     match SystemTime::now().duration_since(UNIX_EPOCH) {

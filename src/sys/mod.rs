@@ -1,5 +1,6 @@
 //! What the operating system gives: files, journaled commits, clocks, time zones, randomness, signals, programs.
 
+pub mod age;
 pub mod clock;
 pub mod fs;
 pub mod journal;

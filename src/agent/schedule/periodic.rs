@@ -14,14 +14,7 @@
 
 use std::time::Duration;
 
-/// What both clocks show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Now {
-    /// Monotonic time since any fixed moment.
-    pub mono: Duration,
-    /// Seconds of the Unix epoch; `None` while the clock is known to be wrong.
-    pub wall: Option<i64>,
-}
+use crate::sys::clock::Now;
 
 /// PeriodicInformEnable, PeriodicInformInterval and PeriodicInformTime (or their like for heartbeats).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
