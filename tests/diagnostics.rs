@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rcwmp::diagnostics::lookup::{self, AnswerType, Status};
-use rcwmp::diagnostics::{ProtocolVersion, State, ping};
+use rcwmp::diagnostics::{ProtocolVersion, State, ping, traceroute};
 
 /// A flag that nobody raises.
 static GO: AtomicBool = AtomicBool::new(false);
@@ -252,9 +252,166 @@ mod lookups {
     #[test]
     fn rows_are_bounded() {
         let input =
-            lookup::Input { number_of_repetitions: 300, host_name: "..".into(), ..input(server(|_| vec![])) };
+            lookup::Input { number_of_repetitions: 260, host_name: "..".into(), ..input(server(|_| vec![])) };
         let output = lookup::run(&input, &GO, soon(60));
         assert_eq!(output.result.len(), lookup::MAX_RESULTS);
         assert!(output.result.iter().all(|row| row.status == Status::HostNameNotResolved));
+    }
+}
+
+mod traces {
+    use super::*;
+    use std::process::Command;
+
+    fn input(host: &str) -> traceroute::Input {
+        let host = host.into();
+        traceroute::Input { host, timeout: 1000, with_names: false, number_of_tries: 2, ..Default::default() }
+    }
+
+    #[test]
+    fn loopback_is_one_hop_away() {
+        for host in ["127.0.0.1", "::1"] {
+            if host == "::1" && !loopback_v6() {
+                continue;
+            }
+            let output = traceroute::run(&input(host), &GO, soon(20));
+            assert_eq!(output.diagnostics_state, State::Complete, "{output:?}");
+            assert_eq!(output.route_hops.len(), 1);
+            let hop = &output.route_hops[0];
+            assert_eq!((hop.host.as_str(), hop.host_address.as_str()), (host, ""));
+            assert_eq!(hop.error_code, if host == "::1" { 4 } else { 3 });
+            assert_eq!(hop.rt_times.len(), 2);
+            assert!(hop.rt_times.iter().all(|time| *time >= 1));
+            assert!(output.response_time >= 1);
+            assert_eq!(output.ip_address_used.unwrap().to_string(), host);
+        }
+    }
+
+    #[test]
+    fn faults_are_named() {
+        let state = |input: &traceroute::Input| traceroute::run(input, &GO, soon(20)).diagnostics_state;
+        assert_eq!(state(&input("")), State::CannotResolveHostName);
+        for bad in [
+            traceroute::Input { number_of_tries: 4, ..input("127.0.0.1") },
+            traceroute::Input { max_hop_count: 65, ..input("127.0.0.1") },
+            traceroute::Input { max_hop_count: 0, ..input("127.0.0.1") },
+            traceroute::Input { timeout: 0, ..input("127.0.0.1") },
+            traceroute::Input { data_block_size: 65_535, ..input("127.0.0.1") },
+        ] {
+            assert_eq!(state(&bad), State::Other, "{bad:?}");
+        }
+    }
+
+    /// Two routers and a host in network namespaces of their own; this test's thread moves into the
+    /// first namespace by starting itself again under `ip netns exec`.
+    #[test]
+    fn a_route_through_two_routers() {
+        const INSIDE: &str = "RCWMP_TEST_TRACEROUTE_INSIDE";
+        if std::env::var_os(INSIDE).is_some() {
+            return walk();
+        }
+        let names: Vec<String> =
+            ["a", "b", "c", "d"].iter().map(|end| format!("rcwmp{}{end}", std::process::id())).collect();
+        let ip = |line: &str| {
+            let words: Vec<String> = line.split(' ').map(|word| fill(word, &names)).collect();
+            Command::new("ip").args(words).output().is_ok_and(|done| done.status.success())
+        };
+        let lines = [
+            "netns add A",
+            "netns add B",
+            "netns add C",
+            "netns add D",
+            "-n A link add ab type veth peer name ba netns B",
+            "-n B link add bc type veth peer name cb netns C",
+            "-n C link add cd type veth peer name dc netns D",
+            "-n A addr add 10.9.1.1/24 dev ab",
+            "-n B addr add 10.9.1.2/24 dev ba",
+            "-n B addr add 10.9.2.1/24 dev bc",
+            "-n C addr add 10.9.2.2/24 dev cb",
+            "-n C addr add 10.9.3.1/24 dev cd",
+            "-n D addr add 10.9.3.2/24 dev dc",
+            "-n A link set lo up",
+            "-n A link set ab up",
+            "-n B link set ba up",
+            "-n B link set bc up",
+            "-n C link set cb up",
+            "-n C link set cd up",
+            "-n D link set dc up",
+            "-n A route add default via 10.9.1.2",
+            "-n B route add 10.9.3.0/24 via 10.9.2.2",
+            "-n B route add unreachable 10.9.9.0/24",
+            "-n C route add 10.9.1.0/24 via 10.9.2.1",
+            "-n D route add default via 10.9.3.1",
+            "netns exec B sysctl -qw net.ipv4.ip_forward=1 net.ipv4.icmp_ratelimit=0",
+            "netns exec C sysctl -qw net.ipv4.ip_forward=1 net.ipv4.icmp_ratelimit=0",
+            "netns exec D sysctl -qw net.ipv4.icmp_ratelimit=0",
+        ];
+        let is_up = lines.iter().all(|line| ip(line));
+        let inside = is_up.then(|| {
+            Command::new("ip")
+                .args(["netns", "exec", &names[0]])
+                .arg(std::env::current_exe().unwrap())
+                .args(["--exact", "traces::a_route_through_two_routers", "--nocapture"])
+                .env(INSIDE, "1")
+                .output()
+                .unwrap()
+        });
+        for end in ["A", "B", "C", "D"] {
+            ip(&format!("netns del {end}"));
+        }
+        match inside {
+            Some(done) => assert!(
+                done.status.success(),
+                "{}{}",
+                String::from_utf8_lossy(&done.stdout),
+                String::from_utf8_lossy(&done.stderr)
+            ),
+            None => println!("skipped: no network namespaces here"),
+        }
+    }
+
+    fn fill(word: &str, names: &[String]) -> String {
+        match word {
+            "A" => names[0].clone(),
+            "B" => names[1].clone(),
+            "C" => names[2].clone(),
+            "D" => names[3].clone(),
+            other => other.into(),
+        }
+    }
+
+    fn walk() {
+        let hosts = |output: &traceroute::Output| -> Vec<(String, u32)> {
+            output.route_hops.iter().map(|hop| (hop.host.clone(), hop.error_code)).collect()
+        };
+        let whole = traceroute::run(&input("10.9.3.2"), &GO, soon(20));
+        assert_eq!(whole.diagnostics_state, State::Complete, "{whole:?}");
+        assert_eq!(
+            hosts(&whole),
+            [("10.9.1.2".into(), 0), ("10.9.2.2".into(), 0), ("10.9.3.2".into(), 3)],
+            "{whole:?}"
+        );
+        assert_eq!(whole.ip_address_used.unwrap().to_string(), "10.9.1.1");
+        let short = traceroute::Input { max_hop_count: 2, ..input("10.9.3.2") };
+        let short = traceroute::run(&short, &GO, soon(20));
+        assert_eq!(short.diagnostics_state, State::MaxHopCountExceeded);
+        assert_eq!((short.route_hops.len(), short.response_time), (2, 0));
+        let large = traceroute::Input { data_block_size: 5000, interface: "ab".into(), ..input("10.9.3.2") };
+        assert_eq!(traceroute::run(&large, &GO, soon(20)).diagnostics_state, State::Complete);
+        let blocked = traceroute::run(&input("10.9.9.9"), &GO, soon(20));
+        assert_eq!(blocked.diagnostics_state, State::NoRouteToHost, "{blocked:?}");
+        assert_eq!(hosts(&blocked), [("10.9.1.2".into(), 1)]);
+        let ping = |host: &str| {
+            let host = host.into();
+            ping::run(&ping::Input { host, timeout: 1000, ..Default::default() }, &GO, soon(20))
+        };
+        assert_eq!(ping("10.9.3.2").success_count, 3);
+        let lost = ping("10.9.9.9");
+        assert_eq!((lost.diagnostics_state, lost.failure_count), (State::NoRouteToHost, 3), "{lost:?}");
+        // The unprivileged ICMP socket, which a group range opens.
+        std::fs::write("/proc/sys/net/ipv4/ping_group_range", "0 2147483647").unwrap();
+        assert_eq!(ping("10.9.3.2").success_count, 3);
+        let lost = ping("10.9.9.9");
+        assert_eq!((lost.diagnostics_state, lost.failure_count), (State::NoRouteToHost, 3), "{lost:?}");
     }
 }

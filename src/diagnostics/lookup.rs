@@ -30,7 +30,7 @@ const PORT: u16 = 53;
 /// How long the second kind of address may take after the first has come.
 const GRACE: Duration = Duration::from_millis(250);
 /// The least time between two repetitions.
-const GAP: Duration = Duration::from_millis(50);
+const GAP: Duration = Duration::from_millis(20);
 /// The longest resolv.conf that is read.
 const MAX_RESOLV_CONF: u64 = 16 * 1024;
 

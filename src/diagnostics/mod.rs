@@ -35,7 +35,7 @@ pub mod ping;
 mod socket;
 //D mod tcp;
 //D pub mod throughput;
-//D pub mod traceroute;
+pub mod traceroute;
 //D pub mod upload;
 
 use std::fmt;

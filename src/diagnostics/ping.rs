@@ -143,7 +143,7 @@ impl Series {
         let size = usize::try_from(input.data_block_size).map_err(|_| State::Other)?;
         let payload = pattern(size)?;
         let mut buffer = vec![0; size + HEADERS];
-        let mut unreachable = 0_u32;
+        let mut is_unreachable = false;
         for repetition in 0..input.number_of_repetitions {
             let sequence = u16::try_from(repetition & 0xffff).unwrap_or(0);
             echo.forget(&mut buffer);
@@ -161,7 +161,7 @@ impl Series {
             match answer {
                 Some((Answer::Reply, at)) => self.times.add(at.saturating_duration_since(sent_at)),
                 Some((Answer::Unreachable, _)) => {
-                    unreachable += 1;
+                    is_unreachable = true;
                     self.failures = self.failures.saturating_add(1);
                 }
                 None => self.failures = self.failures.saturating_add(1),
@@ -170,7 +170,8 @@ impl Series {
                 control.sleep(sent_at + GAP)?;
             }
         }
-        if unreachable == input.number_of_repetitions { Err(State::NoRouteToHost) } else { Ok(()) }
+        // Routers limit how often they say so: once is enough if nothing else was heard.
+        if is_unreachable && self.times.count == 0 { Err(State::NoRouteToHost) } else { Ok(()) }
     }
 }
 
