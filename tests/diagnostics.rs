@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rcwmp::diagnostics::lookup::{self, AnswerType, Status};
-use rcwmp::diagnostics::{ProtocolVersion, State, ping, traceroute};
+use rcwmp::diagnostics::{ProtocolVersion, State, echo, echo_test, ping, selection, traceroute};
 
 /// A flag that nobody raises.
 static GO: AtomicBool = AtomicBool::new(false);
@@ -413,5 +413,237 @@ mod traces {
         assert_eq!(ping("10.9.3.2").success_count, 3);
         let lost = ping("10.9.9.9");
         assert_eq!((lost.diagnostics_state, lost.failure_count), (State::NoRouteToHost, 3), "{lost:?}");
+    }
+}
+
+mod echoes {
+    use super::*;
+    use rcwmp::diagnostics::echo::EchoPlus;
+
+    /// Our server on a thread, until the guard is dropped; gives its counters then.
+    struct Running {
+        stop: std::sync::Arc<AtomicBool>,
+        thread: Option<thread::JoinHandle<echo::Counters>>,
+        port: u16,
+    }
+
+    impl Running {
+        fn start(config: echo::Config) -> Running {
+            let mut server = echo::Server::open(config).unwrap();
+            let port = server.port();
+            let stop = std::sync::Arc::new(AtomicBool::new(false));
+            let seen = stop.clone();
+            let thread = thread::spawn(move || {
+                while !seen.load(Ordering::Relaxed) {
+                    if !server.serve() {
+                        thread::sleep(Duration::from_millis(1));
+                    }
+                }
+                server.serve();
+                server.counters().clone()
+            });
+            Running { stop, thread: Some(thread), port }
+        }
+
+        fn counters(mut self) -> echo::Counters {
+            self.stop.store(true, Ordering::Relaxed);
+            self.thread.take().unwrap().join().unwrap()
+        }
+    }
+
+    fn config(source: &str, echo_plus_enabled: bool) -> echo::Config {
+        echo::Config { source_ip_address: source.parse().ok(), echo_plus_enabled, ..Default::default() }
+    }
+
+    fn input(host: &str, port: u16) -> echo_test::Input {
+        echo_test::Input {
+            host: host.into(),
+            port,
+            number_of_repetitions: 5,
+            timeout: 1000,
+            inter_transmission_time: 10,
+            enable_individual_packet_results: true,
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn ours_against_ours() {
+        for host in ["127.0.0.1", "::1"] {
+            if host == "::1" && !loopback_v6() {
+                continue;
+            }
+            let server = Running::start(config(host, true));
+            let output = echo_test::run(&input(host, server.port), &GO, soon(20));
+            assert_eq!(output.diagnostics_state, State::Complete, "{output:?}");
+            assert_eq!((output.success_count, output.failure_count), (5, 0));
+            assert!(output.minimum_response_time > 0);
+            assert!(output.maximum_response_time >= output.average_response_time);
+            let rows = &output.individual_packet_result;
+            assert_eq!(rows.len(), 5);
+            for (at, row) in rows.iter().enumerate() {
+                assert!(row.packet_success);
+                assert!(row.packet_receive_time.unwrap() > row.packet_send_time);
+                assert_eq!(row.test_resp_sn, u32::try_from(at).unwrap() + 1);
+                assert_eq!(row.test_gen_sn, rows[0].test_gen_sn.wrapping_add(u32::try_from(at).unwrap()));
+                assert!(row.test_resp_reply_time_stamp >= row.test_resp_rcv_time_stamp);
+                assert_eq!(row.test_resp_reply_failure_count, 0);
+            }
+            let counters = server.counters();
+            assert_eq!((counters.packets_received, counters.packets_responded), (5, 5));
+            assert_eq!((counters.bytes_received, counters.bytes_responded), (5 * 32, 5 * 32));
+            assert!(counters.time_last_packet_received > counters.time_first_packet_received);
+        }
+    }
+
+    #[test]
+    fn sizes_and_plain_echo() {
+        let server = Running::start(config("127.0.0.1", false));
+        for size in [1, 3, 19, 20, 24, 1472, 65_507] {
+            let input = echo_test::Input { data_block_size: size, ..input("127.0.0.1", server.port) };
+            let output = echo_test::run(&input, &GO, soon(20));
+            assert_eq!((output.success_count, output.failure_count), (5, 0), "{size}");
+            assert!(output.individual_packet_result.iter().all(|row| row.test_resp_sn == 0));
+        }
+        let large = echo_test::Input { data_block_size: 65_535, ..input("127.0.0.1", server.port) };
+        assert_eq!(echo_test::run(&large, &GO, soon(20)).diagnostics_state, State::Other);
+    }
+
+    #[test]
+    fn only_the_source_is_answered() {
+        let ask = |server: &Running| {
+            let input = echo_test::Input { timeout: 100, ..input("127.0.0.1", server.port) };
+            echo_test::run(&input, &GO, soon(20)).success_count
+        };
+        for source in ["127.0.0.2", ""] {
+            let server = Running::start(config(source, true));
+            assert_eq!(ask(&server), 0, "{source}");
+            assert_eq!(server.counters(), echo::Counters::default());
+        }
+        let refused = echo::Server::open(echo::Config { interface: "nosuch0".into(), ..config("", true) });
+        assert!(refused.unwrap_err().to_string().contains("nosuch0"));
+    }
+
+    #[test]
+    fn a_loop_is_not_begun() {
+        let server = Running::start(config("127.0.0.1", true));
+        match UdpSocket::bind("127.0.0.1:19") {
+            Ok(chargen) => {
+                chargen.send_to(b"x", ("127.0.0.1", server.port)).unwrap();
+                chargen.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+                assert!(chargen.recv(&mut [0]).is_err());
+            }
+            Err(_) => println!("skipped: port 19 cannot be bound"),
+        }
+        assert_eq!(server.counters().packets_received, 0);
+    }
+
+    /// What a foreign server does with our packets: some lost, some changed, some doubled.
+    #[test]
+    fn a_bad_server_is_counted_right() {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = socket.local_addr().unwrap().port();
+        thread::spawn(move || {
+            let mut buffer = [0; 2048];
+            let mut count = 0;
+            while let Ok((length, peer)) = socket.recv_from(&mut buffer) {
+                let packet = &mut buffer[..length];
+                count += 1;
+                match count {
+                    1 => continue,
+                    2 => packet[30] ^= 1,
+                    3 => {
+                        socket.send_to(packet, peer).unwrap();
+                    }
+                    4 => packet[..4].fill(0),
+                    _ => {}
+                }
+                socket.send_to(packet, peer).unwrap();
+                socket.send_to(&packet[..10], peer).unwrap();
+            }
+        });
+        let input = echo_test::Input { data_block_size: 40, timeout: 300, ..input("127.0.0.1", port) };
+        let output = echo_test::run(&input, &GO, soon(20));
+        assert_eq!((output.success_count, output.failure_count), (2, 3), "{output:?}");
+        let good: Vec<bool> = output.individual_packet_result.iter().map(|row| row.packet_success).collect();
+        assert_eq!(good, [false, false, true, false, true]);
+    }
+
+    #[test]
+    fn nobody_listens_and_bounds() {
+        let closed = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let silent = echo_test::Input { timeout: 100, ..input("127.0.0.1", closed) };
+        let output = echo_test::run(&silent, &GO, soon(20));
+        assert_eq!((output.diagnostics_state, output.failure_count), (State::Complete, 5));
+        let start = Instant::now();
+        let endless = echo_test::Input { number_of_repetitions: u32::MAX, timeout: u32::MAX, ..silent };
+        let endless = echo_test::Input { inter_transmission_time: 1, ..endless };
+        let output = echo_test::run(&endless, &GO, start + Duration::from_secs(3));
+        assert_eq!(output.diagnostics_state, State::Other);
+        assert!(start.elapsed() < Duration::from_secs(5));
+        assert!(output.individual_packet_result.len() <= echo_test::MAX_RESULTS);
+        for bad in [
+            echo_test::Input { port: 0, ..input("127.0.0.1", 7) },
+            echo_test::Input { inter_transmission_time: 65_536, ..input("127.0.0.1", 7) },
+            echo_test::Input { data_block_size: 0, ..input("127.0.0.1", 7) },
+        ] {
+            assert_eq!(echo_test::run(&bad, &GO, soon(5)).diagnostics_state, State::Other);
+        }
+    }
+
+    #[test]
+    fn the_fastest_host_is_chosen() {
+        let server = Running::start(config("127.0.0.1", true));
+        let hosts = |all: &[&str]| all.iter().map(|host| (*host).to_owned()).collect::<Vec<_>>();
+        let input = |list: &[&str]| selection::Input {
+            protocol: selection::Protocol::UdpEcho,
+            host_list: hosts(list),
+            port: server.port,
+            timeout: 200,
+            ..Default::default()
+        };
+        let output = selection::run(&input(&["no such", "127.0.0.2", "127.0.0.1"]), &GO, soon(20));
+        assert_eq!(output.diagnostics_state, State::Complete, "{output:?}");
+        assert_eq!(output.fastest_host, "127.0.0.1");
+        assert!(output.minimum_response_time > 0);
+        assert!(output.maximum_response_time >= output.average_response_time);
+        assert_eq!(output.ip_address_used.unwrap().to_string(), "127.0.0.1");
+        let silent = selection::run(&input(&["127.0.0.2"]), &GO, soon(20));
+        assert_eq!((silent.diagnostics_state, silent.average_response_time), (State::Complete, 0));
+        assert_eq!(silent.fastest_host, "");
+        let unknown = selection::run(&input(&["no such", ""]), &GO, soon(20));
+        assert_eq!(unknown.diagnostics_state, State::CannotResolveHostName);
+        for bad in [&[][..], &["127.0.0.1"; 11]] {
+            assert_eq!(selection::run(&input(bad), &GO, soon(5)).diagnostics_state, State::Other);
+        }
+        let icmp = selection::Input { protocol: selection::Protocol::Icmp, ..input(&["127.0.0.1"]) };
+        let output = selection::run(&icmp, &GO, soon(20));
+        if output.diagnostics_state != State::Internal {
+            assert_eq!((output.diagnostics_state, &*output.fastest_host), (State::Complete, "127.0.0.1"));
+        }
+    }
+
+    #[test]
+    fn the_header_is_tr_143s() {
+        let server = Running::start(config("127.0.0.1", true));
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        client.connect(("127.0.0.1", server.port)).unwrap();
+        let mut packet = [0xaa; 28];
+        let mut response = [0; 64];
+        for count in 1..=2 {
+            client.send(&packet).unwrap();
+            assert_eq!(client.recv(&mut response).unwrap(), 28);
+            assert_eq!(response[..4], [0xaa; 4]);
+            assert_eq!(response[4..8], [0, 0, 0, count]);
+            assert_eq!(response[16..20], [0; 4]);
+            assert_eq!(response[20..28], [0xaa; 8]);
+        }
+        let fields = EchoPlus::read(&response).unwrap();
+        assert!(fields.test_resp_reply_time_stamp >= fields.test_resp_recv_time_stamp);
+        packet[0] = 0xbb;
+        client.send(&packet[..19]).unwrap();
+        assert_eq!(client.recv(&mut response).unwrap(), 19);
+        assert_eq!(response[..19], packet[..19]);
     }
 }

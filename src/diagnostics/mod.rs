@@ -23,14 +23,14 @@
 mod control;
 mod dns;
 //D pub mod download;
-//D pub mod echo;
-//D pub mod echo_test;
+pub mod echo;
+pub mod echo_test;
 //D mod ftp;
 mod host;
 mod icmp;
 pub mod lookup;
 pub mod ping;
-//D pub mod selection;
+pub mod selection;
 //D pub mod self_test;
 mod socket;
 //D mod tcp;
