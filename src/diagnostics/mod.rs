@@ -15,28 +15,27 @@
 //! | [`echo`] | UDPEchoConfig, the server | CAP_NET_BIND_SERVICE for a port below 1024 |
 //! | [`echo_test`] | UDPEchoDiagnostics, the client | none |
 //! | [`selection`] | ServerSelectionDiagnostics | those of [`ping`] for ICMP |
-//! | [`self_test`] | SelfTestDiagnostics | none |
 //!
 //! DSCP goes out as IP_TOS or IPV6_TCLASS, an interface is bound by SO_BINDTODEVICE. Memory stays
 //! below a megabyte: one buffer a connection, and a cap on every table of results.
 
 mod control;
 mod dns;
-//D pub mod download;
+pub mod download;
 pub mod echo;
 pub mod echo_test;
-//D mod ftp;
+#[cfg(feature = "ftp")]
+mod ftp;
 mod host;
 mod icmp;
 pub mod lookup;
 pub mod ping;
 pub mod selection;
-//D pub mod self_test;
 mod socket;
-//D mod tcp;
-//D pub mod throughput;
+mod tcp;
+pub mod throughput;
 pub mod traceroute;
-//D pub mod upload;
+pub mod upload;
 
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
