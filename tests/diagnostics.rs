@@ -1,6 +1,8 @@
 //! The diagnostics against loopback, scripted peers, and the kernel: what they measure, what they
 //! refuse, and that nobody keeps them beyond their deadline.
 
+#![allow(clippy::unwrap_used, clippy::disallowed_macros)]
+
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -602,13 +604,19 @@ mod echoes {
             timeout: 200,
             ..Default::default()
         };
-        let output = selection::run(&input(&["no such", "127.0.0.2", "127.0.0.1"]), &GO, soon(20));
+        let output = selection::run(&input(&["no such", "127.0.0.1", ""]), &GO, soon(20));
         assert_eq!(output.diagnostics_state, State::Complete, "{output:?}");
         assert_eq!(output.fastest_host, "127.0.0.1");
         assert!(output.minimum_response_time > 0);
         assert!(output.maximum_response_time >= output.average_response_time);
         assert_eq!(output.ip_address_used.unwrap().to_string(), "127.0.0.1");
-        let silent = selection::run(&input(&["127.0.0.2"]), &GO, soon(20));
+        // The server answers 127.0.0.1 from whatever address it was asked at, so both are there.
+        let other = selection::run(&input(&["127.0.0.2"]), &GO, soon(20));
+        assert_eq!(other.diagnostics_state, State::Complete, "{other:?}");
+        assert!(other.average_response_time > 0);
+        let closed = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let silent = selection::Input { port: closed, ..input(&["127.0.0.2"]) };
+        let silent = selection::run(&silent, &GO, soon(20));
         assert_eq!((silent.diagnostics_state, silent.average_response_time), (State::Complete, 0));
         assert_eq!(silent.fastest_host, "");
         let unknown = selection::run(&input(&["no such", ""]), &GO, soon(20));
@@ -645,5 +653,69 @@ mod echoes {
         client.send(&packet[..19]).unwrap();
         assert_eq!(client.recv(&mut response).unwrap(), 19);
         assert_eq!(response[..19], packet[..19]);
+    }
+}
+
+mod standard {
+    use super::*;
+    use rcwmp::diagnostics::{download, self_test, throughput, upload};
+
+    /// The enumeration of each parameter in TR-181, without its marks.
+    fn enumerated(table: &str, path: &str) -> Vec<String> {
+        let line = table.lines().find(|line| line.split('\t').next() == Some(path)).unwrap();
+        let values = line.split('\t').nth(13).unwrap();
+        values.split('|').map(|value| value.trim_end_matches(['^', '?']).to_owned()).collect()
+    }
+
+    #[test]
+    fn every_value_is_tr_181s() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/standards/tr181.tsv");
+        let Ok(table) = std::fs::read_to_string(file) else {
+            println!("skipped: ../shared not present");
+            return;
+        };
+        let lookup_path = "Device.DNS.Diagnostics.NSLookupDiagnostics";
+        for (path, states) in [
+            ("Device.IP.Diagnostics.IPPing", ping::STATES),
+            ("Device.IP.Diagnostics.TraceRoute", traceroute::STATES),
+            ("Device.IP.Diagnostics.DownloadDiagnostics", download::STATES),
+            ("Device.IP.Diagnostics.UploadDiagnostics", upload::STATES),
+            ("Device.IP.Diagnostics.UDPEchoDiagnostics", echo_test::STATES),
+            ("Device.IP.Diagnostics.ServerSelectionDiagnostics", selection::STATES),
+            (lookup_path, lookup::STATES),
+            ("Device.SelfTestDiagnostics", self_test::STATES),
+        ] {
+            let values = enumerated(&table, &format!("{path}.DiagnosticsState"));
+            assert!(values.iter().any(|value| value == "Requested"), "{values:?}");
+            for state in states {
+                assert!(values.iter().any(|value| value == state.as_str()), "{path} {state}: {values:?}");
+            }
+            // And the other way round: no error that the parameter knows is beyond the test.
+            let ours: Vec<&str> = states.iter().map(|state| state.as_str()).collect();
+            for value in values.iter().filter(|value| value.starts_with("Error_")) {
+                assert!(ours.contains(&value.as_str()), "{path} never says {value}");
+            }
+        }
+        let statuses = enumerated(&table, &format!("{lookup_path}.Result.{{i}}.Status"));
+        for status in [
+            Status::Success,
+            Status::DnsServerNotAvailable,
+            Status::HostNameNotResolved,
+            Status::Timeout,
+            Status::Other,
+        ] {
+            assert!(statuses.iter().any(|value| value == status.as_str()), "{statuses:?}");
+        }
+        let types = enumerated(&table, &format!("{lookup_path}.Result.{{i}}.AnswerType"));
+        for answer in [AnswerType::None, AnswerType::Authoritative, AnswerType::NonAuthoritative] {
+            assert!(types.iter().any(|value| value == answer.as_str()), "{types:?}");
+        }
+        let protocols = enumerated(&table, "Device.IP.Diagnostics.ServerSelectionDiagnostics.Protocol");
+        assert!(protocols.iter().all(|name| selection::Protocol::from_name(name).is_some()));
+        let versions = enumerated(&table, "Device.IP.Diagnostics.IPPing.ProtocolVersion");
+        assert!(versions.iter().all(|name| ProtocolVersion::from_name(name).is_some()));
+        assert_eq!(versions.len(), 3);
+        let transports = enumerated(&table, "Device.IP.Diagnostics.DownloadDiagnostics.DownloadTransports");
+        assert!(throughput::TRANSPORTS.split(',').all(|name| transports.iter().any(|one| one == name)));
     }
 }

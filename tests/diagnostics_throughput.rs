@@ -1,6 +1,8 @@
 //! DownloadDiagnostics and UploadDiagnostics against nginx, a real FTP server if one is installed,
 //! and servers that are scripted to misbehave.
 
+#![allow(clippy::unwrap_used, clippy::disallowed_macros)]
+
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -15,14 +15,14 @@ const SLICE: Duration = Duration::from_millis(100);
 
 /// The deadline and the cancel flag of a running test.
 #[derive(Debug, Clone, Copy)]
-pub struct Control<'a> {
+pub(crate) struct Control<'a> {
     cancel: &'a AtomicBool,
     deadline: Instant,
 }
 
 impl<'a> Control<'a> {
     /// A control of the flag (raised by whoever cancels) and the moment by which all must be over.
-    pub fn new(cancel: &'a AtomicBool, deadline: Instant) -> Control<'a> {
+    pub(crate) fn new(cancel: &'a AtomicBool, deadline: Instant) -> Control<'a> {
         Control { cancel, deadline }
     }
 

@@ -13,9 +13,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::Instant;
 
+use nix::errno::Errno;
 use nix::sys::socket::{SockaddrStorage, bind, setsockopt, sockopt};
 
-use crate::diagnostics::socket::{self, Way};
+use crate::diagnostics::socket::{self, Asked, Way};
 use crate::diagnostics::{Moment, Watch};
 
 /// The most packets that one call of [`Server::serve`] takes, so that a flood leaves its owner time.
@@ -157,6 +158,15 @@ impl Server {
             setsockopt(&fd, sockopt::Ipv6V6Only, &true).map_err(|why| failed(why.into()))?;
         }
         bind(fd.as_raw_fd(), &SockaddrStorage::from(address)).map_err(|why| failed(why.into()))?;
+        // A reply must leave from the address that was asked, of which a router has several.
+        socket::set_either(
+            &fd,
+            address.is_ipv6(),
+            sockopt::Ipv4PacketInfo,
+            sockopt::Ipv6RecvPacketInfo,
+            &true,
+        )
+        .map_err(|why| failed(why.into()))?;
         let socket: UdpSocket = fd.into();
         let own_port = socket.local_addr().map_err(failed)?.port();
         Ok(Server {
@@ -189,10 +199,12 @@ impl Server {
     /// Answers what has come, without waiting. Gives whether there may be more.
     pub fn serve(&mut self) -> bool {
         for _ in 0..MAX_BATCH {
-            match self.socket.recv_from(&mut self.buffer) {
-                Ok((length, peer)) if self.is_answered(peer) => self.answer(length, peer),
+            match socket::receive_with_target(&self.socket, &mut self.buffer) {
+                Ok((length, Some(peer), asked)) if self.is_answered(peer) => {
+                    self.answer(length, peer, &asked);
+                }
                 Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                Err(Errno::EAGAIN) => return false,
                 // An ICMP error about an earlier reply: nothing came, nothing is lost.
                 Err(_) => {}
             }
@@ -206,7 +218,7 @@ impl Server {
             && !REFUSED_PORTS.contains(&peer.port())
     }
 
-    fn answer(&mut self, length: usize, peer: SocketAddr) {
+    fn answer(&mut self, length: usize, peer: SocketAddr, asked: &Asked) {
         let now = Instant::now();
         let moment = self.watch.moment(now);
         let bytes = u32::try_from(length).unwrap_or(u32::MAX).wrapping_add(UDP_HEADER);
@@ -228,7 +240,7 @@ impl Server {
             }
             .write(packet);
         }
-        match self.socket.send_to(packet, peer) {
+        match socket::send_from(&self.socket, packet, peer, asked) {
             Ok(sent) if sent == length => {
                 counters.packets_responded = counters.packets_responded.wrapping_add(1);
                 counters.bytes_responded = counters.bytes_responded.wrapping_add(bytes);

@@ -91,7 +91,7 @@ pub(crate) fn store(
         return Err(State::NoStor);
     }
     let is_taken = source.pour(&mut data, rule)?;
-    data.finish();
+    // The end of the connection is the end of the file.
     drop(data);
     if !is_taken || session.reply()?.code != 226 {
         return Err(State::NoTransferComplete);

@@ -166,6 +166,11 @@ pub(crate) fn reverse(address: IpAddr, timeout: Duration, control: &Control<'_>)
     is_name.then_some(answer.name)
 }
 
+/// Whether a resolv.conf can be read; one without servers means the server on this device.
+pub(crate) fn has_servers(resolv_conf: &std::path::Path) -> bool {
+    !System::read(resolv_conf).servers.is_empty()
+}
+
 fn repeat(input: &Input, control: &Control<'_>, output: &mut Output) -> Result<(), State> {
     let system = System::read(&input.resolv_conf);
     let server = server(input, &system, control)?;

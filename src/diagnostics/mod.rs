@@ -15,6 +15,7 @@
 //! | [`echo`] | UDPEchoConfig, the server | CAP_NET_BIND_SERVICE for a port below 1024 |
 //! | [`echo_test`] | UDPEchoDiagnostics, the client | none |
 //! | [`selection`] | ServerSelectionDiagnostics | those of [`ping`] for ICMP |
+//! | [`self_test`] | SelfTestDiagnostics | none |
 //!
 //! DSCP goes out as IP_TOS or IPV6_TCLASS, an interface is bound by SO_BINDTODEVICE. Memory stays
 //! below a megabyte: one buffer a connection, and a cap on every table of results.
@@ -31,6 +32,7 @@ mod icmp;
 pub mod lookup;
 pub mod ping;
 pub mod selection;
+pub mod self_test;
 mod socket;
 mod tcp;
 pub mod throughput;
@@ -40,7 +42,7 @@ pub mod upload;
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-pub use control::Control;
+use control::Control;
 
 /// The longest `Host`, in octets (TR-181: string(256)).
 pub const MAX_HOST: usize = 256;

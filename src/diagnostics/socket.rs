@@ -2,15 +2,15 @@
 //! queue, which tells what ICMP said about a datagram of ours and who said it.
 
 use std::ffi::OsString;
-use std::io::{self, IoSliceMut};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::socket::{
-    AddressFamily, ControlMessageOwned, MsgFlags, SetSockOpt, SockFlag, SockProtocol, SockType,
-    SockaddrStorage, recvmsg, setsockopt, sockopt,
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SetSockOpt, SockFlag, SockProtocol,
+    SockType, SockaddrStorage, recvmsg, sendmsg, setsockopt, sockopt,
 };
 
 use crate::diagnostics::State;
@@ -115,6 +115,56 @@ pub(crate) fn next_error(fd: &OwnedFd) -> Option<IcmpError> {
         });
     }
     Some(IcmpError { from: None, target, kind: 0, code: 0 })
+}
+
+/// Which of our addresses a datagram was sent to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Asked {
+    /// IPv4: the address to answer from.
+    V4(libc::in_pktinfo),
+    /// IPv6: the address and its interface.
+    V6(libc::in6_pktinfo),
+    /// The kernel did not tell.
+    Unknown,
+}
+
+/// Receives a datagram, its sender, and which address of ours it was for.
+pub(crate) fn receive_with_target(
+    socket: &impl AsRawFd,
+    buffer: &mut [u8],
+) -> Result<(usize, Option<SocketAddr>, Asked), Errno> {
+    let mut iov = [IoSliceMut::new(buffer)];
+    let mut space = nix::cmsg_space!(libc::in_pktinfo, libc::in6_pktinfo);
+    let fd = socket.as_raw_fd();
+    let message = recvmsg::<SockaddrStorage>(fd, &mut iov, Some(&mut space), MsgFlags::MSG_DONTWAIT)?;
+    let mut asked = Asked::Unknown;
+    for part in message.cmsgs()? {
+        match part {
+            // The interface is left to the routes, which may differ from the way the datagram came.
+            ControlMessageOwned::Ipv4PacketInfo(info) => {
+                asked = Asked::V4(libc::in_pktinfo { ipi_ifindex: 0, ..info });
+            }
+            ControlMessageOwned::Ipv6PacketInfo(info) => asked = Asked::V6(info),
+            _ => {}
+        }
+    }
+    Ok((message.bytes, message.address.as_ref().and_then(socket_address), asked))
+}
+
+/// Sends a datagram from the address that was asked.
+pub(crate) fn send_from(
+    socket: &impl AsRawFd,
+    bytes: &[u8],
+    peer: SocketAddr,
+    asked: &Asked,
+) -> Result<usize, Errno> {
+    let from = match asked {
+        Asked::V4(info) => Some(ControlMessage::Ipv4PacketInfo(info)),
+        Asked::V6(info) => Some(ControlMessage::Ipv6PacketInfo(info)),
+        Asked::Unknown => None,
+    };
+    let peer = SockaddrStorage::from(peer);
+    sendmsg(socket.as_raw_fd(), &[IoSlice::new(bytes)], from.as_slice(), MsgFlags::MSG_DONTWAIT, Some(&peer))
 }
 
 /// The state that an error of the system means, `other` if it is none of those that speak of routes,

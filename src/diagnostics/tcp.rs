@@ -120,12 +120,6 @@ impl<'a> Link<'a> {
         Ok(())
     }
 
-    /// Tells the peer that nothing more will come.
-    pub(crate) fn finish(&self) {
-        // A peer that is gone needs not be told.
-        let _ = self.stream.shutdown(std::net::Shutdown::Write);
-    }
-
     fn wait(&self, flags: PollFlags, until: Instant) -> Result<bool, State> {
         loop {
             if self.rule.abort.load(Ordering::Relaxed) {
