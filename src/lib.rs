@@ -7,6 +7,7 @@
 //! | [`cwmp`] | TR-069 proper: messages, SOAP codec, session machine, event queue, retry ladder; pure |
 //! | [`uci`] | OpenWrt's configuration files, read and written without loss |
 //! | [`backend`] | the system behind the model: UCI, kernel files, the agent's own values, a store |
+//! | [`diagnostics`] | the tests of TR-181 and TR-143: ping, traceroute, throughput, name lookup, UDP echo |
 //! | [`http`] | client, authentication, cookies, TLS, and a small server machine |
 //! | [`connreq`] | the connection-request port |
 //! | [`transfer`] | downloads and uploads: their queue and their execution |
@@ -46,6 +47,7 @@ pub mod backend;
 pub mod cli;
 pub mod connreq;
 pub mod cwmp;
+pub mod diagnostics;
 pub mod http;
 #[cfg(feature = "lab")]
 pub mod lab;

@@ -17,8 +17,9 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("backend/", &["backend", "model", "uci", "ubus", "sys"]),
     ("connreq/", &["connreq", "http", "sys"]),
     ("transfer/", &["transfer", "http", "sys"]),
+    ("diagnostics/", &["diagnostics", "http", "sys"]),
     ("sys/", &["sys"]),
-    ("agent/", &["agent", "backend", "connreq", "cwmp", "http", "model", "sys", "transfer", "uci"]),
+    ("agent/", &["agent", "backend", "connreq", "cwmp", "diagnostics", "http", "model", "sys", "transfer", "uci"]),
     ("cli/", &["cli", "agent", "backend", "cwmp", "http", "lab", "model", "sys", "uci"]),
     ("lab/", &["lab", "cwmp", "http", "model", "ubus", "sys"]),
 ];

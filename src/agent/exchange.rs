@@ -13,6 +13,7 @@ use super::worker::Worker;
 use crate::backend::System;
 use crate::cwmp::dispatch::{self, Effect};
 use crate::cwmp::event::EventCode;
+use crate::cwmp::fault::{self, Fault};
 use crate::cwmp::queue::Receipt;
 use crate::cwmp::rpc::{Message, Request};
 use crate::cwmp::session::{Close, HttpFailure, Input, Output, Plan, Session};
@@ -113,7 +114,6 @@ impl Exchange {
         model: &mut Model<System>,
         file: &mut StateFile,
         url: &str,
-        effects: &mut Vec<Effect>,
         now: &mut dyn FnMut() -> Duration,
     ) -> Option<Ended> {
         loop {
@@ -136,7 +136,9 @@ impl Exchange {
                 }
                 Output::Perform(request) => {
                     let name = request.name().to_owned();
-                    let result = dispatch::perform(&request, model, effects);
+                    let mut effects = Vec::new();
+                    let result = dispatch::perform(&request, model, &mut effects)
+                        .and_then(|response| promise(file, effects).map(|()| response));
                     match &result {
                         Ok(_) => info!("{name} performed{}", subject(&request)),
                         Err(fault) => warn!("{name} refused: {fault}"),
@@ -191,6 +193,22 @@ impl Exchange {
             }
         }
     }
+}
+
+/// Writes down what the answer is about to promise: an agent that is killed after it does it later.
+fn promise(file: &mut StateFile, effects: Vec<Effect>) -> Result<(), Fault> {
+    if effects.is_empty() {
+        return Ok(());
+    }
+    for effect in effects {
+        match effect {
+            Effect::Reboot { command_key } => {
+                file.state.reboot_keys.push(command_key);
+                file.state.reboot_pending = true;
+            }
+        }
+    }
+    file.save().map_err(|why| Fault::new(fault::INTERNAL_ERROR, format_args!("not kept: {why}")))
 }
 
 /// What the client needs to know of the ACS.

@@ -24,6 +24,10 @@ pub struct State {
     pub identity: String,
     /// The kernel's boot identifier at the last start.
     pub boot_id: String,
+    /// A session is open: whoever finds this at its start knows that the last life ended in one.
+    pub in_session: bool,
+    /// A reboot has been promised to the ACS and not been started.
+    pub reboot_pending: bool,
     /// CommandKeys of Reboot calls whose reboot is on its way.
     pub reboot_keys: Vec<String>,
     /// Events and messages that the ACS has not confirmed.

@@ -35,7 +35,6 @@ use super::{lock, log as sink};
 use crate::backend::{Places, System};
 use crate::connreq::listener::Listener;
 use crate::connreq::rule::Rule;
-use crate::cwmp::dispatch::Effect;
 use crate::cwmp::event::{Event, EventCode};
 use crate::cwmp::queue::Queue;
 use crate::model::{Model, compiled};
@@ -114,8 +113,6 @@ struct Daemon {
     ask_methods: bool,
     /// The URL of an ACS that has refused compressed requests; it gets plain ones from then on.
     plain_for: Option<String>,
-    /// What waits for the end of the session.
-    effects: Vec<Effect>,
     children: Vec<Child>,
     session_id: u32,
     reload_asked: bool,
@@ -138,9 +135,9 @@ impl Daemon {
             warn!("{complaint}");
         }
         match &broken {
-            Some(why) => error!("{why}: correct it, and run `rcwmpd reload` (or send SIGHUP)"),
+            Some(why) => error!("{why}: correct it, and send SIGHUP"),
             None if settings.acs.url.is_empty() => {
-                error!("no ACS URL: set cwmp.acs.url and run `rcwmpd reload` (or send SIGHUP)");
+                error!("no ACS URL: set cwmp.acs.url and send SIGHUP");
             }
             None => {}
         }
@@ -176,7 +173,6 @@ impl Daemon {
             retry_at: None,
             ask_methods: settings.get_rpc_methods || options.get_rpc_methods,
             plain_for: None,
-            effects: Vec::new(),
             children: Vec::new(),
             session_id: 1,
             reload_asked: false,
@@ -189,6 +185,7 @@ impl Daemon {
             clock,
         };
         daemon.greet();
+        daemon.keep_promises();
         // What an earlier life left unsuccessful is retried, even if its events are gone.
         daemon.plan_retry(now.mono);
         daemon.save();
@@ -205,6 +202,7 @@ impl Daemon {
         state.boot_id = boot_id;
         if booted {
             let keys = std::mem::take(&mut state.reboot_keys);
+            state.reboot_pending = false;
             state.ladder.rebooted();
             if let Err(why) = state.queue.booted(first, &keys) {
                 warn!("the boot event was refused: {why}");
@@ -221,6 +219,16 @@ impl Daemon {
             }
             false => info!("Periodic event is disabled"),
         }
+    }
+
+    /// An agent that was killed in a session has told the ACS what nobody has done since.
+    fn keep_promises(&mut self) {
+        if !std::mem::take(&mut self.file.state.in_session) {
+            return;
+        }
+        warn!("the last session was cut short: configuration and services may differ");
+        self.act(Program::ReloadConfig);
+        self.after_session(false);
     }
 
     /// One turn of the loop; false when it is over.
@@ -263,7 +271,7 @@ impl Daemon {
             return;
         }
         let due = self.file.state.queue.is_due() || self.retry_at.is_some_and(|at| now >= at);
-        if due && !self.settings.acs.url.is_empty() {
+        if due && self.settings.enabled && !self.settings.acs.url.is_empty() {
             self.retry_at = None;
             self.begin(now);
         }
@@ -349,9 +357,11 @@ impl Daemon {
     /// SIGTERM: the open session is given up, what it has not delivered stays.
     fn stop(&mut self) {
         if self.exchange.take().is_some() {
+            warn!("stopped during a session");
             self.file.state.queue.close_session(false);
             self.file.state.ladder.failed();
-            warn!("stopped during a session");
+            self.file.state.in_session = false;
+            self.after_session(false);
         }
         self.save();
         info!("STOPPED");

@@ -18,7 +18,7 @@ use crate::sys::{clock, rng};
 
 impl Daemon {
     pub(super) fn port_wanted(&self) -> bool {
-        self.settings.connection_request.enabled && !self.settings.acs.url.is_empty()
+        self.settings.enabled && self.settings.connection_request.enabled && !self.settings.acs.url.is_empty()
     }
 
     /// Opens the connection-request port on the address that leads to the ACS.

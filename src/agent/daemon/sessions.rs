@@ -9,7 +9,7 @@ use super::{Daemon, SESSION, add, local_address, read_settings};
 use crate::agent::exchange::{self, Ended, Exchange};
 use crate::agent::inform;
 use crate::agent::programs::Program;
-use crate::cwmp::dispatch::{self, Effect};
+use crate::cwmp::dispatch;
 use crate::cwmp::event::EventCode;
 use crate::cwmp::queue::Call;
 use crate::cwmp::retry::Policy;
@@ -28,6 +28,11 @@ impl Daemon {
         match read_settings(self.model.backend()) {
             Ok(settings) => self.settings = settings,
             Err(why) => return self.not_begun(now, &why),
+        }
+        if !self.settings.enabled {
+            // TR-181 EnableCWMP: no Inform, and no connection request is accepted.
+            self.listener = None;
+            return self.not_begun(now, &"cwmp.cpe.enable is off");
         }
         // The WAN address may be another by now, and the ACS is to be told the one that works.
         if self.listener.is_some() && local_address(&self.settings.acs.url) != self.address {
@@ -76,13 +81,11 @@ impl Daemon {
                     ..Plan::new(inform)
                 }
             }
-            Err(why) => {
-                self.file.state.queue.close_session(false);
-                return self.not_begun(now, &why);
-            }
+            Err(why) => return self.not_begun(now, &why),
         };
         self.session_id = self.session_id.wrapping_add(100).max(1);
         self.file.state.identity = identity;
+        self.file.state.in_session = true;
         self.save();
         let deadline = self.clock.instant(now + SESSION);
         let root = &self.options.root;
@@ -110,6 +113,10 @@ impl Daemon {
     /// The session could not even begin: the ladder decides when to try again.
     pub(super) fn not_begun(&mut self, now: Duration, why: &dyn std::fmt::Display) {
         error!("no session: {why}");
+        // What asked for it has had its attempt: without that, each turn of the loop would be another.
+        let queue = &mut self.file.state.queue;
+        queue.open_session(Version::V1_4);
+        queue.close_session(false);
         self.failed(now);
         self.save();
     }
@@ -122,7 +129,6 @@ impl Daemon {
             &mut self.model,
             &mut self.file,
             &self.settings.acs.url,
-            &mut self.effects,
             &mut || clock.now(),
         );
         match ended {
@@ -163,6 +169,7 @@ impl Daemon {
         }
         let success = ended.close == Close::Success;
         self.file.state.queue.close_session(success);
+        self.file.state.in_session = false;
         self.after_session(success);
         self.save();
         // What was read for this session is not needed until the next.
@@ -197,15 +204,10 @@ impl Daemon {
         if touched.contains("cwmp") {
             self.reload();
         }
-        let effects = std::mem::take(&mut self.effects);
-        let mut reboot = false;
-        for Effect::Reboot { command_key } in effects {
+        if self.file.state.reboot_pending {
             // A session that failed after the answer has still promised the reboot.
-            self.file.state.reboot_keys.push(command_key);
-            reboot = true;
-        }
-        if reboot {
             info!("Rebooting as the ACS asked{}", if success { "" } else { " in the session that failed" });
+            self.file.state.reboot_pending = false;
             self.save();
             self.act(Program::Reboot);
         }

@@ -292,8 +292,13 @@ impl Listening {
                 Ok(State::Performing(Performing { talk: self.talk, id: header.id, method }))
             }
             Input::Reply(envelope) => out_of_turn(expected(), &describe(&envelope.message)),
-            Input::BadRequest { id, hold_requests, fault, .. } => {
+            Input::BadRequest { id, hold_requests, method, fault } => {
                 self.talk.hold = hold_requests;
+                // Which arguments a method of an ACS has is nothing to a CPE.
+                let fault = match is_for_acs(&method) {
+                    true => Fault::new(fault::METHOD_NOT_SUPPORTED, &method),
+                    false => fault,
+                };
                 self.talk.answer(id, Message::Fault(fault), desk, now)
             }
             Input::Unreadable(why) => failed(Failure::AcsUnreadable { expected: expected(), why }),

@@ -1,0 +1,106 @@
+//! What an answer has promised is done, also by an agent that is stopped or killed before the session's
+//! end: services follow the files, and the device reboots and says whose reboot it was.
+#![cfg(feature = "lab")]
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+#[path = "support/agent.rs"]
+mod agent;
+#[path = "support/messages.rs"]
+mod messages;
+#[path = "support/play.rs"]
+mod play;
+#[path = "support/scripted.rs"]
+mod scripted;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use agent::Router;
+use messages::set_values;
+use play::{codes, end, events, inform, methods, reboot, router, say};
+use scripted::{Scripted, Step, step};
+
+const NAME: &str = "Device.DeviceInfo.HostName";
+
+/// Programs that write down that they were run.
+fn with_programs(router: &Router) {
+    for (path, name) in [("sbin/reboot", "reboot"), ("sbin/reload_config", "reload")] {
+        let log = router.root().join("ran");
+        let file = router.root().join(path);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, format!("#!/bin/sh\necho {name} >> '{}'\n", log.display())).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
+/// Waits until the programs named, and no others, were run; order does not matter.
+#[track_caller]
+fn ran(router: &Router, expected: &[&str]) {
+    let until = Instant::now() + Duration::from_secs(10);
+    loop {
+        let text = fs::read_to_string(router.root().join("ran")).unwrap_or_default();
+        let mut lines: Vec<&str> = text.lines().collect();
+        lines.sort_unstable();
+        if lines == expected || Instant::now() > until {
+            assert_eq!(lines, expected);
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A change and a reboot, and then an ACS that keeps the agent waiting until it is told to go on.
+fn script(held: mpsc::Receiver<()>, reached: mpsc::Sender<()>) -> Vec<Step> {
+    vec![
+        inform(),
+        methods(),
+        say(set_values("1", &[(NAME, "xsd:string", "promised")], "key")),
+        say(reboot("2", "a key")),
+        step().computed(move |_| {
+            reached.send(()).unwrap();
+            let _ = held.recv_timeout(Duration::from_secs(20));
+            step().close()
+        }),
+        // The next life.
+        inform(),
+        methods(),
+        end(),
+    ]
+}
+
+#[test]
+fn after_sigterm_and_after_sigkill() {
+    for kill in [false, true] {
+        let ((release, held), (reached, arrived)) = (mpsc::channel(), mpsc::channel());
+        let acs = Scripted::start(script(held, reached));
+        let router = router(&acs.url());
+        with_programs(&router);
+        let agent = router.start(&[]);
+        arrived.recv_timeout(Duration::from_secs(20)).unwrap();
+        assert!(router.read("/etc/config/system").contains("promised"));
+        match kill {
+            true => agent.kill(),
+            false => assert!(agent.stop().0.success()),
+        }
+        drop(release);
+        if kill {
+            ran(&router, &[]);
+            // The next life does it, before anything else.
+            let agent = router.start(&[]);
+            ran(&router, &["reboot", "reload"]);
+            assert!(agent.stop().0.success());
+        }
+        ran(&router, &["reboot", "reload"]);
+        // The reboot has happened: nothing is done twice, and the ACS hears whose it was.
+        router.write("/proc/sys/kernel/random/boot_id", "another\n");
+        router.play();
+        ran(&router, &["reboot", "reload"]);
+        let seen = acs.finish();
+        let boot = seen.iter().rev().find(|one| one.text().contains(":Inform>")).unwrap().text();
+        assert!(codes(&boot).contains(&"1 BOOT".to_owned()), "{boot}");
+        let asked = ("M Reboot".to_owned(), "a key".to_owned());
+        assert!(events(&boot).contains(&asked), "{boot}");
+    }
+}
