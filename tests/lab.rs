@@ -279,6 +279,9 @@ fn a_kept_router_stays() {
     assert!(stdout.contains("Device.DeviceInfo.SoftwareVersion = ") && stdout.contains("agent "), "{stdout}");
     let wireless = std::fs::read_to_string(place.join("etc/config/wireless")).unwrap();
     assert!(wireless.contains("'Home of the Lab'"));
+    // A router without a fault has nothing to complain about.
+    let validate = rcwmpd().arg("--root").arg(&place).arg("validate").output().unwrap();
+    assert!(validate.status.success() && validate.stderr.is_empty(), "{validate:?}");
     let (output, _) = lab(&["--keep", place.to_str().unwrap()]);
     assert!(String::from_utf8(output.stderr).unwrap().contains("is not empty"));
 }

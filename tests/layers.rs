@@ -19,7 +19,10 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("transfer/", &["transfer", "http", "sys"]),
     ("diagnostics/", &["diagnostics", "http", "sys"]),
     ("sys/", &["sys"]),
-    ("agent/", &["agent", "backend", "connreq", "cwmp", "diagnostics", "http", "model", "sys", "transfer", "uci"]),
+    (
+        "agent/",
+        &["agent", "backend", "connreq", "cwmp", "diagnostics", "http", "model", "sys", "transfer", "uci"],
+    ),
     ("cli/", &["cli", "agent", "backend", "cwmp", "http", "lab", "model", "sys", "uci"]),
     ("lab/", &["lab", "cwmp", "http", "model", "ubus", "sys"]),
 ];

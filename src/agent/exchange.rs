@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use log::{debug, error, info, warn};
 use nix::sys::eventfd::EventFd;
 
+use super::redact::redacted;
 use super::settings::{self, Acs};
 use super::state::StateFile;
 use super::worker::Worker;
@@ -91,7 +92,7 @@ impl Exchange {
     pub fn replies(&mut self, now: Duration) {
         let Some(reply) = self.worker.as_ref().and_then(Worker::reply) else { return };
         let input = match reply {
-            Ok(reply) if reply.body.is_empty() => {
+            Ok(reply) if reply.body.trim_ascii().is_empty() => {
                 debug!("Receive HTTP {} without a message", reply.status);
                 Input::Empty
             }
@@ -338,50 +339,4 @@ fn subject(request: &Request) -> String {
 /// The whole message, at DEBUG only: it holds what the model hides from the log elsewhere.
 fn dump(direction: &str, body: &[u8]) {
     debug!("XML {direction} <<<<\n{}\n>>>>", redacted(body));
-}
-
-/// Values of passwords and keys are not for the log.
-fn redacted(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
-    let mut out = String::with_capacity(text.len());
-    let mut rest: &str = &text;
-    while let Some(at) = rest.find("</Name>") {
-        let (head, tail) = rest.split_at(at);
-        out.push_str(head);
-        let name = head.rsplit('>').next().unwrap_or_default();
-        let last = name.rsplit('.').next().unwrap_or_default();
-        let secret = ["Password", "Passphrase", "Secret", "PreSharedKey", "WEPKey", "PIN"]
-            .iter()
-            .any(|word| last.contains(word));
-        if secret
-            && let Some(open) = tail.find("<Value")
-            && let Some(start) = tail[open..].find('>').map(|end| open + end + 1)
-            && let Some(end) = tail[start..].find("</").map(|end| start + end)
-        {
-            out.push_str(&tail[..start]);
-            out.push_str("***");
-            rest = &tail[end..];
-        } else {
-            out.push_str("</Name>");
-            rest = &tail["</Name>".len()..];
-        }
-    }
-    out.push_str(rest);
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn secrets_stay_out_of_dumps() {
-        let body = b"<P><Name>A.Password</Name><Value xsi:type=\"x\">s3cret</Value></P><P><Name>A.B</Name><Value>v</Value></P>";
-        let shown = redacted(body);
-        assert!(
-            !shown.contains("s3cret") && shown.contains("***") && shown.contains("<Value>v</Value>"),
-            "{shown}"
-        );
-        assert_eq!(redacted(b"<a/>"), "<a/>");
-    }
 }

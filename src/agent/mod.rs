@@ -9,6 +9,7 @@ pub mod lock;
 pub mod log;
 pub mod options;
 pub mod programs;
+pub mod redact;
 pub mod schedule;
 pub mod settings;
 pub mod state;

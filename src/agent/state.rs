@@ -12,6 +12,9 @@ use crate::sys::fs::{FsError, read_capped, write_atomic};
 /// The largest state file that is read, in bytes.
 const MAX_STATE: usize = 4 << 20;
 
+/// The format that is written.
+const VERSION: u32 = 1;
+
 /// The content of `state.json`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -65,7 +68,7 @@ impl StateFile {
             (State::default(), Vec::new(), Some(text))
         };
         let (state, written, complaint) = match read_capped(&path, MAX_STATE) {
-            Ok(bytes) => match serde_json::from_slice(&bytes) {
+            Ok(bytes) => match read(&bytes) {
                 Ok(state) => (state, bytes, None),
                 Err(why) => damaged(format!("{}: {why}", path.display())),
             },
@@ -80,7 +83,7 @@ impl StateFile {
     /// # Errors
     /// When the file cannot be replaced; the old one stays.
     pub fn save(&mut self) -> Result<(), FsError> {
-        self.state.version = 1;
+        self.state.version = VERSION;
         let Ok(bytes) = serde_json::to_vec(&self.state) else { return Ok(()) };
         if bytes == self.written {
             return Ok(());
@@ -88,6 +91,18 @@ impl StateFile {
         write_atomic(&self.path, &bytes, 0o600)?;
         self.written = bytes;
         Ok(())
+    }
+}
+
+/// A list would be taken for the fields in their order, and a later format for one that is empty.
+fn read(bytes: &[u8]) -> Result<State, String> {
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err("not a JSON object".to_owned());
+    }
+    match serde_json::from_slice::<State>(bytes) {
+        Ok(state) if state.version > VERSION => Err(format!("format {} is not known", state.version)),
+        Ok(state) => Ok(state),
+        Err(why) => Err(why.to_string()),
     }
 }
 
@@ -108,7 +123,7 @@ mod tests {
         assert!(complaint.is_none());
         assert!(again.state.queue.contains(&EventCode::Periodic));
         assert_eq!(again.state.bootstrapped.as_deref(), Some("http://acs/"));
-        for damage in [&b"{"[..], b"\0\0\0", b"7", b"{\"queue\": 7}"] {
+        for damage in [&b"{"[..], b"\0\0\0", b"7", b"[]", b"{\"version\": 99}", b"{\"queue\": 7}"] {
             fs::write(dir.path().join("state.json"), damage).unwrap();
             let (fresh, complaint) = StateFile::open(dir.path());
             assert!(complaint.unwrap().contains("state.json"));

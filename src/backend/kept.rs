@@ -16,6 +16,9 @@ use crate::sys::fs::read_capped;
 /// The largest file that is read, in bytes.
 const MAX_KEPT: usize = 16 << 20;
 
+/// The format that is written.
+const VERSION: u32 = 1;
+
 /// The content of the file.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Kept {
@@ -64,7 +67,14 @@ impl Kept {
         let damaged = |why: &dyn std::fmt::Display| KeptError::Damaged(why.to_string());
         let bytes = read_capped(path, MAX_KEPT)
             .map_err(|why| if why.is_missing() { KeptError::Missing } else { damaged(&why) })?;
+        // A list would be taken for the fields in their order.
+        if bytes.trim_ascii_start().first() != Some(&b'{') {
+            return Err(damaged(&"not a JSON object"));
+        }
         let kept: Kept = serde_json::from_slice(&bytes).map_err(|why| damaged(&why))?;
+        if kept.version > VERSION {
+            return Err(damaged(&format_args!("format {} is not known", kept.version)));
+        }
         let memory = match &kept.memory {
             Some(raw) => serde_json::from_str(raw.get()).map_err(|why| damaged(&why))?,
             None => Memory::default(),
@@ -85,6 +95,6 @@ impl Kept {
 
     /// The file's bytes.
     pub fn to_bytes(&self) -> serde_json::Result<Vec<u8>> {
-        serde_json::to_vec(&Kept { version: 1, ..self.clone() })
+        serde_json::to_vec(&Kept { version: VERSION, ..self.clone() })
     }
 }

@@ -137,7 +137,6 @@ fn directory(parser: &mut lexopt::Parser) -> Result<PathBuf, String> {
     std::path::absolute(&path).map_err(|why| format!("{path:?}: {why}"))
 }
 
-
 /// The help, made of the tables.
 fn help() -> String {
     let mut out =

@@ -147,7 +147,7 @@ impl<B: Backend> Model<B> {
     pub fn values<'n>(&mut self, names: impl IntoIterator<Item = &'n str>) -> Result<Vec<(String, Value)>> {
         let mut out = Vec::new();
         for name in names {
-            for target in self.locate(&Path::parse(name)?)? {
+            for target in self.locate(&asked(name)?)? {
                 if let What::Param(at, position) = target.what {
                     let value = self.value(at, position, &target.name, &target.rows)?;
                     out.push((target.name, value));
@@ -164,7 +164,7 @@ impl<B: Backend> Model<B> {
     /// # Errors
     /// [`Error::UnknownName`], [`Error::BadArgument`] for the next level of a parameter, [`Error::Exhausted`].
     pub fn names(&mut self, path: &str, next_level: bool) -> Result<Vec<(String, bool)>> {
-        let parsed = Path::parse(path)?;
+        let parsed = asked(path)?;
         let mut out = Vec::new();
         let targets = self.locate(&parsed)?;
         if next_level && parsed.is_root() {
@@ -189,7 +189,7 @@ impl<B: Backend> Model<B> {
     /// As [`Model::values`].
     pub fn params(&mut self, path: &str) -> Result<Vec<(String, Param)>> {
         let mut out = Vec::new();
-        for target in self.locate(&Path::parse(path)?)? {
+        for target in self.locate(&asked(path)?)? {
             self.walk(target, &mut Sink::Params(&mut out))?;
         }
         Ok(out)
@@ -563,6 +563,15 @@ impl<B: Backend> Model<B> {
                 Some((target.name.trim_end_matches('.').to_owned(), Rc::clone(row)))
             })
             .collect()
+    }
+}
+
+/// A path of a request. A wildcard does not stand at its end (TR-069 A.2.2.1).
+fn asked(path: &str) -> Result<Path> {
+    let parsed = Path::parse(path)?;
+    match parsed.segments().last() {
+        Some(Segment::Wildcard) => Err(Error::UnknownName(path.to_owned())),
+        _ => Ok(parsed),
     }
 }
 

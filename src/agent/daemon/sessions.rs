@@ -125,12 +125,8 @@ impl Daemon {
     pub(super) fn pump(&mut self) {
         let Some(mut exchange) = self.exchange.take() else { return };
         let clock = self.clock;
-        let ended = exchange.pump(
-            &mut self.model,
-            &mut self.file,
-            &self.settings.acs.url,
-            &mut || clock.now(),
-        );
+        let ended =
+            exchange.pump(&mut self.model, &mut self.file, &self.settings.acs.url, &mut || clock.now());
         match ended {
             None => self.exchange = Some(exchange),
             Some(ended) => self.end(&ended),

@@ -543,7 +543,8 @@ fn check_declaration(declaration: &BytesDecl<'_>) -> Result<(), Stop> {
     }
     let Some(encoding) = declaration.encoding() else { return Ok(()) };
     let encoding = encoding.map_err(malformed)?;
-    if encoding.eq_ignore_ascii_case("utf-8") || encoding.eq_ignore_ascii_case("utf8") {
+    // ASCII is UTF-8 already.
+    if ["utf-8", "utf8", "us-ascii", "ascii"].iter().any(|name| encoding.eq_ignore_ascii_case(name)) {
         return Ok(());
     }
     Err(broken(format!("encoding {:?}, but only UTF-8 is read", clip(&encoding))))
