@@ -50,4 +50,5 @@ pub mod http;
 pub mod lab;
 pub mod model;
 pub mod sys;
+pub mod transfer;
 pub mod uci;

@@ -16,6 +16,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("http/", &["http", "sys"]),
     ("backend/", &["backend", "model", "uci", "ubus", "sys"]),
     ("connreq/", &["connreq", "http", "sys"]),
+    ("transfer/", &["transfer", "http", "sys"]),
     ("sys/", &["sys"]),
     ("agent/", &["agent", "backend", "connreq", "cwmp", "http", "model", "sys", "uci"]),
     ("cli/", &["cli", "agent", "backend", "cwmp", "http", "lab", "model", "sys", "uci"]),
