@@ -566,7 +566,7 @@ impl Connector for Dialer {
         self.shared.connects.fetch_add(1, Ordering::Relaxed);
         let buffers =
             LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
-        Ok(Some(Line { link, buffers, shared: self.shared.clone() }))
+        Ok(Some(Line { link, buffers, shared: self.shared.clone(), is_early: false }))
     }
 }
 
@@ -584,6 +584,8 @@ pub(super) struct Line {
     link: Link,
     buffers: LazyBuffers,
     shared: Arc<Shared>,
+    // Something came while ureq waited for 100 Continue.
+    is_early: bool,
 }
 
 impl Line {
@@ -617,6 +619,15 @@ impl Transport for Line {
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        // When the answer itself comes in place of 100 Continue, ureq would wait for more of it, even
+        // if there is no more.
+        let is_wait_for_100 = timeout.reason == ureq::Timeout::Await100;
+        if self.is_early && !is_wait_for_100 {
+            self.is_early = false;
+            if !self.buffers.input().is_empty() {
+                return Ok(true);
+            }
+        }
         let timeout = timeout.for_read();
         self.link.set_deadline(moment(&timeout));
         let input = self.buffers.input_append_buf();
@@ -625,6 +636,7 @@ impl Transport for Line {
         }
         let amount = self.link.read(input).map_err(|error| self.failed(error, &timeout))?;
         self.buffers.input_appended(amount);
+        self.is_early = is_wait_for_100;
         self.shared.received.fetch_add(amount, Ordering::Relaxed);
         Ok(amount > 0)
     }
