@@ -9,6 +9,7 @@
 //! | [`backend`] | the system behind the model: UCI, kernel files, the agent's own values, a store |
 //! | [`http`] | client, authentication, cookies, TLS, and a small server machine |
 //! | [`connreq`] | the connection-request port |
+//! | [`transfer`] | files to and from a server: HTTP, HTTPS, FTP |
 //! | [`agent`] | the shell: event loop, session worker, state file, log |
 //! | [`cli`] | the command line |
 //! | [`sys`] | files, journal, clocks, randomness, signals |

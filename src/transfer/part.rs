@@ -76,6 +76,7 @@ impl<'a> Part<'a> {
     }
 
     /// How much has come.
+    #[cfg(feature = "ftp")]
     pub(super) fn written(&self) -> u64 {
         self.written
     }

@@ -152,3 +152,16 @@ mod tests {
         check(&format!("ftp://h/{}", "x".repeat(3000)), 9003);
     }
 }
+
+#[cfg(all(test, not(feature = "ftp")))]
+mod tests_without_ftp {
+    use super::*;
+
+    #[test]
+    fn ftp_is_not_spoken() {
+        for url in ["ftp://h/x", "ftps://h/x"] {
+            assert_eq!(check_url(url).map_err(|why| why.code), Err(9013), "{url}");
+        }
+        assert_eq!(check_url("http://h/x"), Ok(()));
+    }
+}
