@@ -49,6 +49,8 @@ impl<T: Send + 'static> Job<T> {
         thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(move || {
             // Whatever ends this thread, a panic included, the loop must hear of it, and after the result.
             let _bell = Bell(wake);
+            // Bound here, so that a panic drops it before the bell rings.
+            let done = done;
             let _ = done.send(work(&flag));
         })?;
         Ok(Job { result, cancel })

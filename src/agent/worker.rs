@@ -32,6 +32,8 @@ impl Worker {
         thread::Builder::new().name("session".to_owned()).stack_size(STACK).spawn(move || {
             // Whatever ends this thread, a panic included, the loop must hear of it.
             let _bell = Bell(Arc::clone(&wake));
+            // Bound here, so that a panic drops it before the bell rings.
+            let done = done;
             let mut session = Session::new(settings);
             while let Ok(body) = todo.recv() {
                 let post = body.as_deref().map_or(Post::Empty, Post::Soap);

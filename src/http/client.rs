@@ -1,6 +1,6 @@
 //! The HTTP session with an ACS (TR-069 3.4): one connection, its cookies and credentials.
 //!
-//! The one file that names ureq. ureq speaks HTTP over a connector of ours, which counts
+//! This file and `file` name ureq, and no other does. ureq speaks HTTP over a connector of ours, which counts
 //! connections, notices what the peer did to them, and keeps every deadline; redirects, cookies,
 //! credentials and compression are done here, in [`Session::post`].
 //!
@@ -31,14 +31,14 @@ use crate::http::body::{self, Compression};
 use crate::http::client_error::{ConnectFault, HttpError};
 use crate::http::cookie::Jar;
 use crate::http::url::Url;
-use crate::http::wire::{Secure, Secured, Wire};
+use crate::http::wire::{Cancel, Link, Secure, Wire};
 
 /// The redirects followed for one request (TR-069 3.4.2: up to five in a row).
 const MAX_REDIRECTS: u32 = 5;
 /// The times a stale nonce is renewed for one request.
 const MAX_STALE: u32 = 2;
 /// The longest head of a reply; the reading buffer is twice as long.
-const MAX_HEAD: usize = 32 * 1024;
+pub(super) const MAX_HEAD: usize = 32 * 1024;
 /// What is read of a body nobody wants, to keep its connection.
 const MAX_UNWANTED: u64 = 64 * 1024;
 
@@ -383,23 +383,30 @@ impl Session {
         if Instant::now() >= self.settings.deadline {
             return HttpError::SessionTooLong;
         }
-        let host = || format!("{}:{}", self.target.host, self.target.port);
         match error {
-            ureq::Error::Timeout(phase) => HttpError::TooSlow(phase.to_string()),
             ureq::Error::BodyExceedsLimit(_) => HttpError::ReplyTooLong(self.settings.max_reply),
-            ureq::Error::LargeResponseHeader(..) => HttpError::HeadTooLong(MAX_HEAD),
-            ureq::Error::Other(fault) => match fault.downcast::<ConnectFault>() {
-                Ok(fault) => HttpError::from_connect(*fault, host()),
-                Err(other) => HttpError::BadReply(other.to_string()),
-            },
-            ureq::Error::Io(error) => match self.shared.received.load(Ordering::Relaxed) {
-                0 => HttpError::NoAnswer(error.to_string()),
-                _ => HttpError::CutOff(error.to_string()),
-            },
-            ureq::Error::Http(error) => HttpError::BadRequest(error.to_string()),
-            ureq::Error::BadUri(why) => HttpError::BadRequest(why),
-            other => HttpError::BadReply(other.to_string()),
+            error => culprit(error, &self.target, &self.shared),
         }
+    }
+}
+
+/// What a fault of ureq means when it talked to `target`.
+pub(super) fn culprit(error: ureq::Error, target: &Url, shared: &Shared) -> HttpError {
+    let host = || format!("{}:{}", target.host, target.port);
+    match error {
+        ureq::Error::Timeout(phase) => HttpError::TooSlow(phase.to_string()),
+        ureq::Error::LargeResponseHeader(..) => HttpError::HeadTooLong(MAX_HEAD),
+        ureq::Error::Other(fault) => match fault.downcast::<ConnectFault>() {
+            Ok(fault) => HttpError::from_connect(*fault, host()),
+            Err(other) => HttpError::BadReply(other.to_string()),
+        },
+        ureq::Error::Io(error) => match shared.received.load(Ordering::Relaxed) {
+            0 => HttpError::NoAnswer(error.to_string()),
+            _ => HttpError::CutOff(error.to_string()),
+        },
+        ureq::Error::Http(error) => HttpError::BadRequest(error.to_string()),
+        ureq::Error::BadUri(why) => HttpError::BadRequest(why),
+        other => HttpError::BadReply(other.to_string()),
     }
 }
 
@@ -426,11 +433,11 @@ fn is_closed(error: &ureq::Error) -> bool {
 }
 
 // A body read to its end leaves the connection usable; one that fails only loses the connection.
-fn discard(body: ureq::Body) {
+pub(super) fn discard(body: ureq::Body) {
     let _ = body.into_with_config().limit(MAX_UNWANTED).read_to_vec();
 }
 
-fn excerpt(body: ureq::Body) -> String {
+pub(super) fn excerpt(body: ureq::Body) -> String {
     let mut text = Vec::new();
     let _ = body.into_with_config().limit(MAX_UNWANTED).reader().take(200).read_to_end(&mut text);
     String::from_utf8_lossy(&text)
@@ -447,23 +454,32 @@ fn retry_after(head: &http::response::Parts) -> Option<Duration> {
     value.parse::<u32>().ok().map(|seconds| Duration::from_secs(seconds.into()))
 }
 
-fn header_text(text: &str) -> String {
+pub(super) fn header_text(text: &str) -> String {
     text.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').collect()
 }
 
 /// What the session, its resolver and its connections tell each other.
 #[derive(Debug)]
-struct Shared {
-    connects: AtomicU32,
-    received: AtomicUsize,
-    max_received: usize,
-    names: Mutex<Option<(String, Vec<SocketAddr>)>>,
-    tls: Option<Arc<dyn Secure>>,
-    interface: Option<String>,
+pub(super) struct Shared {
+    /// How many connections were opened.
+    pub(super) connects: AtomicU32,
+    /// How many octets of an answer came.
+    pub(super) received: AtomicUsize,
+    /// How many may come.
+    pub(super) max_received: usize,
+    /// The addresses last found, and for whom.
+    pub(super) names: Mutex<Option<(String, Vec<SocketAddr>)>>,
+    /// What puts TLS on.
+    pub(super) tls: Option<Arc<dyn Secure>>,
+    /// The interface to leave by.
+    pub(super) interface: Option<String>,
+    /// Ends every wait. Where it is given, a file is fetched, and a connection that breaks is no
+    /// end of a body that has no length.
+    pub(super) cancel: Option<Cancel>,
 }
 
 impl Shared {
-    fn new(settings: &Settings) -> Shared {
+    pub(super) fn new(settings: &Settings) -> Shared {
         Shared {
             connects: AtomicU32::new(0),
             received: AtomicUsize::new(0),
@@ -472,6 +488,7 @@ impl Shared {
             names: Mutex::new(None),
             tls: settings.tls.clone(),
             interface: settings.interface.clone(),
+            cancel: None,
         }
     }
 }
@@ -516,8 +533,8 @@ impl Resolver for Names {
 
 /// Opens the connections of a session.
 #[derive(Debug)]
-struct Dialer {
-    shared: Arc<Shared>,
+pub(super) struct Dialer {
+    pub(super) shared: Arc<Shared>,
 }
 
 impl Connector for Dialer {
@@ -526,7 +543,8 @@ impl Connector for Dialer {
     fn connect(&self, details: &ConnectionDetails, _: Option<()>) -> Result<Option<Line>, ureq::Error> {
         let deadline = moment(&details.timeout);
         let interface = self.shared.interface.as_deref();
-        let (wire, address) = Wire::connect(&details.addrs, interface, deadline)
+        let cancel = self.shared.cancel.clone();
+        let (wire, address) = Wire::connect_unless(&details.addrs, interface, deadline, cancel)
             .map_err(|error| fault(ConnectFault::Unreachable(error.to_string())))?;
         // The address that answered is asked first from now on.
         let mut names = self.shared.names.lock().unwrap_or_else(PoisonError::into_inner);
@@ -536,55 +554,47 @@ impl Connector for Dialer {
             known.rotate_left(at);
         }
         drop(names);
-        let channel = match (details.needs_tls(), &self.shared.tls) {
-            (false, _) => Channel::Plain(wire),
+        let link = match (details.needs_tls(), &self.shared.tls) {
+            (false, _) => Link::Plain(wire),
             (true, None) => return Err(fault(ConnectFault::NoTls)),
             (true, Some(tls)) => {
                 let host = details.uri.host().unwrap_or_default().trim_matches(['[', ']']);
                 let secured = tls.handshake(host, wire).map_err(|why| fault(ConnectFault::Tls(why)))?;
-                Channel::Secured(secured)
+                Link::Secured(secured)
             }
         };
         self.shared.connects.fetch_add(1, Ordering::Relaxed);
         let buffers =
             LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
-        Ok(Some(Line { channel, buffers, shared: self.shared.clone() }))
+        Ok(Some(Line { link, buffers, shared: self.shared.clone(), is_early: false }))
     }
 }
 
-fn fault(fault: ConnectFault) -> ureq::Error {
+pub(super) fn fault(fault: ConnectFault) -> ureq::Error {
     ureq::Error::Other(Box::new(fault))
 }
 
-fn moment(timeout: &NextTimeout) -> Instant {
+pub(super) fn moment(timeout: &NextTimeout) -> Instant {
     let now = Instant::now();
     now.checked_add(*timeout.after).unwrap_or(now + Duration::from_secs(86_400))
 }
 
-/// One connection, with or without TLS.
-struct Line {
-    channel: Channel,
+/// One connection under ureq.
+pub(super) struct Line {
+    link: Link,
     buffers: LazyBuffers,
     shared: Arc<Shared>,
-}
-
-enum Channel {
-    Plain(Wire),
-    Secured(Box<dyn Secured>),
+    // Something came while ureq waited for 100 Continue.
+    is_early: bool,
 }
 
 impl Line {
-    fn failed(error: std::io::Error, timeout: &NextTimeout) -> ureq::Error {
+    fn failed(&self, error: std::io::Error, timeout: &NextTimeout) -> ureq::Error {
         match error.kind() {
             std::io::ErrorKind::TimedOut => ureq::Error::Timeout(timeout.reason),
+            // ureq would take these for an ordinary end.
+            _ if self.shared.cancel.is_some() => std::io::Error::other(error).into(),
             _ => error.into(),
-        }
-    }
-
-    fn set_deadline(&mut self, timeout: &NextTimeout) {
-        match &mut self.channel {
-            Channel::Plain(wire) => wire.set_deadline(moment(timeout)),
-            Channel::Secured(secured) => secured.set_deadline(moment(timeout)),
         }
     }
 }
@@ -601,39 +611,41 @@ impl Transport for Line {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
-        self.set_deadline(&timeout);
+        let timeout = timeout.for_write();
+        self.link.set_deadline(moment(&timeout));
         let output = &self.buffers.output()[..amount];
-        let written = match &mut self.channel {
-            Channel::Plain(wire) => wire.write_all(output),
-            Channel::Secured(secured) => secured.write_all(output).and_then(|()| secured.flush()),
-        };
-        written.map_err(|error| Line::failed(error, &timeout))
+        let written = self.link.write_all(output).and_then(|()| self.link.flush());
+        written.map_err(|error| self.failed(error, &timeout))
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
-        self.set_deadline(&timeout);
+        // When the answer itself comes in place of 100 Continue, ureq would wait for more of it, even
+        // if there is no more.
+        let is_wait_for_100 = timeout.reason == ureq::Timeout::Await100;
+        if self.is_early && !is_wait_for_100 {
+            self.is_early = false;
+            if !self.buffers.input().is_empty() {
+                return Ok(true);
+            }
+        }
+        let timeout = timeout.for_read();
+        self.link.set_deadline(moment(&timeout));
         let input = self.buffers.input_append_buf();
         if input.is_empty() || self.shared.received.load(Ordering::Relaxed) > self.shared.max_received {
             return Err(fault(ConnectFault::TooMuch));
         }
-        let read = match &mut self.channel {
-            Channel::Plain(wire) => wire.read(input),
-            Channel::Secured(secured) => secured.read(input),
-        };
-        let amount = read.map_err(|error| Line::failed(error, &timeout))?;
+        let amount = self.link.read(input).map_err(|error| self.failed(error, &timeout))?;
         self.buffers.input_appended(amount);
+        self.is_early = is_wait_for_100;
         self.shared.received.fetch_add(amount, Ordering::Relaxed);
         Ok(amount > 0)
     }
 
     fn is_open(&mut self) -> bool {
-        match &mut self.channel {
-            Channel::Plain(wire) => wire.is_quiet(),
-            Channel::Secured(secured) => secured.is_quiet(),
-        }
+        self.link.is_quiet()
     }
 
     fn is_tls(&self) -> bool {
-        matches!(self.channel, Channel::Secured(_))
+        self.link.is_tls()
     }
 }

@@ -54,6 +54,8 @@ pub enum HttpError {
     TooManyRedirects,
     /// A redirect without a target.
     NoLocation,
+    /// A redirect from TLS to plain HTTP, for a file.
+    LeavesTls,
     /// A redirect to something we do not connect to.
     BadRedirect(UrlError),
     /// 415 to a compressed request: compression must be dropped for the retry (TR-069 3.4.7).
@@ -135,6 +137,7 @@ impl fmt::Display for HttpError {
             }
             HttpError::TooManyRedirects => f.write_str("the ACS redirects without end"),
             HttpError::NoLocation => f.write_str("the ACS redirects to nowhere"),
+            HttpError::LeavesTls => f.write_str("the server redirects from TLS to plain HTTP"),
             HttpError::BadRedirect(why) => write!(f, "the ACS redirects to a place that will not do: {why}"),
             HttpError::CompressionRefused => f.write_str("the ACS takes no compressed requests"),
             HttpError::Busy { retry_after: Some(wait) } => {

@@ -1,8 +1,8 @@
 //! HTTP, both ends: the client that talks to an ACS, and the small server machine behind the
 //! connection-request port and the mini-ACS.
 //!
-//! `auth`, `body`, `cookie`, `serve` and `url` are pure. `client` is the one file that names ureq,
-//! `tls` the one that names rustls; `wire` is the connection below both.
+//! `auth`, `body`, `cookie`, `serve` and `url` are pure. `client` and `file` are the ones that name
+//! ureq, `tls` the one that names rustls; `wire` is the connection below them.
 
 pub mod auth;
 pub(crate) mod auth_text;
@@ -13,6 +13,8 @@ pub mod client;
 mod client_error;
 pub mod cookie;
 mod cookie_date;
+pub mod file;
+pub mod lookup;
 pub mod serve;
 #[cfg(feature = "tls")]
 pub mod tls;

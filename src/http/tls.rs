@@ -191,6 +191,15 @@ impl Secured for Channel {
         }
         false
     }
+
+    fn finish(&mut self) -> io::Result<()> {
+        let StreamOwned { conn, sock } = &mut self.stream;
+        conn.send_close_notify();
+        while conn.wants_write() {
+            conn.write_tls(sock)?;
+        }
+        sock.finish()
+    }
 }
 
 impl Drop for Channel {

@@ -65,35 +65,7 @@ impl Url {
             "https" => true,
             _ => return Err(UrlError::Scheme),
         };
-        let rest = rest.split('#').next().unwrap_or_default();
-        let (authority, target) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-        if authority.contains('@') {
-            return Err(UrlError::Credentials);
-        }
-        let (host, port) = match authority.strip_prefix('[') {
-            Some(inside) => {
-                let (literal, port) = inside.split_once(']').ok_or(UrlError::Host)?;
-                let address: Ipv6Addr = literal.parse().map_err(|_| UrlError::Host)?;
-                (address.to_string(), port)
-            }
-            None => {
-                let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
-                let is_name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
-                if host.is_empty() || host.len() > 255 || !host.bytes().all(is_name) {
-                    return Err(UrlError::Host);
-                }
-                (host.to_ascii_lowercase(), port)
-            }
-        };
-        let port = match port.strip_prefix(':') {
-            None if port.is_empty() => default_port(tls),
-            Some("") => default_port(tls),
-            Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => {
-                digits.parse().ok().filter(|port| *port != 0).ok_or(UrlError::Port)?
-            }
-            _ => return Err(UrlError::Port),
-        };
-        let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
+        let Place { host, port, target } = Place::parse(rest, default_port(tls))?;
         Ok(Url { tls, host, port, target })
     }
 
@@ -130,6 +102,54 @@ impl Url {
     /// Whether both lead to the same server: scheme, host and port.
     pub fn is_same_server(&self, other: &Url) -> bool {
         (self.tls, &self.host, self.port) == (other.tls, &other.host, other.port)
+    }
+}
+
+/// What stands behind `://` in a URL of any scheme.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The host, in lower case, without brackets.
+    pub host: String,
+    /// The port, given or assumed.
+    pub port: u16,
+    /// Path and query, at least `/`.
+    pub target: String,
+}
+
+impl Place {
+    /// Takes apart what follows `://`; a fragment is dropped.
+    pub fn parse(rest: &str, default_port: u16) -> Result<Place, UrlError> {
+        check_characters(rest)?;
+        let rest = rest.split('#').next().unwrap_or_default();
+        let (authority, target) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        if authority.contains('@') {
+            return Err(UrlError::Credentials);
+        }
+        let (host, port) = match authority.strip_prefix('[') {
+            Some(inside) => {
+                let (literal, port) = inside.split_once(']').ok_or(UrlError::Host)?;
+                let address: Ipv6Addr = literal.parse().map_err(|_| UrlError::Host)?;
+                (address.to_string(), port)
+            }
+            None => {
+                let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
+                let is_name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+                if host.is_empty() || host.len() > 255 || !host.bytes().all(is_name) {
+                    return Err(UrlError::Host);
+                }
+                (host.to_ascii_lowercase(), port)
+            }
+        };
+        let port = match port.strip_prefix(':') {
+            None if port.is_empty() => default_port,
+            Some("") => default_port,
+            Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => {
+                digits.parse().ok().filter(|port| *port != 0).ok_or(UrlError::Port)?
+            }
+            _ => return Err(UrlError::Port),
+        };
+        let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
+        Ok(Place { host, port, target })
     }
 }
 

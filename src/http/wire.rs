@@ -1,22 +1,32 @@
 //! A TCP connection with a deadline: every read and write ends by it, however slowly the peer drips.
 //!
-//! The one trait at the end is how TLS is put on top without `client` knowing rustls.
+//! The traits at the end are how TLS is put on top without `client` knowing rustls, and [`Link`] is
+//! either of both. A wire may be given a flag that ends every wait within a quarter of a second.
 
 use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::{AsFd, AsRawFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, SockaddrStorage, sockopt};
+
+/// How long a wait goes on without a look at the flag that ends it.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Set by whoever wants the work to end; looked at in every wait.
+pub type Cancel = Arc<AtomicBool>;
 
 /// A connected stream and the moment by which it must be done.
 #[derive(Debug)]
 pub struct Wire {
     stream: TcpStream,
     deadline: Instant,
+    cancel: Option<Cancel>,
 }
 
 impl Wire {
@@ -29,18 +39,26 @@ impl Wire {
         interface: Option<&str>,
         deadline: Instant,
     ) -> io::Result<(Wire, SocketAddr)> {
+        Wire::connect_unless(addresses, interface, deadline, None)
+    }
+
+    /// As [`Wire::connect`], and gives up, now and in every later wait, once `cancel` is set. Both
+    /// end with `TimedOut`, as at the deadline.
+    pub fn connect_unless(
+        addresses: &[SocketAddr],
+        interface: Option<&str>,
+        deadline: Instant,
+        cancel: Option<Cancel>,
+    ) -> io::Result<(Wire, SocketAddr)> {
         let mut fault = io::Error::new(io::ErrorKind::AddrNotAvailable, "the host has no address");
         for (at, address) in addresses.iter().enumerate() {
             let sharers = u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
-            let share = time_left(deadline)? / sharers;
-            let connected = match interface {
-                None => TcpStream::connect_timeout(address, share.max(Duration::from_millis(1))),
-                Some(name) => connect_through(name, *address, share),
-            };
-            match connected {
+            patience(deadline, cancel.as_ref())?;
+            let share = deadline.saturating_duration_since(Instant::now()) / sharers;
+            match connect(*address, interface, Instant::now() + share, cancel.as_ref()) {
                 Ok(stream) => {
                     stream.set_nodelay(true)?;
-                    return Ok((Wire { stream, deadline }, *address));
+                    return Ok((Wire { stream, deadline, cancel }, *address));
                 }
                 Err(error) => fault = error,
             }
@@ -60,6 +78,11 @@ impl Wire {
             .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
+    /// Tells the peer that nothing more will come; it may go on sending.
+    pub fn finish(&mut self) -> io::Result<()> {
+        self.stream.shutdown(Shutdown::Write)
+    }
+
     /// Does one thing with the stream that must not wait; it errs with `WouldBlock` instead.
     pub fn without_waiting<T>(
         &mut self,
@@ -75,7 +98,7 @@ impl Wire {
 impl Read for Wire {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         loop {
-            self.stream.set_read_timeout(Some(time_left(self.deadline)?))?;
+            self.stream.set_read_timeout(Some(patience(self.deadline, self.cancel.as_ref())?))?;
             match self.stream.read(buf) {
                 Err(error) if is_wait(&error) => {}
                 done => return done,
@@ -87,7 +110,7 @@ impl Read for Wire {
 impl Write for Wire {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         loop {
-            self.stream.set_write_timeout(Some(time_left(self.deadline)?))?;
+            self.stream.set_write_timeout(Some(patience(self.deadline, self.cancel.as_ref())?))?;
             match self.stream.write(buf) {
                 Err(error) if is_wait(&error) => {}
                 done => return done,
@@ -113,34 +136,114 @@ pub trait Secured: Read + Write + fmt::Debug + Send + Sync {
     fn set_deadline(&mut self, deadline: Instant);
     /// As [`Wire::is_quiet`], looking only at what TLS carries.
     fn is_quiet(&mut self) -> bool;
+    /// As [`Wire::finish`], after a close_notify.
+    fn finish(&mut self) -> io::Result<()>;
 }
 
-fn time_left(deadline: Instant) -> io::Result<Duration> {
+/// A connection, with or without TLS.
+#[derive(Debug)]
+pub enum Link {
+    /// As it is.
+    Plain(Wire),
+    /// Under TLS.
+    Secured(Box<dyn Secured>),
+}
+
+impl Link {
+    /// Moves the deadline.
+    pub fn set_deadline(&mut self, deadline: Instant) {
+        match self {
+            Link::Plain(wire) => wire.set_deadline(deadline),
+            Link::Secured(secured) => secured.set_deadline(deadline),
+        }
+    }
+
+    /// As [`Wire::is_quiet`], looking only at what TLS carries.
+    pub fn is_quiet(&mut self) -> bool {
+        match self {
+            Link::Plain(wire) => wire.is_quiet(),
+            Link::Secured(secured) => secured.is_quiet(),
+        }
+    }
+
+    /// As [`Wire::finish`].
+    pub fn finish(&mut self) -> io::Result<()> {
+        match self {
+            Link::Plain(wire) => wire.finish(),
+            Link::Secured(secured) => secured.finish(),
+        }
+    }
+
+    /// Whether TLS is on it.
+    pub fn is_tls(&self) -> bool {
+        matches!(self, Link::Secured(_))
+    }
+}
+
+impl Read for Link {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Link::Plain(wire) => wire.read(buf),
+            Link::Secured(secured) => secured.read(buf),
+        }
+    }
+}
+
+impl Write for Link {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        match self {
+            Link::Plain(wire) => wire.write(buf),
+            Link::Secured(secured) => secured.write(buf),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Link::Plain(wire) => wire.flush(),
+            Link::Secured(secured) => secured.flush(),
+        }
+    }
+}
+
+/// How long to wait before looking at the clock and the flag again.
+fn patience(deadline: Instant, cancel: Option<&Cancel>) -> io::Result<Duration> {
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() {
         return Err(io::Error::new(io::ErrorKind::TimedOut, "the time is over"));
     }
-    Ok(left.max(Duration::from_millis(1)))
+    match cancel {
+        Some(cancel) if cancel.load(Ordering::Relaxed) => {
+            Err(io::Error::new(io::ErrorKind::TimedOut, "it was called off"))
+        }
+        Some(_) => Ok(left.clamp(Duration::from_millis(1), LOOK)),
+        None => Ok(left.max(Duration::from_millis(1))),
+    }
 }
 
 fn is_wait(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted)
 }
 
-fn connect_through(interface: &str, address: SocketAddr, time: Duration) -> io::Result<TcpStream> {
+fn connect(
+    address: SocketAddr,
+    interface: Option<&str>,
+    deadline: Instant,
+    cancel: Option<&Cancel>,
+) -> io::Result<TcpStream> {
     let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let fd = socket::socket(family, SockType::Stream, flags, None)?;
-    socket::setsockopt(&fd, sockopt::BindToDevice, &OsString::from(interface))
-        .map_err(|error| io::Error::other(format!("cannot bind to interface {interface:?}: {error}")))?;
+    if let Some(interface) = interface {
+        socket::setsockopt(&fd, sockopt::BindToDevice, &OsString::from(interface))
+            .map_err(|error| io::Error::other(format!("cannot bind to interface {interface:?}: {error}")))?;
+    }
     match socket::connect(fd.as_raw_fd(), &SockaddrStorage::from(address)) {
         Ok(()) => {}
         Err(nix::errno::Errno::EINPROGRESS) => {
-            let deadline = Instant::now() + time;
             let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLOUT)];
             loop {
-                let left = time_left(deadline)?;
-                match poll(&mut fds, PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)) {
+                let wait = patience(deadline, cancel)?;
+                match poll(&mut fds, PollTimeout::try_from(wait).unwrap_or(PollTimeout::MAX)) {
                     Ok(0) | Err(nix::errno::Errno::EINTR) => {}
                     Ok(_) => break,
                     Err(error) => return Err(error.into()),
@@ -197,6 +300,27 @@ mod tests {
         assert_eq!(Wire::connect(&[closed, open], None, soon(5000)).unwrap().1, open);
         assert!(Wire::connect(&[closed], None, soon(5000)).is_err());
         assert!(Wire::connect(&[], None, soon(5000)).is_err());
+    }
+
+    #[test]
+    fn a_set_flag_ends_a_wait() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let cancel = Cancel::default();
+        let addresses = [listener.local_addr().unwrap()];
+        let (mut wire, _) =
+            Wire::connect_unless(&addresses, None, soon(20_000), Some(cancel.clone())).unwrap();
+        let setter = thread::spawn({
+            let cancel = cancel.clone();
+            move || {
+                thread::sleep(Duration::from_millis(100));
+                cancel.store(true, Ordering::Relaxed);
+            }
+        });
+        let started = Instant::now();
+        assert_eq!(wire.read(&mut [0]).unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert!(started.elapsed() < Duration::from_secs(1));
+        assert!(Wire::connect_unless(&addresses, None, soon(20_000), Some(cancel)).is_err());
+        setter.join().unwrap();
     }
 
     #[test]

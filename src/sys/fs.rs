@@ -10,6 +10,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Component, Path, PathBuf};
 
 use nix::fcntl::OFlag;
+use nix::sys::statvfs::statvfs;
 
 /// Most symbolic links followed on the way to a file, as the kernel has it.
 const MAX_LINKS: usize = 40;
@@ -254,13 +255,22 @@ pub(super) fn real_path(path: &Path) -> Result<PathBuf, FsError> {
     Err(FsError::BadPath(path))
 }
 
+/// The octets an ordinary user may still write to the file system of `path`.
+pub fn free_space(path: &Path) -> Result<u64, FsError> {
+    let found = statvfs(path).map_err(|why| FsError::io("ask for the free space at", path)(why.into()))?;
+    // These are 32 bits wide on some routers.
+    #[allow(clippy::useless_conversion)]
+    let (blocks, size) = (u64::from(found.blocks_available()), u64::from(found.fragment_size()));
+    Ok(blocks.saturating_mul(size))
+}
+
 /// Makes the names in a directory durable.
-pub(super) fn sync_dir(dir: &Path) -> Result<(), FsError> {
+pub fn sync_dir(dir: &Path) -> Result<(), FsError> {
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(FsError::io("sync", dir))
 }
 
 /// The directory of a file.
-pub(super) fn parent(path: &Path) -> &Path {
+pub fn parent(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new("/"))
 }
 

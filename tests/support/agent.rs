@@ -106,6 +106,21 @@ impl Agent {
         }
     }
 
+    /// Sends a signal by name, without `SIG`.
+    pub fn signal(&self, name: &str) {
+        signal(&self.child, name);
+    }
+
+    /// CPU time of all its threads so far.
+    pub fn cpu(&self) -> Duration {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let nanos = tasks.filter_map(|task| {
+            let text = fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+            text.split_whitespace().next()?.parse::<u64>().ok()
+        });
+        Duration::from_nanos(nanos.sum())
+    }
+
     /// SIGTERM, and how long it took to end.
     pub fn stop(mut self) -> (std::process::ExitStatus, Duration) {
         let start = Instant::now();

@@ -81,6 +81,11 @@ impl Step {
         self
     }
 
+    /// Whether it answers with this status.
+    pub fn is_status(&self, code: &str) -> bool {
+        self.status.as_deref().is_some_and(|status| status.starts_with(code))
+    }
+
     /// Adds a header line.
     pub fn header(mut self, name: &str, value: &str) -> Step {
         self.headers.push((name.into(), value.into()));

@@ -1,0 +1,331 @@
+//! Bad input, one kind after the other: one clear line that names what and where, an exit code or a fault,
+//! and nothing lost. Only the program itself is asked.
+#![cfg(feature = "lab")]
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+#[path = "support/agent.rs"]
+mod agent;
+#[path = "support/messages.rs"]
+mod messages;
+#[path = "support/play.rs"]
+mod play;
+#[path = "support/scripted.rs"]
+mod scripted;
+
+use std::fs;
+use std::net::TcpListener;
+use std::process::Output;
+use std::time::{Duration, Instant};
+
+use agent::Router;
+use messages::{get_values, set_values};
+use play::{SERIAL, codes, end, has, inform, methods, router, say};
+use scripted::{Scripted, step};
+
+const SSID: &str = "Device.WiFi.SSID.1.SSID";
+/// A configuration file that ends in a text.
+const BROKEN: &str =
+    "config wifi-device 'radio0'\n\toption band '2g'\n\nconfig wifi-iface 'x'\n\toption ssid 'open\n";
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// The command failed with this code, and one line has all these words.
+#[track_caller]
+fn refused(output: &Output, code: i32, words: &[&str]) {
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{stderr}");
+    assert!(
+        stderr.lines().any(|line| words.iter().all(|word| line.contains(word))),
+        "no {words:?} in {stderr}"
+    );
+    assert!(!stderr.contains("panicked"), "{stderr}");
+}
+
+#[test]
+fn a_broken_uci_file() {
+    let script = vec![
+        inform(),
+        methods(),
+        say(get_values("1", &[SSID])),
+        say(get_values("2", &["Device."])),
+        say(set_values(
+            "3",
+            &[(SSID, "xsd:string", "never"), ("Device.DeviceInfo.HostName", "xsd:string", "never")],
+            "k",
+        )),
+        say(get_values("4", &["Device.DeviceInfo.HostName"])),
+        end(),
+    ];
+    let acs = Scripted::start(script);
+    let router = router(&acs.url());
+    router.write("/etc/config/wireless", BROKEN);
+    let system = router.read("/etc/config/system");
+    let log = router.play();
+    let seen = acs.finish();
+    let answers: Vec<String> = seen[3..].iter().map(scripted::Seen::text).collect();
+    has(&answers[0], &[">9002<", "wireless"]);
+    has(&answers[1], &["GetParameterValuesResponse", "LAB0000001", "Device.NAT.PortMapping.1.Enable"]);
+    has(&answers[2], &[">9003<", SSID, ">9002<"]);
+    has(&answers[3], &[">OpenWrt<"]);
+    assert_eq!(router.read("/etc/config/wireless"), BROKEN);
+    assert_eq!(router.read("/etc/config/system"), system);
+    assert!(log.lines().filter(|line| line.contains("wireless:")).count() <= 4, "{log}");
+    let output = router.run(&["validate"]);
+    refused(&output, 1, &["wireless:5:"]);
+    let stderr = text(&output.stderr);
+    assert!(
+        stderr.lines().any(|line| line.trim_start().starts_with('^') || line.trim_end().ends_with('^')),
+        "a caret: {stderr}"
+    );
+    assert!(stderr.contains("1 complaint\n"), "a cause is told once: {stderr}");
+    // Repaired, it is read again, and its instances are the same ones.
+    router.write("/etc/config/wireless", &BROKEN.replace("'open\n", "'open'\n"));
+    let output = router.run(&["-c", "get", "Device.WiFi.Radio.1.Alias"]);
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn a_broken_configuration_of_the_agent() {
+    let acs = Scripted::start(vec![inform(), methods(), end()]);
+    let router = router(&acs.url());
+    let whole = router.read("/etc/config/cwmp");
+    router.write("/etc/config/cwmp", &(whole.clone() + "option 'without a\n"));
+    let agent = router.start(&[]);
+    agent.wait_for("cwmp:", 1);
+    let log = agent.log();
+    let line = log.lines().find(|line| line.contains("cwmp:")).unwrap();
+    assert!(line.contains("SIGHUP") && line.contains("cwmp:"), "{line}");
+    // Repaired and told, it goes on; broken again, it keeps what it has.
+    router.write("/etc/config/cwmp", &whole);
+    agent.signal("HUP");
+    agent.wait_for("End session", 1);
+    router.write("/etc/config/cwmp", "config\n");
+    agent.signal("HUP");
+    agent.wait_for("the configuration stays as it was", 1);
+    assert!(agent.stop().0.success());
+    acs.finish();
+}
+
+#[test]
+fn a_bad_row_of_a_data_model() {
+    let acs = Scripted::start(vec![inform(), methods(), end()]);
+    let router = router(&acs.url());
+    let row = "{\"objects\":[{\"object\":\"Device.X_EXAMPLE_Bad.\",\"params\":[\n {\"name\":\"A\",\"type\":\"strin\",\"const\":\"x\"}]}]}";
+    router.write("/usr/share/rcwmp/datamodel.d/bad.json", row);
+    let good = "{\"objects\":[{\"object\":\"Device.X_EXAMPLE_Good.\",\"params\":[{\"name\":\"A\",\"type\":\"string\",\"const\":\"x\"}]}]}";
+    router.write("/usr/share/rcwmp/datamodel.d/good.json", good);
+    let output = router.run(&["validate"]);
+    refused(&output, 1, &["datamodel.d/bad.json:2:", "strin"]);
+    assert!(text(&output.stderr).lines().any(|line| line.trim() == "^" || line.trim_end().ends_with('^')));
+    has(&router.play(), &["bad.json:2:", "the file is skipped"]);
+    acs.finish();
+    let output = router.run(&["-c", "get", "Device.X_EXAMPLE_Good.A"]);
+    assert!(output.status.success() && text(&output.stdout).contains("=> x"), "{output:?}");
+}
+
+#[test]
+fn a_port_in_use() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let acs = Scripted::start(vec![inform(), methods(), end()]);
+    let router = router(&acs.url());
+    let port = taken.local_addr().unwrap().port().to_string();
+    router.set("cpe", "port", &port);
+    let log = router.play();
+    let line = log.lines().find(|line| line.contains("connection requests cannot be received")).unwrap();
+    assert!(line.contains(&port), "{line}");
+    // The ACS is not told a URL that leads to somebody else.
+    let seen = acs.finish();
+    assert_eq!(play::request_url(&seen[0].text()), "");
+}
+
+#[test]
+fn no_acs_url_and_one_that_is_none() {
+    for (url, words) in [
+        ("", "no ACS URL"),
+        ("ftp://acs.example/", "neither http:// nor https://"),
+        ("http://a:99999/", "port"),
+    ] {
+        let router = Router::new("http://127.0.0.1:1/");
+        router.set("acs", "url", url);
+        refused(
+            &router.run(&["validate"]),
+            1,
+            &["acs.url", if url.is_empty() { "no ACS URL" } else { "cwmp.acs.url" }],
+        );
+        let agent = router.start(&[]);
+        agent.wait_for(words, 1);
+        let (lines, before) = (agent.log().lines().count(), agent.cpu());
+        std::thread::sleep(Duration::from_millis(700));
+        assert!(agent.log().lines().count() <= lines + 4, "{}", agent.log());
+        let spent = agent.cpu().saturating_sub(before);
+        assert!(spent < Duration::from_millis(200), "it spins: {spent:?} in 0.7 s");
+        assert!(agent.stop().0.success());
+    }
+}
+
+#[test]
+fn wrong_command_lines() {
+    let router = Router::new("http://127.0.0.1:1/");
+    for wrong in [&["--nonsense"][..], &["nonsense"], &["validate", "more"], &["-b=3"], &["--root"]] {
+        refused(&router.run(wrong), 2, &["rcwmpd:"]);
+    }
+    let before = configuration(&router);
+    for (words, line) in [
+        (&["get"][..], "get"),
+        (&["get", "Device.NoSuch"], "9005"),
+        (&["set", "Device.NoSuch", "x"], "9005"),
+        (&["set", "Device.DeviceInfo.SerialNumber", "x"], "9008"),
+        (&["set", "Device.ManagementServer.PeriodicInformInterval", "soon"], "9006"),
+        (&["set", "Device.ManagementServer.PeriodicInformInterval", "0"], "9007"),
+        (&["set", "Device.ManagementServer.PeriodicInformInterval"], "set"),
+        (&["add", "Device.DeviceInfo."], "9005"),
+        (&["del", "Device.NAT.PortMapping."], "9005"),
+        (&["dance"], "dance"),
+    ] {
+        let mut line_words = vec!["-c"];
+        line_words.extend(words);
+        let output = router.run(&line_words);
+        refused(&output, 1, &[line]);
+        assert!(output.stdout.is_empty(), "{output:?}");
+    }
+    assert_eq!(configuration(&router), before);
+    let missing = router.root().join("none");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_rcwmpd"))
+        .arg("--root")
+        .arg(&missing)
+        .args(["-c", "get", SERIAL])
+        .output()
+        .unwrap();
+    refused(&output, 1, &["--root", "none"]);
+    assert!(!missing.exists());
+}
+
+fn configuration(router: &Router) -> Vec<(String, String)> {
+    rcwmp::lab::router::configuration(&router.root()).unwrap()
+}
+
+#[test]
+fn a_relative_root() {
+    let router = Router::new("http://127.0.0.1:1/");
+    let root = router.root();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_rcwmpd"))
+        .current_dir(root.parent().unwrap())
+        .arg("--root")
+        .arg(root.file_name().unwrap())
+        .args(["-c", "set", "Device.DeviceInfo.HostName", "relative"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(router.read("/etc/config/system").contains("'relative'"));
+}
+
+#[test]
+fn a_second_daemon() {
+    let acs = Scripted::start(vec![inform(), methods(), end(), inform(), end()]);
+    let router = router(&acs.url());
+    let first = router.start(&[]);
+    first.wait_for("End session", 1);
+    refused(&router.run(&["-f"]), 1, &["another rcwmpd"]);
+    // The first goes on as if nothing had been.
+    router.set("acs", "url", &(acs.url() + "/other"));
+    first.signal("HUP");
+    first.wait_for("End session", 2);
+    assert!(first.stop().0.success());
+    acs.finish();
+}
+
+#[test]
+fn damaged_state() {
+    let damages: [&[u8]; 5] =
+        [b"{\"queue\":", b"\0\xff\xfe", b"[]", b"{\"version\":99}", b"{\"memory\":7,\"queue\":7}"];
+    for (file, damage) in
+        ["state.json", "model.json"].into_iter().flat_map(|file| damages.map(|damage| (file, damage)))
+    {
+        let acs = Scripted::start(vec![inform(), methods(), end()]);
+        let router = router(&acs.url());
+        let path = router.root().join("etc/rcwmp").join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, damage).unwrap();
+        let log = router.play();
+        assert_eq!(log.matches(&format!("{file}: ")).count(), 1, "{damage:?}: {log}");
+        has(&log, &["put aside"]);
+        assert_eq!(fs::read(path.with_extension("json.damaged")).unwrap(), damage);
+        assert!(codes(&acs.finish()[0].text()).contains(&"0 BOOTSTRAP".to_owned()));
+    }
+}
+
+#[test]
+fn certificates_that_are_none() {
+    for (place, content, words) in [
+        ("/etc/ssl/none.pem", None, "none.pem"),
+        (
+            "/etc/ssl/garbage.pem",
+            Some("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+            "garbage.pem",
+        ),
+        ("/etc/ssl/empty.pem", Some("nothing here\n"), "empty.pem"),
+    ] {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        silent.set_nonblocking(true).unwrap();
+        let router = router(&format!("https://{}/", silent.local_addr().unwrap()));
+        if let Some(content) = content {
+            router.write(place, content);
+        }
+        router.set("acs", "ssl_capath", place);
+        refused(&router.run(&["validate"]), 1, &[words]);
+        let agent = router.start(&[]);
+        agent.wait_for("Retry in", 1);
+        has(&agent.log(), &[words]);
+        assert!(agent.stop().0.success());
+        // Not a byte went anywhere unchecked.
+        assert!(silent.accept().is_err(), "it connected");
+    }
+}
+
+#[test]
+fn garbage_from_an_acs() {
+    let answers: [Vec<u8>; 6] = [
+        b"this is no XML".to_vec(),
+        b"<a>".repeat(300_000),
+        b"<?xml version=\"1.0\"?><soap-env:Envelope xmlns:soap-env=\"http://schemas.xmlsoap.org/soap/envelope/\"><soap-env:Bo".to_vec(),
+        (0..4096_u32).map(|n| u8::try_from(n * 7 % 256).unwrap()).collect(),
+        b"<!DOCTYPE a [<!ENTITY b \"cc\"><!ENTITY d \"&b;&b;\">]><a>&d;</a>".to_vec(),
+        b"<html><body>502 Bad Gateway</body></html>".to_vec(),
+    ];
+    for answer in answers {
+        let (start, clue) = (
+            Instant::now(),
+            text(&answer.iter().copied().filter(u8::is_ascii_graphic).take(20).collect::<Vec<_>>()),
+        );
+        let acs = Scripted::start(vec![step().status(200).body(&answer), inform(), methods(), end()]);
+        let log = router(&acs.url()).play();
+        let seen = acs.finish();
+        has(&log, &["Retry in"]);
+        has(&seen[1].text(), &["<RetryCount>1<", "0 BOOTSTRAP"]);
+        assert!(start.elapsed() < Duration::from_secs(20), "{clue}");
+    }
+}
+
+#[test]
+fn secrets_stay_out_of_the_log() {
+    let key = "Device.WiFi.AccessPoint.1.Security.KeyPassphrase";
+    let acs = Scripted::start(vec![
+        step().status(401).header("WWW-Authenticate", "Basic realm=\"x\""),
+        inform(),
+        methods(),
+        say(set_values("1", &[(key, "xsd:string", "n0t-for-logs")], "k")),
+        say(set_values("2", &[(key, "xsd:string", "n0t!"), ("Device.NoSuch", "xsd:string", "x")], "k")),
+        end(),
+    ]);
+    let router = router(&acs.url());
+    router.set("cpe", "log_severity", "DEBUG");
+    let log = router.play();
+    acs.finish();
+    has(&log, &["SetParameterValues", "***"]);
+    for secret in ["n0t-for-logs", "n0t!", "ExamplePassphrase", "RXhhbXBsZVBhc3NwaHJhc2U"] {
+        assert!(!log.contains(secret), "{secret} in {log}");
+    }
+    assert!(router.read("/etc/config/wireless").contains("'n0t-for-logs'"));
+}
