@@ -5,8 +5,8 @@
 //! and is recognised by what it holds when the file is another one:
 //!
 //! ```text
-//! same content ─► same telling option (name, mac …) ─► same neighbours, as many as before
-//!     ─► most options in common, above half ─► a new mark
+//! same content ─► same telling option (name, mac …) ─► most options in common, above half
+//!     ─► same neighbours, as many as before ─► a new mark
 //! ```
 //! Where content alone cannot tell an edited section from another one that came as an old one went, the
 //! answer is a new mark: a lost number is seen by an ACS, a wrong rule that it changes is not.
@@ -77,12 +77,12 @@ impl Marks {
         let mut numbers = Numbers::new();
         let mut seen = prints(sections);
         for (ty, kind) in kinds.iter_mut() {
-            let (keys, prints) = seen.remove(ty.as_str()).unwrap_or_default();
+            let Seen { keys, prints, .. } = seen.remove(ty.as_str()).unwrap_or_default();
             numbers.extend(keys.into_iter().zip(kind.recognise(prints)));
         }
-        for (ty, (keys, prints)) in seen {
+        for (ty, Seen { keys, places, prints }) in seen {
             let kind = kinds.entry(ty.to_owned()).or_default();
-            numbers.extend(keys.into_iter().zip(kind.recognise(prints)));
+            numbers.extend(keys.into_iter().zip(kind.begin(&places, prints)));
         }
         self.bound(package);
         numbers
@@ -133,10 +133,11 @@ impl Marks {
             kinds.entry((*ty).to_owned()).or_default();
         }
         for (ty, kind) in kinds.iter_mut() {
-            let (keys, prints) = seen.remove(ty.as_str()).unwrap_or_default();
-            let present = keys.iter().zip(prints).filter_map(|(key, print)| {
-                Some(Mark { number: *numbers.get(key)?, print, gone: false })
-            });
+            let Seen { keys, prints, .. } = seen.remove(ty.as_str()).unwrap_or_default();
+            let present = keys
+                .iter()
+                .zip(prints)
+                .filter_map(|(key, print)| Some(Mark { number: *numbers.get(key)?, print, gone: false }));
             kind.put(present.collect());
         }
         self.bound(package);
@@ -189,19 +190,37 @@ pub(super) fn from_place(name: &str) -> String {
     out + rest
 }
 
-type Seen<'a> = BTreeMap<&'a str, (Vec<String>, Vec<Print>)>;
+/// The nameless sections of one type.
+#[derive(Default)]
+struct Seen {
+    keys: Vec<String>,
+    /// Among all of the type, named ones too.
+    places: Vec<usize>,
+    prints: Vec<Print>,
+}
 
-fn prints<'a>(sections: impl Iterator<Item = &'a Section>) -> Seen<'a> {
-    let mut seen = Seen::new();
+fn prints<'a>(sections: impl Iterator<Item = &'a Section>) -> BTreeMap<&'a str, Seen> {
+    let mut out: BTreeMap<&str, Seen> = BTreeMap::new();
     for section in sections.filter(|section| section.is_anonymous()) {
-        let (keys, prints) = seen.entry(section.ty()).or_default();
-        keys.push(section.key().to_owned());
-        prints.push(Print::of(section));
+        let seen = out.entry(section.ty()).or_default();
+        seen.keys.push(section.key().to_owned());
+        seen.places.push(section.index_in_type());
+        seen.prints.push(Print::of(section));
     }
-    seen
+    out
 }
 
 impl Kind {
+    /// The numbers of the first sections ever seen: their places, from 1, see [`from_place`].
+    fn begin(&mut self, places: &[usize], seen: Vec<Print>) -> Vec<u32> {
+        let place = |place: &usize| u32::try_from(*place).unwrap_or(u32::MAX).saturating_add(1);
+        let numbers: Vec<u32> = places.iter().map(place).collect();
+        let marks =
+            numbers.iter().zip(seen).map(|(number, print)| Mark { number: *number, print, gone: false });
+        self.put(marks.collect());
+        numbers
+    }
+
     /// The numbers of the sections seen, in their order.
     fn recognise(&mut self, seen: Vec<Print>) -> Vec<u32> {
         let found = Pairing::of(&self.known, &seen);
@@ -262,9 +281,8 @@ impl<'a> Pairing<'a> {
         let mut pairing = Pairing { known, there, seen, found, taken };
         pairing.equal();
         pairing.telling(0..there);
-        pairing.in_place(Pairing::alike);
         pairing.similar();
-        pairing.in_place(|pairing, at, now| !pairing.contradicts(at, now));
+        pairing.in_place();
         pairing.telling(there..known.len());
         pairing.found
     }
@@ -304,14 +322,14 @@ impl<'a> Pairing<'a> {
         }
     }
 
-    /// Where between the same neighbours there are as many as before, and all pairs in their order fit:
-    /// edited in place.
-    fn in_place(&mut self, fits: impl Fn(&Self, usize, usize) -> bool) {
+    /// Where between the same neighbours as many are left as before, and nothing speaks against it:
+    /// edited in place, beyond recognition.
+    fn in_place(&mut self) {
         let (before, after) = self.gaps();
         for (gap, places) in before {
             let Some(now) = after.get(&gap).filter(|now| now.len() == places.len()) else { continue };
-            let pairs: Vec<(usize, usize)> = places.into_iter().zip(now.iter().copied()).collect();
-            if pairs.iter().all(|(at, now)| fits(self, *at, *now)) {
+            let pairs: Vec<(usize, usize)> = places.iter().copied().zip(now.iter().copied()).collect();
+            if pairs.iter().all(|(at, now)| !self.contradicts(*at, *now)) {
                 pairs.into_iter().for_each(|(at, now)| self.pair(at, now));
             }
         }
@@ -328,10 +346,8 @@ impl<'a> Pairing<'a> {
         for (gap, places) in &before {
             for (other, rows) in &after {
                 for (at, now) in places.iter().flat_map(|at| rows.iter().map(move |now| (*at, *now))) {
-                    // One that was moved and edited at once is that if nothing speaks against it.
-                    if self.alike(at, now) && (gap == other || !self.contradicts(at, now)) {
-                        let (common, most) = self.common(at, now);
-                        candidates.push((common * 1000 / most, gap == other, at, now));
+                    if self.alike(at, now, gap == other) {
+                        candidates.push((self.score(at, now), gap == other, at, now));
                     }
                 }
             }
@@ -374,15 +390,25 @@ impl<'a> Pairing<'a> {
         (gaps(&before), gaps(&after))
     }
 
-    /// Above half in common; two thirds if their telling options differ.
-    fn alike(&self, at: usize, now: usize) -> bool {
+    /// Above half in common. If their telling options differ, two thirds of one that was not moved, and
+    /// of one that was moved all the rest: it is easily another one that was made like it.
+    fn alike(&self, at: usize, now: usize, near: bool) -> bool {
         let (common, most) = self.common(at, now);
-        if self.contradicts(at, now) { common * 3 >= most * 2 } else { common * 2 > most }
+        match (self.contradicts(at, now), near) {
+            (false, _) => common * 2 > most,
+            (true, true) => common * 3 >= most * 2,
+            (true, false) => most > 2 && common + 1 == most,
+        }
     }
 
     fn contradicts(&self, at: usize, now: usize) -> bool {
         let (old, new) = (self.known[at].print.telling, self.seen[now].telling);
         old != 0 && new != 0 && old != new
+    }
+
+    fn score(&self, at: usize, now: usize) -> usize {
+        let (common, most) = self.common(at, now);
+        common * 1000 / most
     }
 
     /// How many options are the same, and how many the larger one has, at least 1.
@@ -441,13 +467,14 @@ mod tests {
 
     /// Sections from lines like `name=a x=1 y=2`.
     fn document(rules: &[&str]) -> Document {
-        let mut text = String::from("config rule 'named'\n\toption x '1'\n");
+        let mut text = String::new();
         for rule in rules {
             text += "config rule\n";
             for (option, value) in rule.split_whitespace().filter_map(|word| word.split_once('=')) {
                 text += &format!("\toption {option} '{value}'\n");
             }
         }
+        text += "config rule 'named'\n\toption x '1'\n";
         Document::parse("p", text.as_bytes()).unwrap()
     }
 
@@ -501,6 +528,9 @@ mod tests {
     fn another_in_its_stead() {
         check(&[(&["name=a x=1", "name=b x=2"], &[1, 2]), (&["name=a x=1", "name=c y=1"], &[1, 3])]);
         check(&[(&[A, C, B], &[1, 2, 3]), (&[A, B, "all=new"], &[1, 3, 4])]);
+        // The first went, and the last was moved to its place and edited.
+        let list = ["a=1 b=1 c=1 d=1", "x=1", "a=1 b=1 c=3 d=3"];
+        check(&[(&list, &[1, 2, 3]), (&["a=1 b=4 c=3 d=3", "x=1"], &[3, 2])]);
     }
 
     #[test]
@@ -508,6 +538,8 @@ mod tests {
         let before: &[&str] = &["name=a x=1 y=1", "name=b x=1 y=1"];
         check(&[(before, &[1, 2]), (&["name=b x=2 y=2", "name=a x=3 y=3"], &[2, 1])]);
         check(&[(before, &[1, 2]), (&["name=c x=1 y=1", "name=b x=1 y=1"], &[1, 2])]);
+        check(&[(before, &[1, 2]), (&["name=b x=1 y=1", "name=c x=1 y=1"], &[2, 1])]);
+        check(&[(before, &[1, 2]), (&["name=b x=1 y=1", "name=c x=1 y=2"], &[2, 3])]);
         check(&[(&["name=h mac=1 ip=1"], &[1]), (&["name=i mac=1 ip=2"], &[1])]);
     }
 
@@ -535,7 +567,7 @@ mod tests {
         let numbers = marks.recognise("p", again.sections());
         let list: Vec<u32> =
             again.sections().filter_map(|section| numbers.get(section.key()).copied()).collect();
-        assert_eq!(list, [1, 3, 4, 5]);
+        assert_eq!(list, [1, 2, 4, 5]);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::net::Ipv4Addr;
 
 use super::{dhcp_options, ip, topology};
-use crate::backend::{System, TableFn, ValueFn};
+use crate::backend::{System, TableFn, ValueFn, marks};
 use crate::model::backend::{Place, Raw, Row};
 use crate::model::{Error, Result};
 
@@ -405,7 +405,7 @@ fn host_rows(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<
         let home = |ip: Ipv4Addr| nets.iter().find(|(_, net)| net.is_some_and(|net| net.holds(ip)));
         let belongs = match ip.and_then(home) {
             Some((pool, _)) => *pool == here,
-            None => told == mine,
+            None => marks::from_place(&told) == mine,
         };
         if !belongs {
             continue;
