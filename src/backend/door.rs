@@ -17,6 +17,7 @@ impl Backend for System {
     }
 
     fn rows(&mut self, rows: &Rows, at: Place<'_>) -> Result<Vec<Row>> {
+        self.forget_former();
         let mut out = match rows.from {
             Origin::Uci => self.uci_rows(rows, at)?,
             Origin::File => {
@@ -39,6 +40,14 @@ impl Backend for System {
         out.truncate(MAX_ROWS);
         unique(&mut out);
         Ok(out)
+    }
+
+    fn former(&self, name: &str) -> Option<String> {
+        self.former_name(name).map(str::to_owned)
+    }
+
+    fn unsaved(&self) -> bool {
+        self.has_new_marks()
     }
 
     fn read(&mut self, source: &Source, at: Place<'_>) -> Result<Option<Raw>> {
@@ -141,7 +150,7 @@ impl Backend for System {
                 for (option, value) in fresh.iter().filter(|(option, _)| option != ".name") {
                     self.set_option(&format!("{package}.{addr}.{option}"), Some(&Raw::one(value)))?;
                 }
-                Ok(Row { name: name.unwrap_or_else(|| addr.clone()), addr, cols: Vec::new() })
+                Ok(Row { name: self.section_id(package, &addr)?, addr, cols: Vec::new() })
             }
             Origin::Store => {
                 let table = System::stored_name(at);
@@ -209,9 +218,7 @@ impl Backend for System {
     }
 
     fn revert(&mut self) {
-        self.uci.revert();
-        self.staged = None;
-        self.trials.revert();
+        self.forget_staged();
     }
 }
 
@@ -232,9 +239,10 @@ impl System {
             for option in rows.id {
                 cols.push(self.option_text(&format!("{package}.{}.{option}", section.addr))?);
             }
-            let identity = cols.iter().find(|word| !word.is_empty()).cloned();
-            let name = section.name.or(identity).unwrap_or_else(|| section.addr.clone());
-            out.push(Row { name, addr: section.addr, cols });
+            if let (None, Some(word)) = (&section.name, cols.iter().find(|word| !word.is_empty())) {
+                self.was(&section.id, word);
+            }
+            out.push(Row { name: section.id, addr: section.addr, cols });
         }
         Ok(out)
     }

@@ -1,4 +1,4 @@
-//! What is kept in `model.json`: ParameterKey, stored values, and the model's memory.
+//! What is kept in `model.json`: ParameterKey, stored values, marks of sections, and the model's memory.
 //!
 //! One file, so that a change of values and the instance numbers that go with it are never apart.
 
@@ -13,16 +13,18 @@ use serde_json::value::RawValue;
 use crate::model::memory::Memory;
 use crate::sys::fs::read_capped;
 
+use super::marks::{self, Marks};
+
 /// The largest file that is read, in bytes.
 const MAX_KEPT: usize = 16 << 20;
 
-/// The format that is written.
-const VERSION: u32 = 1;
+/// The format. The first named rows by the places of nameless sections.
+const VERSION: u32 = 2;
 
 /// The content of the file.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Kept {
-    /// The format: 1.
+    /// The format.
     #[serde(default)]
     version: u32,
     /// Of the last change by an ACS.
@@ -37,6 +39,9 @@ pub(super) struct Kept {
     /// The rows of `store` tables, by the table's full name.
     #[serde(default)]
     pub rows: BTreeMap<String, Vec<String>>,
+    /// Which nameless section is which.
+    #[serde(default)]
+    pub marks: Marks,
     /// The model's own, as it gave it.
     #[serde(default)]
     memory: Option<Box<RawValue>>,
@@ -57,6 +62,7 @@ impl PartialEq for Kept {
             && self.agent == other.agent
             && self.values == other.values
             && self.rows == other.rows
+            && self.marks == other.marks
             && text(self) == text(other)
     }
 }
@@ -71,14 +77,19 @@ impl Kept {
         if bytes.trim_ascii_start().first() != Some(&b'{') {
             return Err(damaged(&"not a JSON object"));
         }
-        let kept: Kept = serde_json::from_slice(&bytes).map_err(|why| damaged(&why))?;
+        let mut kept: Kept = serde_json::from_slice(&bytes).map_err(|why| damaged(&why))?;
         if kept.version > VERSION {
             return Err(damaged(&format_args!("format {} is not known", kept.version)));
         }
-        let memory = match &kept.memory {
+        let mut memory = match &kept.memory {
             Some(raw) => serde_json::from_str(raw.get()).map_err(|why| damaged(&why))?,
             None => Memory::default(),
         };
+        if kept.version < VERSION {
+            memory.rename_rows(&marks::from_place);
+            let bytes = serde_json::to_vec(&memory).map_err(|why| damaged(&why))?;
+            kept.set_memory(&bytes).map_err(|why| damaged(&why))?;
+        }
         Ok((kept, memory))
     }
 

@@ -8,6 +8,7 @@ pub mod convert;
 mod door;
 pub mod functions;
 mod kept;
+mod marks;
 pub mod system;
 pub mod trials;
 

@@ -14,6 +14,7 @@ use crate::sys::journal::{Journal, Write};
 use crate::uci::{self, Store, Value};
 
 use super::kept::{Kept, KeptError};
+use super::marks::{self, Marks, Numbers};
 use super::trials::Trials;
 
 /// The largest file that a value or row is read from, in bytes; the rest of a larger one is not seen.
@@ -47,6 +48,13 @@ pub struct System {
     /// As it will be after the commit.
     pub(super) staged: Option<Kept>,
     pub(super) trials: Trials,
+    /// With what reading has taught since the last commit.
+    marks: Marks,
+    /// By package: as read, and with what is staged.
+    placed: HashMap<String, Placed>,
+    moved: HashMap<String, Placed>,
+    /// Of the table that is being listed: what its rows were called when names came from contents.
+    former: Vec<(String, String)>,
     texts: HashMap<String, Option<Rc<str>>>,
     remembered: usize,
     agent: BTreeMap<String, String>,
@@ -56,11 +64,19 @@ pub struct System {
     complaints: Vec<String>,
 }
 
+/// The marks of a package's sections at one revision of it.
+struct Placed {
+    revision: u32,
+    numbers: Rc<Numbers>,
+}
+
 /// A UCI section as functions see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Section {
-    /// How addresses name it: its name, or `@type[n]`.
+    /// How addresses name it: its name, or `@type[n]`. Good until the package changes.
     pub addr: String,
+    /// How tables name it, wherever it moves: its name, or `type#n` by its mark.
+    pub id: String,
     /// Its name, unless it is anonymous.
     pub name: Option<String>,
     /// `config TYPE`.
@@ -97,6 +113,10 @@ impl System {
             root: places.root,
             journal,
             kept_path,
+            marks: kept.marks.clone(),
+            placed: HashMap::new(),
+            moved: HashMap::new(),
+            former: Vec::new(),
             kept,
             staged: None,
             trials: Trials::default(),
@@ -154,22 +174,99 @@ impl System {
     /// # Errors
     /// As [`System::option`]; an absent package has none.
     pub fn sections(&mut self, package: &str, ty: &str) -> Result<Vec<Section>> {
-        match self.uci.package(package) {
-            Ok(document) => Ok(document
-                .sections()
-                .filter(|section| ty == "*" || section.ty() == ty)
-                .map(|section| {
-                    let name = section.name().map(str::to_owned);
-                    let addr = match &name {
-                        Some(name) => name.clone(),
-                        None => format!("@{}[{}]", section.ty(), section.index_in_type()),
-                    };
-                    Section { addr, name, ty: section.ty().to_owned() }
-                })
-                .collect()),
-            Err(uci::StoreError::NoPackage(_)) => Ok(Vec::new()),
-            Err(why) => Err(reading(package, &why)),
+        let numbers = match self.numbers(package) {
+            Ok(numbers) => numbers,
+            Err(uci::StoreError::NoPackage(_)) => return Ok(Vec::new()),
+            Err(why) => return Err(reading(package, &why)),
+        };
+        let document = self.uci.package(package).map_err(|why| reading(package, &why))?;
+        let sections = document.sections().filter(|section| ty == "*" || section.ty() == ty);
+        Ok(sections.map(|section| seen(section, &numbers)).collect())
+    }
+
+    /// The stable name of a section, see [`Section::id`]; the address itself when there is no such section.
+    ///
+    /// # Errors
+    /// As [`System::option`].
+    pub fn section_id(&mut self, package: &str, addr: &str) -> Result<String> {
+        let numbers = self.numbers(package).map_err(|why| reading(package, &why))?;
+        let document = self.uci.package(package).map_err(|why| reading(package, &why))?;
+        Ok(document.find(addr).map_or_else(|| addr.to_owned(), |section| seen(section, &numbers).id))
+    }
+
+    /// The row `id` of the table that is being listed had a name from its content: `word`, and with the
+    /// number of its like where several had it.
+    pub(super) fn was(&mut self, id: &str, word: &str) {
+        if id == word || word.is_empty() {
+            return;
         }
+        let numbered = format!("{word}#");
+        let like = |former: &str| former == word || former.starts_with(&numbered);
+        let word = match self.former.iter().filter(|(_, former)| like(former)).count() {
+            0 => word.to_owned(),
+            before => format!("{numbered}{}", before + 1),
+        };
+        self.former.push((id.to_owned(), word));
+    }
+
+    /// Another table is listed.
+    pub(super) fn forget_former(&mut self) {
+        self.former.clear();
+    }
+
+    /// See [`System::was`].
+    pub(super) fn former_name(&self, id: &str) -> Option<&str> {
+        self.former.iter().find(|(known, _)| known == id).map(|(_, word)| word.as_str())
+    }
+
+    /// Whether marks were given or moved since the last commit.
+    pub(super) fn has_new_marks(&self) -> bool {
+        self.marks != self.kept.marks
+    }
+
+    /// The marks of a package's nameless sections by key, with what is staged.
+    fn numbers(&mut self, package: &str) -> std::result::Result<Rc<Numbers>, uci::StoreError> {
+        let (document, revision) = self.uci.before(package)?;
+        let base = match self.placed.get(package).filter(|placed| placed.revision == revision) {
+            Some(placed) => Rc::clone(&placed.numbers),
+            None => {
+                let numbers = Rc::new(self.marks.recognise(package, document.sections()));
+                let placed = Placed { revision, numbers: Rc::clone(&numbers) };
+                self.placed.insert(package.to_owned(), placed);
+                numbers
+            }
+        };
+        let Some((document, revision)) = self.uci.after(package) else { return Ok(base) };
+        let earlier = self.moved.get(package);
+        if let Some(placed) = earlier.filter(|placed| placed.revision == revision) {
+            return Ok(Rc::clone(&placed.numbers));
+        }
+        let earlier = earlier.map(|placed| &*placed.numbers);
+        let numbers = Rc::new(self.marks.follow(package, &base, earlier, document.sections()));
+        self.moved.insert(package.to_owned(), Placed { revision, numbers: Rc::clone(&numbers) });
+        Ok(numbers)
+    }
+
+    /// The marks as they are once everything staged is written.
+    fn settled_marks(&mut self) -> std::result::Result<Marks, uci::StoreError> {
+        let packages: Vec<String> = self.uci.changed().map(str::to_owned).collect();
+        let mut settled = None;
+        for package in &packages {
+            let numbers = self.numbers(package)?;
+            if let Some((document, _)) = self.uci.after(package) {
+                let settled = settled.get_or_insert_with(|| self.marks.clone());
+                settled.settle(package, &numbers, document.sections());
+            }
+        }
+        Ok(settled.unwrap_or_else(|| self.marks.clone()))
+    }
+
+    /// Forgets everything staged.
+    pub(super) fn forget_staged(&mut self) {
+        self.uci.revert();
+        self.staged = None;
+        self.moved.clear();
+        self.trials.revert();
     }
 
     /// Stages a new section; anonymous without a name. Returns its address. The package is made if missing.
@@ -312,6 +409,7 @@ impl System {
         if let Some(bytes) = memory {
             next.set_memory(bytes).map_err(|why| failed(&why))?;
         }
+        next.marks = self.settled_marks().map_err(|why| failed(&why))?;
         let mut also = Vec::new();
         if next != self.kept {
             also.push(Write::Replace {
@@ -321,6 +419,8 @@ impl System {
         }
         let changed = self.uci.commit(&self.journal, &also).map_err(|why| failed(&why))?;
         self.touched.extend(changed);
+        self.marks = next.marks.clone();
+        self.moved.clear();
         self.kept = next;
         self.staged = None;
         self.trials.commit();
@@ -344,6 +444,17 @@ impl System {
             .collect();
         parts.join(".")
     }
+}
+
+/// A section as functions see it.
+fn seen(section: &uci::Section, numbers: &Numbers) -> Section {
+    let ty = section.ty().to_owned();
+    if let Some(name) = section.name() {
+        return Section { addr: name.to_owned(), id: name.to_owned(), name: Some(name.to_owned()), ty };
+    }
+    let addr = format!("@{ty}[{}]", section.index_in_type());
+    let id = numbers.get(section.key()).map_or_else(|| addr.clone(), |number| marks::id(&ty, *number));
+    Section { addr, id, name: None, ty }
 }
 
 /// Package, section and option of an address.

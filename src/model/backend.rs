@@ -118,6 +118,17 @@ pub trait Backend {
     /// [`super::Error::Backend`] when the place cannot be read; a place that does not exist is an empty table.
     fn rows(&mut self, rows: &Rows, at: Place<'_>) -> Result<Vec<Row>>;
 
+    /// What a row of the last [`Backend::rows`] was called in an earlier version of the agent, so that its
+    /// number goes on.
+    fn former(&self, _name: &str) -> Option<String> {
+        None
+    }
+
+    /// Whether reading has taught the backend something that a commit should persist.
+    fn unsaved(&self) -> bool {
+        false
+    }
+
     /// A raw value; `None` when it is absent.
     ///
     /// # Errors

@@ -85,6 +85,14 @@ impl Memory {
         }
     }
 
+    /// Gives all rows of all tables the names that `renamed` makes of theirs (a new format of names).
+    pub fn rename_rows(&mut self, renamed: &dyn Fn(&str) -> String) {
+        for table in self.tables.values_mut() {
+            let rows = std::mem::take(&mut table.rows);
+            table.rows = rows.into_iter().map(|(name, entry)| (renamed(&name), entry)).collect();
+        }
+    }
+
     /// The row was deleted by us: its number is gone, and all that hangs below `instance`
     /// (`Device.X.3.`): deeper tables and attributes.
     pub fn forget(&mut self, table: &str, name: &str, instance: &str) {
@@ -166,6 +174,16 @@ mod tests {
         assert_eq!(memory.row("T.", "wan"), None);
         assert_eq!(memory.number("T.", "wan").0, 3);
         assert_eq!(memory.row("T.", "lan"), Some((1, "cpe-1".into())));
+    }
+
+    #[test]
+    fn all_names_can_be_made_anew() {
+        let mut memory = Memory::default();
+        memory.number("T.", "a");
+        memory.number("U.", "b");
+        memory.rename_rows(&|name| format!("{name}#"));
+        assert_eq!((memory.row("T.", "a"), memory.row("T.", "a#").map(|row| row.0)), (None, Some(1)));
+        assert_eq!(memory.row("U.", "b#").map(|row| row.0), Some(1));
     }
 
     #[test]

@@ -373,6 +373,8 @@ impl<B: Backend> Model<B> {
                         Some((instance.row.name.clone(), now.name.clone()))
                     })
                     .filter(|(old, new)| old != new && found.iter().all(|row| row.name != *old))
+                    // A row that was there before has only moved into the place of one that went.
+                    .filter(|(_, new)| old.iter().all(|instance| instance.row.name != *new))
                     .collect()
             } else {
                 shifted(&old, &found)

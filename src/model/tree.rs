@@ -129,14 +129,13 @@ impl<B: Backend> Model<B> {
     /// # Errors
     /// [`Error::Backend`] when they cannot be written.
     pub fn save(&mut self) -> Result<()> {
-        match self.unsaved()? {
-            None => Ok(()),
-            Some(bytes) => {
-                self.backend.commit(Some(&bytes))?;
-                self.saved = self.memory.clone();
-                Ok(())
-            }
+        let bytes = self.unsaved()?;
+        if bytes.is_none() && !self.backend.unsaved() {
+            return Ok(());
         }
+        self.backend.commit(bytes.as_deref())?;
+        self.saved = self.memory.clone();
+        Ok(())
     }
 
     /// Values of parameters and of everything below partial paths (TR-069 A.3.2.2), in the order asked.
@@ -318,6 +317,14 @@ impl<B: Backend> Model<B> {
         let Some(rows) = &schema.objects()[at].rows else { return Ok(Rc::default()) };
         let found = self.backend.rows(rows, Place { name, rows: parents })?;
         let memory = if rows.volatile { &mut self.passing } else { &mut self.memory };
+        for row in &found {
+            if memory.row(&table, &row.name).is_none()
+                && let Some(former) = self.backend.former(&row.name)
+                && found.iter().all(|other| other.name != former)
+            {
+                memory.rename(&table, &former, &row.name);
+            }
+        }
         let mut out: Vec<Rc<Instance>> = Vec::with_capacity(found.len());
         for row in found {
             let (number, alias) =

@@ -90,6 +90,8 @@ pub struct Store {
     delta_dir: PathBuf,
     cache: BTreeMap<String, Loaded>,
     staged: BTreeMap<String, Staged>,
+    /// Of the last content that was read or staged.
+    revision: u32,
 }
 
 /// A package as read, with its saved changes.
@@ -100,6 +102,7 @@ struct Loaded {
     stamps: [Option<Stamp>; 2],
     /// Compared with the files since the last refresh.
     checked: bool,
+    revision: u32,
 }
 
 /// A package with changes of ours.
@@ -111,6 +114,8 @@ struct Staged {
     operations: Vec<Operation>,
     /// The file is to be made if it is missing.
     create: bool,
+    base_revision: u32,
+    revision: u32,
 }
 
 /// What tells one state of a file from another without reading it.
@@ -137,7 +142,7 @@ impl Store {
     /// `delta_dir` (`/tmp/.uci`), both within `root`. Nothing is read yet.
     pub fn new(root: Root, config_dir: impl Into<PathBuf>, delta_dir: impl Into<PathBuf>) -> Store {
         let (config_dir, delta_dir) = (config_dir.into(), delta_dir.into());
-        Store { root, config_dir, delta_dir, cache: BTreeMap::new(), staged: BTreeMap::new() }
+        Store { root, config_dir, delta_dir, cache: BTreeMap::new(), staged: BTreeMap::new(), revision: 0 }
     }
 
     /// To be called at the start of a session: from here on each package is looked at once more,
@@ -169,6 +174,27 @@ impl Store {
             return Ok(&self.staged[name].document);
         }
         self.load(name)
+    }
+
+    /// A package as it was before anything was staged, and a number for this content: as long as the
+    /// number is the same, so are the sections and their keys.
+    ///
+    /// # Errors
+    /// As [`Store::package`].
+    pub fn before(&mut self, name: &str) -> Result<(&Document, u32), StoreError> {
+        if self.staged.contains_key(name) {
+            let staged = &self.staged[name];
+            return Ok((&staged.base, staged.base_revision));
+        }
+        self.load(name)?;
+        let revision = self.cache[name].revision;
+        self.load(name).map(|document| (document, revision))
+    }
+
+    /// A package with what is staged, and a number for this content as of [`Store::before`]; `None` when
+    /// nothing is staged.
+    pub fn after(&self, name: &str) -> Option<(&Document, u32)> {
+        self.staged.get(name).map(|staged| (&staged.document, staged.revision))
     }
 
     /// The value of an option; `None` if there is no such section or option.
@@ -240,7 +266,10 @@ impl Store {
             known => return known.map(drop),
         }
         let base = Document::parse(package, b"").map_err(StoreError::Parse)?;
-        let staged = Staged { document: base.clone(), base, operations: Vec::new(), create: true };
+        let base_revision = self.next_revision();
+        let revision = self.next_revision();
+        let document = base.clone();
+        let staged = Staged { document, base, operations: Vec::new(), create: true, base_revision, revision };
         self.staged.insert(package.into(), staged);
         Ok(())
     }
@@ -371,19 +400,29 @@ impl Store {
         edit: impl FnOnce(&mut Document) -> Result<(T, Option<Operation>), EditError>,
     ) -> Result<T, StoreError> {
         let failed = |source| StoreError::Edit { package: package.to_string(), source };
+        let revision = self.next_revision();
         if let Some(staged) = self.staged.get_mut(package) {
+            staged.revision = revision;
             let (given, operation) = edit(&mut staged.document).map_err(failed)?;
             staged.operations.extend(operation);
             return Ok(given);
         }
-        let base = self.load(package)?.clone();
+        let (base, base_revision) = self.before(package)?;
+        let base = base.clone();
         let mut document = base.clone();
         let (given, operation) = edit(&mut document).map_err(failed)?;
         if let Some(operation) = operation {
-            let staged = Staged { base, document, operations: vec![operation], create: false };
+            let operations = vec![operation];
+            let staged = Staged { base, document, operations, create: false, base_revision, revision };
             self.staged.insert(package.into(), staged);
         }
         Ok(given)
+    }
+
+    /// Wraps after four thousand million changes, when nobody remembers the first.
+    fn next_revision(&mut self) -> u32 {
+        self.revision = self.revision.wrapping_add(1);
+        self.revision
     }
 
     fn load(&mut self, name: &str) -> Result<&Document, StoreError> {
@@ -405,7 +444,8 @@ impl Store {
                         Err(StoreError::Parse(error)) => Err(error),
                         read => Ok(read?),
                     };
-                    self.cache.insert(name.into(), Loaded { document, stamps, checked: true });
+                    let revision = self.next_revision();
+                    self.cache.insert(name.into(), Loaded { document, stamps, checked: true, revision });
                 }
             }
         }

@@ -178,7 +178,8 @@ pub fn router_with(files: &[(&str, &str)]) -> Router {
     open(dir)
 }
 
-fn open(dir: tempfile::TempDir) -> Router {
+/// The model over what the folder holds.
+pub fn open(dir: tempfile::TempDir) -> Router {
     let places = Places {
         root: Root::new(dir.path()),
         config_dir: "/etc/config".into(),
@@ -201,6 +202,14 @@ pub fn router() -> Router {
 }
 
 impl Router {
+    /// The agent ends, having saved what it saw, and begins again.
+    pub fn restart(mut self) -> Router {
+        self.model.save().unwrap();
+        let Router { dir, model } = self;
+        drop(model);
+        open(dir)
+    }
+
     #[track_caller]
     pub fn check(&mut self, name: &str, expected: &str) {
         let found = self.model.values([name]).map(|list| list[0].1.text.clone());

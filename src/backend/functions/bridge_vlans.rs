@@ -3,7 +3,7 @@
 //! A VLAN is a section `bridge-vlan`; a port is in it by an entry of its `ports`, `lan1:u*`. netifd's flags:
 //! `t` tagged, `u` or nothing untagged, `*` the VLAN of what comes in untagged.
 
-use super::bridging::{Bridge, bridge, flag, port, port_items};
+use super::bridging::{Bridge, bridge, flag, notes, port, port_items};
 use super::items::{self, Ids, Item};
 use super::topology;
 use crate::backend::{System, TableFn, ValueFn};
@@ -34,6 +34,8 @@ pub struct BridgeVlan {
     /// Its full address.
     pub section: String,
     addr: String,
+    /// How tables and memberships name it.
+    id: String,
     vid: u16,
 }
 
@@ -60,7 +62,7 @@ pub fn vlans(system: &mut System, bridge: &Bridge) -> Result<Vec<BridgeVlan>> {
         let address = format!("network.{}", section.addr);
         if vlan_bridge(system, &address)?.0 == bridge.name {
             let vid = topology::text(system, &address, "vlan")?.parse().unwrap_or(0);
-            out.push(BridgeVlan { section: address, addr: section.addr, vid });
+            out.push(BridgeVlan { section: address, addr: section.addr, id: section.id, vid });
         }
     }
     Ok(out)
@@ -68,16 +70,11 @@ pub fn vlans(system: &mut System, bridge: &Bridge) -> Result<Vec<BridgeVlan>> {
 
 fn vlan_rows(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
     let bridge = bridge(system, &at)?;
-    Ok(vlans(system, &bridge)?.into_iter().map(|vlan| vlan_row(&bridge, &vlan)).collect())
-}
-
-/// A named section's row is named after it; else after bridge and number, which are unique when they are right.
-fn vlan_row(bridge: &Bridge, vlan: &BridgeVlan) -> Row {
-    let name = match vlan.addr.strip_prefix('@') {
-        Some(_) => format!("{}.{}", bridge.name, vlan.vid),
-        None => vlan.addr.clone(),
-    };
-    Row { name, addr: vlan.addr.clone(), cols: Vec::new() }
+    let vlans = vlans(system, &bridge)?;
+    for vlan in vlans.iter().filter(|vlan| vlan.addr.starts_with('@')) {
+        system.was(&vlan.id, &format!("{}.{}", bridge.name, vlan.vid));
+    }
+    Ok(vlans.into_iter().map(|vlan| Row { name: vlan.id, addr: vlan.addr, cols: Vec::new() }).collect())
 }
 
 fn add_vlan(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Row> {
@@ -175,11 +172,11 @@ fn members(system: &mut System, bridge: &Bridge) -> Result<Vec<Item>> {
     for vlan in vlans(system, bridge)? {
         for entry in topology::words(system, &vlan.section, "ports")?.into_iter().take(items::MAX_ITEMS) {
             let (port, flags) = entry.split_once(':').unwrap_or((&entry, ""));
-            let member = Member { vlan: vlan.addr.clone(), port: port.to_owned(), flags: flags.to_owned() };
+            let member = Member { vlan: vlan.id.clone(), port: port.to_owned(), flags: flags.to_owned() };
             live.push(member.text());
         }
     }
-    let kept = items::kept(system, &bridge.section, "vlan_ports")?;
+    let kept = notes(system, bridge, "vlan_ports")?;
     // A kept name finds its membership by VLAN and port, whatever its flags have become.
     let mut fresh = Vec::new();
     for note in kept {
@@ -210,7 +207,7 @@ fn put_members(system: &mut System, bridge: &Bridge, items: &[Item]) -> Result<(
         let on =
             items.iter().filter(|item| item.on && member_full(&item.text)).map(|item| Member::of(&item.text));
         let entries: Vec<String> =
-            on.filter(|member| member.vlan == vlan.addr).map(|member| member.entry()).collect();
+            on.filter(|member| member.vlan == vlan.id).map(|member| member.entry()).collect();
         if topology::words(system, &vlan.section, "ports")? != entries {
             topology::put_list(system, &vlan.section, "ports", entries)?;
         }
@@ -264,8 +261,8 @@ fn vlan_port(system: &mut System, at: Place<'_>, field: &str) -> Result<Option<R
         "enable" => flag(items[found].on),
         "untagged" => flag(member.untagged()),
         "vlan" => {
-            let vlan = vlans(system, &bridge)?.into_iter().find(|vlan| vlan.addr == member.vlan);
-            Ok(Some(Raw::one(vlan.map(|vlan| vlan_row(&bridge, &vlan).name).unwrap_or_default())))
+            let vlan = vlans(system, &bridge)?.into_iter().find(|vlan| vlan.id == member.vlan);
+            Ok(Some(Raw::one(vlan.map(|vlan| vlan.id).unwrap_or_default())))
         }
         _ if member.port.is_empty() => Ok(Some(Raw::one(""))),
         _ => {
@@ -289,9 +286,9 @@ fn set_vlan_port(system: &mut System, at: Place<'_>, field: &str, raw: &Raw) -> 
         }
         "vlan" => {
             let known = vlans(system, &bridge)?;
-            let vlan = known.iter().find(|vlan| vlan_row(&bridge, vlan).name == text);
+            let vlan = known.iter().find(|vlan| vlan.id == text);
             member.vlan = match vlan {
-                Some(vlan) => vlan.addr.clone(),
+                Some(vlan) => vlan.id.clone(),
                 None if text.is_empty() => String::new(),
                 None => return Err(Error::bad_value(at.name, "not a VLAN of this bridge")),
             };
@@ -324,7 +321,7 @@ fn port_pvid(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Opti
     let (bridge, items, found) = port(system, &at)?;
     let Some(found) = found else { return Ok(None) };
     let vids: Vec<(String, u16)> =
-        vlans(system, &bridge)?.into_iter().map(|vlan| (vlan.addr, vlan.vid)).collect();
+        vlans(system, &bridge)?.into_iter().map(|vlan| (vlan.id, vlan.vid)).collect();
     let mine: Vec<Member> = members(system, &bridge)?
         .iter()
         .filter(|item| item.on)
@@ -333,7 +330,7 @@ fn port_pvid(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Opti
         .collect();
     let primary =
         mine.iter().find(|member| member.flags.contains('*')).or_else(|| mine.iter().find(|m| m.untagged()));
-    let vid = primary.and_then(|member| vids.iter().find(|(addr, _)| *addr == member.vlan));
+    let vid = primary.and_then(|member| vids.iter().find(|(id, _)| *id == member.vlan));
     Ok(vid.map(|(_, vid)| Raw::one(vid.to_string())))
 }
 
@@ -343,7 +340,7 @@ fn set_port_pvid(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw)
     let port = port.ok_or_else(|| Error::bad_value(at.name, "the port stands on nothing"))?;
     let wanted = raw.text();
     let known = vlans(system, &bridge)?;
-    let target = known.iter().find(|vlan| vlan.vid.to_string() == wanted).map(|vlan| vlan.addr.clone());
+    let target = known.iter().find(|vlan| vlan.vid.to_string() == wanted).map(|vlan| vlan.id.clone());
     let mut all = members(system, &bridge)?;
     let mut done = false;
     for item in &mut all {

@@ -7,7 +7,7 @@
 use super::bridge_vlans::{vlan_bridge, vlans};
 use super::items::{self, Ids, Item};
 use super::topology;
-use crate::backend::{System, TableFn, ValueFn};
+use crate::backend::{Section, System, TableFn, ValueFn, marks};
 use crate::model::backend::{Place, Raw, Row};
 use crate::model::{Error, Result};
 
@@ -243,7 +243,7 @@ fn set_timer(system: &mut System, at: Place<'_>, option: &str, raw: &Raw) -> Res
 
 // --- ports
 
-/// The access points and stations whose network lies on a bridge: section and, if it runs, device.
+/// The access points and stations whose network lies on a bridge, by the stable names of their sections.
 fn wifi_ports(system: &mut System, bridge: &Bridge) -> Result<Vec<String>> {
     let networks: Vec<String> = topology::interfaces(system)?
         .into_iter()
@@ -254,7 +254,7 @@ fn wifi_ports(system: &mut System, bridge: &Bridge) -> Result<Vec<String>> {
     for section in system.sections("wireless", "wifi-iface")? {
         let words = topology::words(system, &format!("wireless.{}", section.addr), "network")?;
         if words.iter().any(|word| networks.contains(word)) {
-            out.push(section.addr);
+            out.push(section.id);
         }
     }
     Ok(out)
@@ -271,25 +271,33 @@ fn full(text: &str) -> bool {
 pub fn port_items(system: &mut System, bridge: &Bridge) -> Result<Vec<Item>> {
     let mut live = live_ports(system, bridge)?;
     live.extend(wifi_ports(system, bridge)?);
-    let kept = items::kept(system, &bridge.section, bridge.ports_option())?;
+    let kept = notes(system, bridge, bridge.ports_option())?;
     Ok(items::rows(&live, &kept, Ids::Text, full))
+}
+
+/// What is kept beside a list of a bridge. Notes of earlier versions name sections by their place.
+///
+/// # Errors
+/// As [`System::option`].
+pub fn notes(system: &mut System, bridge: &Bridge, option: &str) -> Result<Vec<String>> {
+    let notes = items::kept(system, &bridge.section, option)?;
+    Ok(notes.iter().map(|note| marks::from_place(note)).collect())
 }
 
 fn put_ports(system: &mut System, at: &Place<'_>, bridge: &Bridge, items: &[Item]) -> Result<()> {
     let (live, kept) = items::split(items, Ids::Text, full);
-    let wifi: Vec<String> =
-        system.sections("wireless", "wifi-iface")?.into_iter().map(|one| one.addr).collect();
+    let wifi = system.sections("wireless", "wifi-iface")?;
     let (wireless, wired): (Vec<String>, Vec<String>) =
-        live.into_iter().partition(|text| wifi.contains(text));
+        live.into_iter().partition(|text| wifi.iter().any(|one| one.id == *text));
     let networks: Vec<String> = topology::interfaces(system)?
         .into_iter()
         .filter(|interface| interface.device == bridge.name)
         .map(|interface| interface.name)
         .collect();
     let before = wifi_ports(system, bridge)?;
-    for section in &wifi {
-        let address = format!("wireless.{section}");
-        match (before.contains(section), wireless.contains(section)) {
+    for Section { addr, id, .. } in &wifi {
+        let address = format!("wireless.{addr}");
+        match (before.contains(id), wireless.contains(id)) {
             (true, false) => {
                 let mut words = topology::words(system, &address, "network")?;
                 words.retain(|word| !networks.contains(word));
@@ -315,8 +323,10 @@ fn put_ports(system: &mut System, at: &Place<'_>, bridge: &Bridge, items: &[Item
 
 /// The device of a port: of a wifi-iface the one that runs for it.
 fn port_device(system: &mut System, text: &str) -> Result<String> {
-    let wifi = system.sections("wireless", "wifi-iface")?.into_iter().any(|one| one.addr == text);
-    if wifi { Ok(super::wifi::device(system, text)?.unwrap_or_default()) } else { Ok(text.to_owned()) }
+    match system.sections("wireless", "wifi-iface")?.into_iter().find(|one| one.id == text) {
+        Some(wifi) => Ok(super::wifi::device(system, &wifi.addr)?.unwrap_or_default()),
+        None => Ok(text.to_owned()),
+    }
 }
 
 fn port_rows(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {

@@ -6,7 +6,7 @@
 use std::net::Ipv4Addr;
 
 use super::{dhcp_options, ip, topology};
-use crate::backend::{System, TableFn, ValueFn};
+use crate::backend::{System, TableFn, ValueFn, marks};
 use crate::model::backend::{Place, Raw, Row};
 use crate::model::{Error, Result};
 
@@ -148,7 +148,7 @@ fn pool_rows(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec
             None => topology::text(system, &format!("dhcp.{}", section.addr), "interface")?,
         };
         let taken = name.is_empty() || out.iter().any(|row| row.name == name);
-        let name = if taken { section.addr.clone() } else { name };
+        let name = if taken { section.id } else { name };
         out.push(Row { name, addr: section.addr, cols: Vec::new() });
     }
     Ok(out)
@@ -405,16 +405,16 @@ fn host_rows(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<
         let home = |ip: Ipv4Addr| nets.iter().find(|(_, net)| net.is_some_and(|net| net.holds(ip)));
         let belongs = match ip.and_then(home) {
             Some((pool, _)) => *pool == here,
-            None => told == mine,
+            None => marks::from_place(&told) == mine,
         };
         if !belongs {
             continue;
         }
-        let mac = first_mac(system, &address)?;
-        let name = section.name.or(Some(mac).filter(|mac| !mac.is_empty())).unwrap_or_default();
-        let taken = name.is_empty() || out.iter().any(|row| row.name == name);
-        let name = if taken { section.addr.clone() } else { name };
-        out.push(Row { name, addr: section.addr, cols: Vec::new() });
+        if section.name.is_none() {
+            let mac = first_mac(system, &address)?;
+            system.was(&section.id, &mac);
+        }
+        out.push(Row { name: section.id, addr: section.addr, cols: Vec::new() });
     }
     Ok(out)
 }
@@ -464,8 +464,7 @@ fn relay_rows(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Ve
         if !server.is_empty() && server.parse::<Ipv4Addr>().is_err() {
             continue;
         }
-        let name = section.name.unwrap_or_else(|| section.addr.clone());
-        out.push(Row { name, addr: section.addr, cols: Vec::new() });
+        out.push(Row { name: section.id, addr: section.addr, cols: Vec::new() });
     }
     Ok(out)
 }

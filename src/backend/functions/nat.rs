@@ -85,14 +85,14 @@ fn mappings(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<
             continue;
         }
         let mut option = |option: &str| system.option_text(&format!("firewall.{addr}.{option}"));
-        let name = match section.name {
-            Some(name) => name,
-            None => match option("name")? {
+        if section.name.is_none() {
+            let word = match option("name")? {
                 name if !name.is_empty() => name,
                 _ => format!("{src} {} {} {}", option("proto")?, option("src_dport")?, option("dest_ip")?),
-            },
-        };
-        out.push(Row { name, addr, cols: Vec::new() });
+            };
+            system.was(&section.id, &word);
+        }
+        out.push(Row { name: section.id, addr, cols: Vec::new() });
     }
     Ok(out)
 }

@@ -96,11 +96,11 @@ fn routes(system: &mut System, _at: Place<'_>, ty: &str) -> Result<Vec<Row>> {
         if let Some(target) = target {
             rest.retain(|route| !is_of(route, target, &gateway, &metric));
         }
-        let name = section.name.unwrap_or_else(|| {
+        if section.name.is_none() {
             let target = target.map(|one| format!("{}/{}", one.address, one.length)).unwrap_or_default();
-            format!("{interface} {target} {gateway} {metric}")
-        });
-        out.push(Row { name, addr: section.addr, cols: Vec::new() });
+            system.was(&section.id, &format!("{interface} {target} {gateway} {metric}"));
+        }
+        out.push(Row { name: section.id, addr: section.addr, cols: Vec::new() });
     }
     for route in rest {
         let Route { network, length, gateway, device, metric, .. } = &route;

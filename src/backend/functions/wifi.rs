@@ -52,6 +52,8 @@ pub enum Mode {
 pub struct Iface {
     /// How addresses name the section.
     pub addr: String,
+    /// How tables name it.
+    pub id: String,
     /// What it is.
     pub mode: Mode,
     /// The section of its radio; empty when it has none yet.
@@ -84,7 +86,7 @@ pub fn ifaces(system: &mut System) -> Result<Vec<Iface>> {
         let radio = topology::words(system, &address, "device")?.into_iter().next().unwrap_or_default();
         let disabled = topology::truth(&topology::text(system, &address, "disabled")?);
         let half = topology::text(system, &address, "rcwmp_half")?;
-        out.push(Iface { addr: section.addr, mode, radio, disabled, half });
+        out.push(Iface { addr: section.addr, id: section.id, mode, radio, disabled, half });
     }
     Ok(out)
 }
@@ -154,7 +156,7 @@ fn rows(system: &mut System, shown: impl Fn(&Iface) -> bool) -> Result<Vec<Row>>
     let mut out = Vec::new();
     for iface in ifaces(system)?.into_iter().filter(shown) {
         let device = device(system, &iface.addr)?.unwrap_or_default();
-        out.push(Row { name: iface.addr.clone(), addr: iface.addr, cols: vec![device] });
+        out.push(Row { name: iface.id, addr: iface.addr, cols: vec![device] });
     }
     Ok(out)
 }
@@ -187,12 +189,12 @@ fn add_ap(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Row> {
 /// Gives the first section that has only the other half this one; else makes a section with this half.
 fn add_half(system: &mut System, half: &str, other: &str) -> Result<Row> {
     let waiting = ifaces(system)?.into_iter().find(|iface| iface.half == other && iface.mode == Mode::Ap);
-    let addr = match waiting {
+    let (id, addr) = match waiting {
         Some(iface) => {
             topology::put(system, &iface.section(), "rcwmp_half", "")?;
             let off = off(system, &iface)?;
             put_off(system, &iface, off.0 || half == "ssid", off.1 || half == "ap")?;
-            iface.addr
+            (iface.id, iface.addr)
         }
         None => {
             let name = topology::free_name(system, "wireless", "wifinet")?;
@@ -207,10 +209,10 @@ fn add_half(system: &mut System, half: &str, other: &str) -> Result<Row> {
             for (option, value) in fresh {
                 topology::put(system, &section, option, value)?;
             }
-            name
+            (name.clone(), name)
         }
     };
-    Ok(Row { name: addr.clone(), addr, cols: vec![String::new()] })
+    Ok(Row { name: id, addr, cols: vec![String::new()] })
 }
 
 fn delete_ssid(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
@@ -339,12 +341,12 @@ fn mac(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw
 
 fn ssid_reference(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
     let iface = iface(system, &at)?;
-    Ok(Some(Raw::one(if iface.half == "ap" { String::new() } else { iface.addr })))
+    Ok(Some(Raw::one(if iface.half == "ap" { String::new() } else { iface.id })))
 }
 
 fn set_ssid_reference(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
     let iface = iface(system, &at)?;
-    let now = if iface.half == "ap" { "" } else { iface.addr.as_str() };
+    let now = if iface.half == "ap" { "" } else { iface.id.as_str() };
     if raw.text() == now {
         return Ok(());
     }
