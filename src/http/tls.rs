@@ -244,7 +244,9 @@ impl Trust {
     }
 
     fn add(&mut self, pem: &[u8]) {
-        for certificate in certificates(pem) {
+        // Other content between the same lines is no certificate that could be trusted.
+        let real = |der: &CertificateDer<'_>| certificate::parse(der).is_some();
+        for certificate in certificates(pem).into_iter().filter(real) {
             if self.pinned.len() < MAX_CERTIFICATES && self.pinned.insert(fingerprint(&certificate)) {
                 // What webpki cannot make an anchor of is still trusted for itself.
                 let _ = self.anchors.add(certificate);
