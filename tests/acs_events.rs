@@ -1,6 +1,7 @@
 //! What opens sessions and what they must carry: connection requests, reboots, transfers, reloads, signals.
 //!
 //! Tests are named after the ACS they were seen at and the item in its list, or after the clause.
+#![cfg(feature = "lab")]
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/agent.rs"]

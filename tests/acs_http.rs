@@ -1,6 +1,7 @@
 //! What ACSs do with HTTP: cookies, connections, challenges, redirects, codings, statuses.
 //!
 //! Tests are named after the ACS they were seen at and the item in its list, or after the clause of TR-069.
+#![cfg(feature = "lab")]
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/agent.rs"]

@@ -37,10 +37,10 @@ pub fn redacted(body: &[u8]) -> String {
                 in_name = false;
                 secret_value = is_secret(name.trim().rsplit('.').next().unwrap_or_default());
             }
-            (local, false) if !inner.ends_with('/') => {
-                if (local == "Value" && secret_value) || is_secret(local) {
-                    rest = hide(local, after, &mut out);
-                }
+            (local, false)
+                if !inner.ends_with('/') && ((local == "Value" && secret_value) || is_secret(local)) =>
+            {
+                rest = hide(local, after, &mut out);
             }
             _ => {}
         }
