@@ -1,6 +1,7 @@
 //! The shell: everything that touches the world, around pure parts.
 
 pub mod daemon;
+pub mod diagnose;
 pub mod discovery;
 pub mod exchange;
 pub mod inform;

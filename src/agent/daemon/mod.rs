@@ -12,6 +12,7 @@
 mod port;
 mod reading;
 mod sessions;
+mod trials;
 
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -25,6 +26,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use self::port::{local_address, rule_settings};
 use self::reading::{periodic, read_zone, sinks};
+use self::trials::Trials;
 use super::exchange::{Exchange, Tls};
 use super::options::Options;
 use super::programs::Program;
@@ -113,6 +115,7 @@ struct Daemon {
     ask_methods: bool,
     /// The URL of an ACS that has refused compressed requests; it gets plain ones from then on.
     plain_for: Option<String>,
+    trials: Trials,
     children: Vec<Child>,
     session_id: u32,
     reload_asked: bool,
@@ -173,6 +176,7 @@ impl Daemon {
             retry_at: None,
             ask_methods: settings.get_rpc_methods || options.get_rpc_methods,
             plain_for: None,
+            trials: Trials::default(),
             children: Vec::new(),
             session_id: 1,
             reload_asked: false,
@@ -186,6 +190,7 @@ impl Daemon {
         };
         daemon.greet();
         daemon.keep_promises();
+        daemon.configure_echo();
         // What an earlier life left unsuccessful is retried, even if its events are gone.
         daemon.plan_retry(now.mono);
         daemon.save();
@@ -251,6 +256,7 @@ impl Daemon {
             exchange.replies(now);
         }
         self.pump();
+        self.run_trials();
         self.serve(&ready, now);
         self.children.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
         Ok(true)
@@ -298,6 +304,9 @@ impl Daemon {
             PollFd::new(reload, PollFlags::POLLIN),
             PollFd::new(self.wake.as_fd(), PollFlags::POLLIN),
         ];
+        if let Some(echo) = &self.trials.echo {
+            fds.push(PollFd::new(echo.as_fd(), PollFlags::POLLIN));
+        }
         if let Some(listener) = &self.listener {
             fds.extend(listener.fds().map(|(fd, flags)| PollFd::new(fd, flags)));
         }
@@ -339,6 +348,7 @@ impl Daemon {
         {
             self.event(EventCode::Bootstrap);
         }
+        self.configure_echo();
         info!("Configuration read again");
         self.save();
     }

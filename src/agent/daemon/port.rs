@@ -41,6 +41,10 @@ impl Daemon {
 
     /// Answers the connection-request port.
     pub(super) fn serve(&mut self, ready: &[RawFd], now: Duration) {
+        // At most 64 packets a turn; what is left has the descriptor ready again.
+        if let Some(echo) = &mut self.trials.echo {
+            echo.serve();
+        }
         let Some(listener) = &mut self.listener else { return };
         let mut events = Vec::new();
         for fd in ready {

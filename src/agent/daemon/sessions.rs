@@ -41,6 +41,7 @@ impl Daemon {
         }
         self.open_port(now);
         self.tell();
+        self.tell_echo();
         let device_id = match inform::device_id(&mut self.model) {
             Ok(id) => id,
             Err(why) => return self.not_begun(now, &why),
@@ -166,6 +167,8 @@ impl Daemon {
         let success = ended.close == Close::Success;
         self.file.state.queue.close_session(success);
         self.file.state.in_session = false;
+        self.trials_changed();
+        self.configure_echo();
         self.after_session(success);
         self.save();
         // What was read for this session is not needed until the next.
