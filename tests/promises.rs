@@ -104,3 +104,38 @@ fn after_sigterm_and_after_sigkill() {
         assert!(events(&boot).contains(&asked), "{boot}");
     }
 }
+
+#[test]
+fn reboots_by_the_clock() {
+    let soon = rcwmp::model::date::format_utc(rcwmp::sys::clock::epoch_seconds() + 2);
+    for (name, ty, text) in
+        [("DelayReboot", "xsd:int", "1"), ("ScheduleReboot", "xsd:dateTime", soon.as_str())]
+    {
+        let name = format!("Device.ManagementServer.{name}");
+        let acs = Scripted::start(vec![
+            inform(),
+            methods(),
+            say(set_values("1", &[(&name, ty, text)], "key")),
+            end(),
+            inform(),
+            methods(),
+            say(messages::get_values("2", &["Device.ManagementServer.DelayReboot"])),
+            end(),
+        ]);
+        let router = router(&acs.url());
+        with_programs(&router);
+        let agent = router.start(&[]);
+        agent.wait_for("Rebooting as it was scheduled", 1);
+        ran(&router, &["reboot", "reload"]);
+        assert!(agent.stop().0.success());
+        // After the boot neither is done again.
+        router.write("/proc/sys/kernel/random/boot_id", "another\n");
+        let agent = router.start(&[]);
+        agent.wait_for("End session", 1);
+        play::stays_quiet(&agent, "Rebooting", 0);
+        assert!(agent.stop().0.success());
+        let seen = acs.finish();
+        assert!(codes(&seen[4].text()).contains(&"1 BOOT".to_owned()), "{}", seen[4].text());
+        play::has(&seen[7].text(), &[">-1<"]);
+    }
+}

@@ -19,6 +19,14 @@ pub struct Settings {
     pub acs: Acs,
     /// `acs.periodic_inform_enable`, `_interval` (seconds) and `_time` (`None`: unknown).
     pub periodic: Periodic,
+    /// HeartbeatPolicy: `acs.heartbeat_enable`, `_interval` and `_time`.
+    pub heartbeat: Periodic,
+    /// `cpe.schedule_reboot`: epoch seconds.
+    pub schedule_reboot: Option<i64>,
+    /// `cpe.delay_reboot`: seconds after the session that sets it; negative for none.
+    pub delay_reboot: i64,
+    /// `cpe.active_notif_throttle`: seconds between sessions that are only about active notifications.
+    pub throttle: u32,
     /// `acs.retry_min_wait_interval` in seconds and `acs.retry_interval_multiplier` in thousandths.
     pub retry: (u32, u32),
     /// The connection-request listener.
@@ -138,7 +146,18 @@ impl Settings {
             interface: interface.filter(|name| !name.is_empty()),
             force_ipv4: reader.flag("cpe.force_ipv4", false),
         };
-        let time = reader.text("acs.periodic_inform_time");
+        let moment = |text: &str| match date::parse(text) {
+            Some(Moment::At(epoch)) => Some(epoch),
+            _ => None,
+        };
+        let time = moment(&reader.text("acs.periodic_inform_time"));
+        let heartbeat = Periodic {
+            enabled: reader.flag("acs.heartbeat_enable", false),
+            interval: reader.number("acs.heartbeat_interval", 30, 30, u32::MAX),
+            time: moment(&reader.text("acs.heartbeat_time")),
+        };
+        let schedule_reboot = moment(&reader.text("cpe.schedule_reboot"));
+        let delay_reboot = reader.text("cpe.delay_reboot").parse().unwrap_or(-1);
         let periodic = Periodic {
             enabled: reader.flag("acs.periodic_inform_enable", true),
             interval: match reader.number("acs.periodic_inform_interval", DAY, 0, u32::MAX) {
@@ -147,10 +166,7 @@ impl Settings {
                 0 => DAY,
                 interval => interval,
             },
-            time: match date::parse(&time) {
-                Some(Moment::At(epoch)) => Some(epoch),
-                _ => None,
-            },
+            time,
         };
         let retry = (
             reader.number("acs.retry_min_wait_interval", 5, 1, 65_535),
@@ -189,6 +205,10 @@ impl Settings {
             enabled: reader.flag("cpe.enable", true),
             acs,
             periodic,
+            heartbeat,
+            schedule_reboot,
+            delay_reboot,
+            throttle: reader.number("cpe.active_notif_throttle", 0, 0, u32::MAX),
             retry,
             connection_request,
             session_timeout: reader.number("cpe.session_timeout", 60, 1, 86_400).max(30),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::schedule::Alarms;
 use crate::cwmp::queue::Queue;
 use crate::cwmp::retry::Ladder;
 use crate::sys::fs::{FsError, read_capped, write_atomic};
@@ -43,6 +44,8 @@ pub struct State {
     pub connection_request_path: String,
     /// When the ACS was first spoken to with the clock set, in seconds since 1970 (FirstUseDate).
     pub first_use: Option<i64>,
+    /// What waits for a time.
+    pub alarms: Alarms,
     /// The random phase of the periodic Inform.
     pub phase: u32,
 }

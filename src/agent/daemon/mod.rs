@@ -30,7 +30,7 @@ use self::trials::Trials;
 use super::exchange::{Exchange, Tls};
 use super::options::Options;
 use super::programs::Program;
-use super::schedule::{Now, Periodic};
+use super::schedule::{Due, Now};
 use super::settings::Settings;
 use super::state::StateFile;
 use super::{lock, log as sink};
@@ -39,6 +39,7 @@ use crate::connreq::listener::Listener;
 use crate::connreq::rule::Rule;
 use crate::cwmp::event::{Event, EventCode};
 use crate::cwmp::queue::Queue;
+use crate::model::value::Input;
 use crate::model::{Model, compiled};
 use crate::sys::clock::{self, Monotonic};
 use crate::sys::rng;
@@ -100,7 +101,6 @@ struct Daemon {
     clock: Monotonic,
     signals: Signals,
     wake: Arc<EventFd>,
-    periodic: Periodic,
     rule: Rule,
     listener: Option<Listener>,
     /// When to look at the port again, if it is not open.
@@ -159,9 +159,8 @@ impl Daemon {
         let mut secret = [0; 32];
         rng::fill(&mut secret).map_err(|why| failed("drawing a secret", &why))?;
         let clock = Monotonic::start();
-        let now = Now { mono: clock.now(), wall: clock::is_set().then(clock::epoch_seconds) };
+        let now = both_clocks(&clock);
         let mut daemon = Daemon {
-            periodic: Periodic::new(periodic(&settings), file.state.phase, now),
             rule: Rule::new(rule_settings(&settings, &file.state.connection_request_path), secret),
             signals: Signals::install().map_err(|why| failed("installing signal handlers", &why))?,
             wake: Arc::new(
@@ -188,6 +187,7 @@ impl Daemon {
             zone,
             clock,
         };
+        daemon.set_alarms(now);
         daemon.greet();
         daemon.keep_promises();
         daemon.configure_echo();
@@ -212,6 +212,7 @@ impl Daemon {
             if let Err(why) = state.queue.booted(first, &keys) {
                 warn!("the boot event was refused: {why}");
             }
+            self.forget_delay();
         } else if !self.settings.acs.url.is_empty()
             && state.bootstrapped.as_ref().is_some_and(|url| *url != self.settings.acs.url)
         {
@@ -223,6 +224,18 @@ impl Daemon {
                 info!("Periodic event is enabled. Interval period = {}s", self.settings.periodic.interval)
             }
             false => info!("Periodic event is disabled"),
+        }
+    }
+
+    /// DelayReboot was for the life before this boot (TR-181).
+    fn forget_delay(&mut self) {
+        if self.settings.delay_reboot >= 0 {
+            let name = "Device.ManagementServer.DelayReboot";
+            let none = Input { text: "-1".to_owned(), ..Input::default() };
+            if let Err(why) = self.model.set(&[(name.to_owned(), none)], None) {
+                warn!("{name} is not reset: {why}");
+            }
+            self.settings.delay_reboot = -1;
         }
     }
 
@@ -264,10 +277,7 @@ impl Daemon {
 
     /// Timers: the periodic Inform, the next session, the session's own deadline.
     fn tick(&mut self, now: Duration) {
-        let wall = clock::is_set().then(clock::epoch_seconds);
-        if self.periodic.tick(Now { mono: now, wall }) {
-            self.event(EventCode::Periodic);
-        }
+        self.fire_alarms();
         if let Some(listener) = &mut self.listener {
             listener.on_tick(now);
         }
@@ -287,7 +297,7 @@ impl Daemon {
     fn wait(&mut self) -> Result<Vec<RawFd>, StartError> {
         let now = self.clock.now();
         let deadlines = [
-            self.periodic.deadline(),
+            self.file.state.alarms.deadline(both_clocks(&self.clock)),
             self.retry_at,
             self.exchange.as_ref().and_then(Exchange::deadline),
             self.listener.as_ref().and_then(Listener::deadline),
@@ -318,6 +328,49 @@ impl Daemon {
         Ok(fds[3..].iter().filter(ready).map(|fd| fd.as_fd().as_raw_fd()).collect())
     }
 
+    /// Gives the scheduler its settings; the same ones change nothing.
+    fn set_alarms(&mut self, now: Now) {
+        let (settings, state) = (&self.settings, &mut self.file.state);
+        state.alarms.periodic(periodic(settings.periodic), state.phase, now);
+        state.alarms.heartbeat(periodic(settings.heartbeat), state.phase, now);
+        state.alarms.schedule_reboot(settings.schedule_reboot, now);
+        state.alarms.throttle(settings.throttle);
+    }
+
+    /// What is due by the clocks.
+    fn fire_alarms(&mut self) {
+        let fired = self.file.state.alarms.fire(both_clocks(&self.clock));
+        for due in &fired {
+            let queue = &mut self.file.state.queue;
+            match due {
+                Due::Heartbeat => add(queue, EventCode::Heartbeat),
+                Due::Periodic => add(queue, EventCode::Periodic),
+                Due::ScheduleInform(key) => {
+                    let code = EventCode::Method("ScheduleInform".to_owned());
+                    if let Err(why) = queue.add(Event { code, command_key: key.clone() }) {
+                        warn!("an event was refused: {why}");
+                    }
+                }
+                Due::ActiveNotification => add(queue, EventCode::ValueChange),
+                Due::Reboot => self.file.state.reboot_pending = true,
+            }
+        }
+        if !fired.is_empty() {
+            self.save();
+        }
+        if self.exchange.is_none() && self.file.state.reboot_pending {
+            self.reboot("as it was scheduled");
+        }
+    }
+
+    /// Reboots, once.
+    fn reboot(&mut self, why: &str) {
+        info!("Rebooting {why}");
+        self.file.state.reboot_pending = false;
+        self.save();
+        self.act(Program::Reboot);
+    }
+
     /// Runs a program of the system without waiting for it.
     fn act(&mut self, program: Program) {
         self.children.extend(program.start::<&str>(&self.options.root, &[]));
@@ -336,8 +389,8 @@ impl Daemon {
         for complaint in &self.settings.complaints {
             warn!("{complaint}");
         }
-        let now = Now { mono: self.clock.now(), wall: clock::is_set().then(clock::epoch_seconds) };
-        self.periodic.change(periodic(&self.settings), now);
+        let now = both_clocks(&self.clock);
+        self.set_alarms(now);
         let path = &self.file.state.connection_request_path;
         self.rule.set(rule_settings(&self.settings, path));
         self.listener = None;
@@ -376,6 +429,11 @@ impl Daemon {
         self.save();
         info!("STOPPED");
     }
+}
+
+/// What both clocks show.
+fn both_clocks(clock: &Monotonic) -> Now {
+    Now { mono: clock.now(), wall: clock::is_set().then(clock::epoch_seconds) }
 }
 
 fn add(queue: &mut Queue, code: EventCode) {

@@ -1,7 +1,7 @@
 //! The daemon's configuration: from the system's files to the settings of its parts.
 
 use crate::agent::options::Options;
-use crate::agent::settings::Settings;
+use crate::agent::settings::{self, Settings};
 use crate::agent::{log as sink, schedule};
 use crate::backend::System;
 use crate::sys::fs::Root;
@@ -39,7 +39,7 @@ pub(super) fn sinks(settings: &Settings, options: &Options, zone: Zone) -> sink:
     }
 }
 
-pub(super) fn periodic(settings: &Settings) -> schedule::Settings {
-    let periodic = settings.periodic;
+/// A periodic event's settings as the scheduler takes them.
+pub(super) fn periodic(periodic: settings::Periodic) -> schedule::Settings {
     schedule::Settings { enabled: periodic.enabled, interval: periodic.interval, reference: periodic.time }
 }

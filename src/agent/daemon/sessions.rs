@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use log::{error, info, warn};
 
-use super::{Daemon, SESSION, add, local_address, read_settings};
+use super::{Daemon, SESSION, add, both_clocks, local_address, read_settings};
 use crate::agent::exchange::{self, Ended, Exchange};
 use crate::agent::inform;
 use crate::agent::programs::Program;
@@ -87,6 +87,7 @@ impl Daemon {
         self.session_id = self.session_id.wrapping_add(100).max(1);
         self.file.state.identity = identity;
         self.file.state.in_session = true;
+        self.file.state.alarms.session_started();
         self.save();
         let deadline = self.clock.instant(now + SESSION);
         let root = &self.options.root;
@@ -167,6 +168,9 @@ impl Daemon {
         let success = ended.close == Close::Success;
         self.file.state.queue.close_session(success);
         self.file.state.in_session = false;
+        self.delay_reboot();
+        let clocks = both_clocks(&self.clock);
+        self.file.state.alarms.session_ended(success, clocks);
         self.trials_changed();
         self.configure_echo();
         self.after_session(success);
@@ -192,6 +196,16 @@ impl Daemon {
         });
     }
 
+    /// DelayReboot counts from the end of the session that sets it (TR-181).
+    fn delay_reboot(&mut self) {
+        let seconds = self.model.backend().option_text("cwmp.cpe.delay_reboot").ok();
+        let seconds = seconds.and_then(|text| text.parse::<i64>().ok()).unwrap_or(-1);
+        if seconds != self.settings.delay_reboot {
+            self.settings.delay_reboot = seconds;
+            self.file.state.alarms.delay_reboot(seconds);
+        }
+    }
+
     /// Changed services are told once; a reboot comes last.
     pub(super) fn after_session(&mut self, success: bool) {
         let touched = self.model.backend().take_touched();
@@ -205,10 +219,11 @@ impl Daemon {
         }
         if self.file.state.reboot_pending {
             // A session that failed after the answer has still promised the reboot.
-            info!("Rebooting as the ACS asked{}", if success { "" } else { " in the session that failed" });
-            self.file.state.reboot_pending = false;
-            self.save();
-            self.act(Program::Reboot);
+            self.reboot(if success {
+                "as the ACS asked"
+            } else {
+                "as the ACS asked in the session that failed"
+            });
         }
     }
 }
