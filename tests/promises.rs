@@ -107,7 +107,7 @@ fn after_sigterm_and_after_sigkill() {
 
 #[test]
 fn reboots_by_the_clock() {
-    let soon = rcwmp::model::date::format_utc(rcwmp::sys::clock::epoch_seconds() + 2);
+    let soon = rcwmp::model::date::format_utc(rcwmp::sys::clock::epoch_seconds() + 6);
     for (name, ty, text) in
         [("DelayReboot", "xsd:int", "1"), ("ScheduleReboot", "xsd:dateTime", soon.as_str())]
     {
