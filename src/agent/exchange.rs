@@ -8,7 +8,8 @@ use log::{debug, error, info, warn};
 use nix::sys::eventfd::EventFd;
 
 use super::redact::redacted;
-use super::settings::{self, Acs};
+use super::settings;
+pub use super::settings::Acs;
 use super::state::StateFile;
 use super::worker::Worker;
 use crate::backend::System;
@@ -154,6 +155,12 @@ impl Exchange {
                         }
                     }
                     file.state.queue.delivered(receipt);
+                    if let Receipt::Call(ticket) = receipt
+                        && let Some(at) = file.state.told.iter().position(|(told, _)| *told == ticket)
+                    {
+                        let (_, id) = file.state.told.remove(at);
+                        file.state.transfers.delivered(id);
+                    }
                     if let Err(why) = file.save() {
                         error!("the state is not saved: {why}");
                     }
@@ -212,6 +219,21 @@ fn promise(file: &mut StateFile, effects: Vec<Effect>) -> Result<(), Fault> {
     file.save().map_err(|why| Fault::new(fault::INTERNAL_ERROR, format_args!("not kept: {why}")))
 }
 
+/// How we introduce ourselves to servers.
+pub const USER_AGENT: &str = concat!("rcwmpd/", env!("CARGO_PKG_VERSION"));
+
+/// What puts TLS on connections to a server; `None` where its URL has no use for it.
+///
+/// # Errors
+/// When the certificates cannot be used.
+pub(super) fn secure(acs: &Acs, root: &Root, tls: &mut Tls) -> Result<Secure, String> {
+    let scheme = acs.url.split(':').next().unwrap_or_default().to_ascii_lowercase();
+    match scheme.as_str() {
+        "https" | "ftps" => tls.client(acs, root),
+        _ => Ok(None),
+    }
+}
+
 /// What the client needs to know of the ACS.
 pub(super) fn http_settings(
     acs: &Acs,
@@ -219,10 +241,7 @@ pub(super) fn http_settings(
     deadline: Instant,
     tls: &mut Tls,
 ) -> Result<client::Settings, String> {
-    let secure = match acs.url.to_ascii_lowercase().starts_with("https:") {
-        true => tls.client(acs, root)?,
-        false => None,
-    };
+    let secure = secure(acs, root, tls)?;
     Ok(client::Settings {
         credentials: Credentials::new(acs.username.clone(), acs.password.clone()),
         tls: secure,
@@ -232,7 +251,7 @@ pub(super) fn http_settings(
             settings::Compression::Deflate => Compression::Deflate,
         },
         deadline,
-        user_agent: concat!("rcwmpd/", env!("CARGO_PKG_VERSION")).to_owned(),
+        user_agent: USER_AGENT.to_owned(),
         interface: acs.interface.clone(),
         force_ipv4: acs.force_ipv4,
         ..client::Settings::new(acs.url.clone())

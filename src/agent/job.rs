@@ -41,7 +41,7 @@ impl<T: Send + 'static> Job<T> {
     pub fn start(
         name: &str,
         wake: Arc<EventFd>,
-        work: impl FnOnce(&AtomicBool) -> T + Send + 'static,
+        work: impl FnOnce(&Arc<AtomicBool>) -> T + Send + 'static,
     ) -> io::Result<Job<T>> {
         let (done, result) = channel();
         let cancel = Arc::new(AtomicBool::new(false));

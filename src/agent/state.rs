@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::schedule::Alarms;
-use crate::cwmp::queue::Queue;
+use crate::cwmp::queue::{Queue, Ticket};
 use crate::cwmp::retry::Ladder;
 use crate::sys::fs::{FsError, read_capped, write_atomic};
+use crate::transfer::plan::{Id, Plan};
 
 /// The largest state file that is read, in bytes.
 const MAX_STATE: usize = 4 << 20;
@@ -44,6 +45,10 @@ pub struct State {
     pub connection_request_path: String,
     /// When the ACS was first spoken to with the clock set, in seconds since 1970 (FirstUseDate).
     pub first_use: Option<i64>,
+    /// Transfers that the ACS has asked for.
+    pub transfers: Plan,
+    /// The messages in `queue` that tell of transfers.
+    pub told: Vec<(Ticket, Id)>,
     /// What waits for a time.
     pub alarms: Alarms,
     /// The random phase of the periodic Inform.

@@ -382,6 +382,17 @@ impl System {
         std::mem::take(&mut self.complaints)
     }
 
+    /// Replaces whole UCI packages, all or none; gives those that differ now.
+    ///
+    /// # Errors
+    /// [`Error::Backend`]; nothing was replaced then.
+    pub fn import(&mut self, packages: &[(String, Vec<u8>)]) -> Result<Vec<String>> {
+        let written = self.uci.import(packages, &self.journal);
+        let written = written.map_err(|why| Error::backend("importing configuration", why))?;
+        self.touched.extend(written.iter().cloned());
+        Ok(written)
+    }
+
     /// The UCI store, for the agent's own configuration.
     pub fn uci(&mut self) -> &mut Store {
         &mut self.uci

@@ -244,6 +244,11 @@ impl Queue {
             || self.messages.iter().any(|pending| pending.place == Place::New)
     }
 
+    /// Whether a message is still to be delivered.
+    pub fn waits(&self, ticket: Ticket) -> bool {
+        self.messages.iter().any(|pending| pending.ticket == ticket)
+    }
+
     /// Nothing at all is to be told.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty() && self.messages.is_empty()

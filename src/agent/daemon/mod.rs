@@ -12,6 +12,7 @@
 mod port;
 mod reading;
 mod sessions;
+mod transfers;
 mod trials;
 
 use std::net::IpAddr;
@@ -26,6 +27,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use self::port::{local_address, rule_settings};
 use self::reading::{periodic, read_zone, sinks};
+use self::transfers::Transfers;
 use self::trials::Trials;
 use super::exchange::{Exchange, Tls};
 use super::options::Options;
@@ -116,6 +118,7 @@ struct Daemon {
     /// The URL of an ACS that has refused compressed requests; it gets plain ones from then on.
     plain_for: Option<String>,
     trials: Trials,
+    transfers: Transfers,
     children: Vec<Child>,
     session_id: u32,
     reload_asked: bool,
@@ -176,6 +179,7 @@ impl Daemon {
             ask_methods: settings.get_rpc_methods || options.get_rpc_methods,
             plain_for: None,
             trials: Trials::default(),
+            transfers: Transfers::default(),
             children: Vec::new(),
             session_id: 1,
             reload_asked: false,
@@ -213,11 +217,15 @@ impl Daemon {
                 warn!("the boot event was refused: {why}");
             }
             self.forget_delay();
+            self.resume_transfers(true);
         } else if !self.settings.acs.url.is_empty()
             && state.bootstrapped.as_ref().is_some_and(|url| *url != self.settings.acs.url)
         {
             // The ACS was changed while nobody ran; it would wait for the next periodic Inform.
             add(&mut state.queue, EventCode::Bootstrap);
+        }
+        if !booted {
+            self.resume_transfers(false);
         }
         match self.settings.periodic.enabled {
             true => {
@@ -269,6 +277,7 @@ impl Daemon {
             exchange.replies(now);
         }
         self.pump();
+        self.run_transfers();
         self.run_trials();
         self.serve(&ready, now);
         self.children.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
@@ -297,6 +306,7 @@ impl Daemon {
     fn wait(&mut self) -> Result<Vec<RawFd>, StartError> {
         let now = self.clock.now();
         let deadlines = [
+            self.transfer_deadline(),
             self.file.state.alarms.deadline(both_clocks(&self.clock)),
             self.retry_at,
             self.exchange.as_ref().and_then(Exchange::deadline),

@@ -206,8 +206,8 @@ impl Daemon {
         }
     }
 
-    /// Changed services are told once; a reboot comes last.
-    pub(super) fn after_session(&mut self, success: bool) {
+    /// Services whose configuration has changed are told, once.
+    pub(super) fn reload_services(&mut self) {
         let touched = self.model.backend().take_touched();
         if !touched.is_empty() {
             let list: Vec<&str> = touched.iter().map(String::as_str).collect();
@@ -217,6 +217,11 @@ impl Daemon {
         if touched.contains("cwmp") {
             self.reload();
         }
+    }
+
+    /// Changed services are told once; a reboot comes last.
+    pub(super) fn after_session(&mut self, success: bool) {
+        self.reload_services();
         if self.file.state.reboot_pending {
             // A session that failed after the answer has still promised the reboot.
             self.reboot(if success {

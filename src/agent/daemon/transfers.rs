@@ -1,0 +1,496 @@
+//! The daemon's transfers: the queue's next is moved by a worker, applied here, and told to the ACS.
+//!
+//! ```text
+//!  plan.due ─► worker: get the file, let sysupgrade test an image ─► applied here ─► plan.finished
+//!                 or: put a file made here                                            │
+//!                                        TransferComplete in the event queue ◄── hand_over
+//! ```
+
+use std::fs;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use log::{error, info, warn};
+
+use super::{Daemon, both_clocks};
+use crate::agent::exchange;
+use crate::agent::job::{Job, Outcome as JobOutcome};
+use crate::agent::programs::Program;
+use crate::agent::state::State;
+use crate::cwmp::event::{Event, EventCode};
+use crate::cwmp::queue::Message;
+use crate::cwmp::rpc::{TransferComplete, UNKNOWN_TIME};
+use crate::http::auth::Credentials;
+use crate::model::date;
+use crate::sys::fs::{read_capped, write_atomic};
+use crate::sys::{clock, program};
+use crate::transfer::plan::{Completion, FileType, Id, Job as Planned, Method, Outcome};
+use crate::transfer::{self, Direction, Limits, Transfer};
+use crate::uci::bundle;
+
+/// The longest that one transfer may take; a slow line moves an image of 30 MB in it at 10 kB/s.
+const LONGEST: Duration = Duration::from_secs(3600);
+/// Where files are on their way, below the root.
+const SCRATCH: &str = "/tmp/rcwmp";
+/// Where pages of the device's own web server are.
+const WEB: &str = "/www";
+/// Where an image that is not to run yet is kept, in the state directory.
+const STORED_IMAGE: &str = "stored-image.bin";
+/// Where an image has what fwtool has appended, counted from its end.
+const METADATA: u64 = 64 * 1024;
+/// The largest log that is uploaded.
+const MAX_LOG: usize = 4 << 20;
+
+/// The transfer that is on its way.
+#[derive(Default)]
+pub(super) struct Transfers {
+    running: Option<(Planned, Job<Moved>)>,
+}
+
+/// What a worker has come to.
+type Moved = Result<File, (u16, String)>;
+
+/// A file that is here.
+struct File {
+    path: PathBuf,
+    /// What an image says of itself.
+    version: Option<String>,
+}
+
+impl Daemon {
+    /// Ends, applies and starts transfers, between sessions.
+    pub(super) fn run_transfers(&mut self) {
+        if let Some((planned, job)) = self.transfers.running.take() {
+            match job.outcome() {
+                JobOutcome::Running => {
+                    self.transfers.running = Some((planned, job));
+                    return;
+                }
+                JobOutcome::Done(moved) => self.moved(&planned, moved),
+                JobOutcome::Lost => self.transfer_ends(
+                    &planned,
+                    &Outcome::failure(planned.request.method().failure(), "the transfer was lost"),
+                ),
+            }
+        }
+        if self.exchange.is_some() {
+            return;
+        }
+        let idle = self.is_idle();
+        let now = both_clocks(&self.clock);
+        let next = self.file.state.transfers.due(now, idle);
+        self.tell_completions();
+        if let Some(planned) = next {
+            self.start_transfer(planned);
+        }
+    }
+
+    /// Stops the worker of a transfer that was cancelled.
+    pub(super) fn stop_transfer(&mut self, id: Id) {
+        if self.transfers.running.as_ref().is_some_and(|(planned, _)| planned.id == id) {
+            self.transfers.running = None;
+        }
+    }
+
+    /// By when the queue wants to be asked again.
+    pub(super) fn transfer_deadline(&self) -> Option<Duration> {
+        if self.exchange.is_some() || self.transfers.running.is_some() {
+            return None;
+        }
+        self.file.state.transfers.deadline(both_clocks(&self.clock))
+    }
+
+    /// What an earlier life has left: interrupted transfers fail, an image that runs now has succeeded.
+    pub(super) fn resume_transfers(&mut self, rebooted: bool) {
+        let version = self.software_version();
+        let now = both_clocks(&self.clock);
+        self.file.state.transfers.resume(rebooted, &version, now);
+        self.tell_completions();
+    }
+
+    fn software_version(&mut self) -> String {
+        let name = "Device.DeviceInfo.SoftwareVersion";
+        let found = self.model.values([name]).ok().and_then(|list| list.into_iter().next());
+        found.map(|(_, value)| value.text).unwrap_or_default()
+    }
+
+    /// WindowMode 3 waits for a router that has little to do.
+    fn is_idle(&mut self) -> bool {
+        let load = self.model.backend().text("/proc/loadavg");
+        let load = load.and_then(|text| text.split_whitespace().next()?.parse::<f32>().ok());
+        load.is_none_or(|load| load < 0.7)
+    }
+
+    fn start_transfer(&mut self, planned: Planned) {
+        let now = both_clocks(&self.clock);
+        self.file.state.transfers.started(planned.id, now);
+        self.save();
+        let until = self.clock.instant(planned.finish_by.unwrap_or(Duration::MAX).min(now.mono + LONGEST));
+        match self.work(&planned, until) {
+            Ok(job) => {
+                info!("{} of {} is started", planned.request.method().name(), planned.file);
+                self.transfers.running = Some((planned, job));
+            }
+            Err((code, why)) => self.transfer_ends(&planned, &Outcome::failure(code, why)),
+        }
+    }
+
+    /// Starts the worker of a transfer.
+    fn work(&mut self, planned: &Planned, until: Instant) -> Result<Job<Moved>, (u16, String)> {
+        let general = planned.request.method().failure();
+        let local = |why: &dyn std::fmt::Display| (general, why.to_string());
+        let root = &self.options.root;
+        let scratch = root.resolve(SCRATCH).map_err(|why| local(&why))?;
+        fs::create_dir_all(&scratch).map_err(|why| local(&format_args!("{SCRATCH}: {why}")))?;
+        let upload = planned.request.method() == Method::Upload;
+        let path = scratch.join(if upload { "upload" } else { "download" });
+        if upload {
+            let bytes = self.content(planned.file).map_err(|why| local(&why))?;
+            write_atomic(&path, &bytes, 0o600).map_err(|why| local(&why))?;
+        }
+        let request = &planned.request;
+        let acs = exchange::Acs { url: request.url.clone(), ..self.settings.acs.clone() };
+        let tls = exchange::secure(&acs, &self.options.root, &mut self.tls).map_err(|why| local(&why))?;
+        let transfer = Transfer {
+            direction: match upload {
+                true => Direction::Upload { from: path.clone() },
+                false => Direction::Download { into: path.clone() },
+            },
+            url: request.url.clone(),
+            credentials: Credentials::new(request.username.clone(), request.password.0.clone()),
+            size: u64::from(request.target().0),
+            tls,
+            tls_for_ftp: false,
+            user_agent: exchange::USER_AGENT.to_owned(),
+            interface: self.settings.acs.interface.clone(),
+            force_ipv4: self.settings.acs.force_ipv4,
+        };
+        let is_image = matches!(planned.file, FileType::Firmware | FileType::StoredFirmware);
+        let sysupgrade = Program::Sysupgrade.find(&self.options.root);
+        let started = Job::start("transfer", Arc::clone(&self.wake), move |cancel| {
+            let run = transfer::run(&transfer, &Limits::default(), cancel, until);
+            let moved = run.map_err(|failure| (failure.code, failure.text()));
+            if upload {
+                let _ = fs::remove_file(&path);
+            }
+            moved?;
+            let mut version = None;
+            if is_image && !upload {
+                let tested = test_image(sysupgrade.as_deref(), &path, until, cancel);
+                if tested.is_err() {
+                    let _ = fs::remove_file(&path);
+                }
+                tested?;
+                version = image_version(&path);
+            }
+            Ok(File { path, version })
+        });
+        started.map_err(|why| local(&why))
+    }
+
+    /// What an upload sends.
+    fn content(&mut self, file: FileType) -> Result<Vec<u8>, String> {
+        match file {
+            FileType::Configuration(instance) => {
+                let wanted = match instance {
+                    Some(n) => Some(self.name_of("Device.DeviceInfo.VendorConfigFile", n)?),
+                    None => None,
+                };
+                let packages = self.model.backend().uci().packages().map_err(|why| why.to_string())?;
+                let mut parts = Vec::new();
+                for name in packages {
+                    if wanted.as_ref().is_some_and(|wanted| *wanted != name) {
+                        continue;
+                    }
+                    // What does not parse is of no use to whoever wants to put it back.
+                    match self.model.backend().uci().package(&name) {
+                        Ok(document) => parts.push((name, document.to_bytes())),
+                        Err(why) if wanted.is_some() => return Err(why.to_string()),
+                        Err(why) => warn!("not uploaded: {why}"),
+                    }
+                }
+                Ok(bundle::join(parts.iter().map(|(name, bytes)| (name.as_str(), &bytes[..]))))
+            }
+            FileType::Log(instance) => {
+                let name = self.name_of("Device.DeviceInfo.VendorLogFile", instance.unwrap_or(1))?;
+                if name.starts_with('/') {
+                    let path = self.options.root.resolve(&name).map_err(|why| why.to_string())?;
+                    return tail(&path).map_err(|why| format!("{name}: {why}"));
+                }
+                // The ring of logd has no file: its own program writes it to one.
+                let logread = Program::Logread.find(&self.options.root);
+                let logread = logread.ok_or_else(|| format!("{} is not there", Program::Logread.path()))?;
+                let out = program::command::<&str>(&logread, &[]).output();
+                let mut text = out.map_err(|why| format!("logread: {why}"))?.stdout;
+                text.drain(..text.len().saturating_sub(MAX_LOG));
+                Ok(text)
+            }
+            other => Err(format!("{other} cannot be uploaded")),
+        }
+    }
+
+    fn name_of(&mut self, table: &str, instance: u32) -> Result<String, String> {
+        let name = format!("{table}.{instance}.Name");
+        let found = self.model.values([name.as_str()]).map_err(|why| why.to_string())?;
+        Ok(found.into_iter().next().map(|(_, value)| value.text).unwrap_or_default())
+    }
+
+    /// A worker has ended.
+    fn moved(&mut self, planned: &Planned, moved: Moved) {
+        let ended = match moved {
+            Err((code, why)) => Outcome::failure(code, why),
+            Ok(_) if planned.request.method() == Method::Upload => self.success(),
+            Ok(file) => {
+                let now = both_clocks(&self.clock);
+                if let Err(refused) = self.file.state.transfers.apply(planned.id, now) {
+                    let _ = fs::remove_file(&file.path);
+                    warn!("{}: {refused}", planned.file);
+                    self.tell_completions();
+                    return;
+                }
+                self.save();
+                match planned.file {
+                    FileType::Firmware => return self.install(planned, &file),
+                    FileType::Configuration(_) => self.import(planned, &file),
+                    FileType::StoredFirmware => self.keep_image(&file),
+                    FileType::WebContent => self.place_page(planned, &file),
+                    FileType::Log(_) => Outcome::failure(9010, "a log cannot be downloaded"),
+                }
+            }
+        };
+        self.transfer_ends(planned, &ended);
+    }
+
+    fn success(&self) -> Outcome {
+        Outcome::success(None, clock::is_set().then(clock::epoch_seconds))
+    }
+
+    /// The attempt is over, one way or the other.
+    fn transfer_ends(&mut self, planned: &Planned, outcome: &Outcome) {
+        match outcome.fault_code {
+            0 => info!("{} of {} is complete", planned.request.method().name(), planned.file),
+            code => warn!(
+                "{} of {} failed: {code} {}",
+                planned.request.method().name(),
+                planned.file,
+                outcome.fault_string
+            ),
+        }
+        let now = both_clocks(&self.clock);
+        self.file.state.transfers.finished(planned.id, outcome, now);
+        self.tell_completions();
+        // Only now: a service that is restarted may be this one.
+        self.reload_services();
+    }
+
+    /// The image has passed its test: sysupgrade installs it and restarts the device.
+    fn install(&mut self, planned: &Planned, file: &File) {
+        let running = self.software_version();
+        let now = both_clocks(&self.clock);
+        let expected = file.version.as_deref();
+        self.file.state.transfers.installing(planned.id, &running, expected, now);
+        self.save();
+        info!("Installing {} and restarting", expected.unwrap_or("an image"));
+        match Program::Sysupgrade.start(&self.options.root, &[&file.path]) {
+            Some(child) => self.children.push(child),
+            None => {
+                let outcome = Outcome::failure(9010, "sysupgrade cannot be run");
+                self.transfer_ends(planned, &outcome);
+            }
+        }
+    }
+
+    /// A configuration replaces whole packages, all or none.
+    fn import(&mut self, planned: &Planned, file: &File) -> Outcome {
+        let bytes = read_capped(&file.path, bundle::MAX_BUNDLE);
+        let _ = fs::remove_file(&file.path);
+        let done = bytes.map_err(|why| why.to_string()).and_then(|bytes| {
+            let name = package_name(planned);
+            let packages = bundle::split(&bytes, name.as_deref()).map_err(|why| why.to_string())?;
+            self.model.backend().import(&packages).map_err(|why| why.to_string())
+        });
+        self.model.refresh();
+        match done {
+            Ok(written) => {
+                info!("Configuration imported: {}", written.join(" "));
+                self.success()
+            }
+            Err(why) => Outcome::failure(9018, why),
+        }
+    }
+
+    fn keep_image(&self, file: &File) -> Outcome {
+        let place = self.options.state_dir().join(STORED_IMAGE);
+        let moved = fs::rename(&file.path, &place).or_else(|_| {
+            // Another file system.
+            let copied = fs::copy(&file.path, &place).and_then(|_| fs::File::open(&place)?.sync_all());
+            let _ = fs::remove_file(&file.path);
+            copied.inspect_err(|_| {
+                let _ = fs::remove_file(&place);
+            })
+        });
+        match moved {
+            Ok(()) => self.success(),
+            Err(why) => Outcome::failure(9010, format!("the image cannot be stored: {why}")),
+        }
+    }
+
+    /// A page goes where the device's web server has its own, under the name that the ACS gives.
+    fn place_page(&self, planned: &Planned, file: &File) -> Outcome {
+        let name = planned.request.target().1;
+        let placed = match is_plain(name) {
+            false => Err(format!("{name:?} is not the name of a file")),
+            true => self.options.root.resolve(WEB).map_err(|why| why.to_string()).and_then(|folder| {
+                let bytes = fs::read(&file.path).map_err(|why| why.to_string())?;
+                write_atomic(&folder.join(name), &bytes, 0o644).map_err(|why| why.to_string())
+            }),
+        };
+        let _ = fs::remove_file(&file.path);
+        match placed {
+            Ok(()) => self.success(),
+            Err(why) => Outcome::failure(9010, why),
+        }
+    }
+
+    /// Puts a TransferComplete into the queue for each transfer that has ended; saves both.
+    pub(super) fn tell_completions(&mut self) {
+        let State { transfers, queue, told, .. } = &mut self.file.state;
+        transfers.hand_over(|completion| {
+            let cause = Event {
+                code: EventCode::Method(completion.method.name().to_owned()),
+                command_key: completion.command_key.clone(),
+            };
+            match queue.add_message(Message::TransferComplete(message(completion)), Some(cause)) {
+                Ok(ticket) => {
+                    told.push((ticket, completion.id));
+                    true
+                }
+                Err(why) => {
+                    error!("a TransferComplete waits: {why}");
+                    false
+                }
+            }
+        });
+        // A BOOTSTRAP has emptied the queue: nobody will confirm what was in it.
+        told.retain(|(ticket, _)| queue.waits(*ticket));
+        let told: Vec<Id> = told.iter().map(|(_, id)| *id).collect();
+        transfers.retain_told(|id| told.contains(&id));
+        self.save();
+    }
+}
+
+fn message(completion: &Completion) -> TransferComplete {
+    let time = |epoch: Option<i64>| epoch.map_or_else(|| UNKNOWN_TIME.to_owned(), date::format_utc);
+    TransferComplete {
+        command_key: completion.command_key.clone(),
+        fault_code: completion.fault_code,
+        fault_string: completion.fault_string.clone(),
+        start_time: time(completion.start),
+        complete_time: time(completion.complete),
+    }
+}
+
+/// sysupgrade's own test of an image: wrong boards and broken files are its to know.
+fn test_image(
+    sysupgrade: Option<&Path>,
+    image: &Path,
+    until: Instant,
+    cancel: &std::sync::atomic::AtomicBool,
+) -> Result<(), (u16, String)> {
+    let Some(sysupgrade) = sysupgrade else {
+        return Err((9010, format!("{} is not there", Program::Sysupgrade.path())));
+    };
+    let arguments = ["--test".as_ref(), image.as_os_str()];
+    match program::run(sysupgrade, &arguments, until, cancel) {
+        Ok(finished) if finished.code == 0 => Ok(()),
+        Ok(finished) => {
+            let last = finished.output.lines().last().unwrap_or("no reason given");
+            Err((9018, format!("sysupgrade refuses the image: {last}")))
+        }
+        Err(why) => Err((9010, why.to_string())),
+    }
+}
+
+/// The version in the metadata that OpenWrt's build appends to an image: `"version": "24.10.4"`.
+fn image_version(image: &Path) -> Option<String> {
+    let mut file = fs::File::open(image).ok()?;
+    let length = file.metadata().ok()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(METADATA))).ok()?;
+    let mut bytes = Vec::new();
+    file.take(METADATA).read_to_end(&mut bytes).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    let mut found = None;
+    for (at, word) in text.match_indices("\"version\"") {
+        let rest = text[at + word.len()..].trim_start().strip_prefix(':').map(str::trim_start);
+        // The outer one is an object; the last text is the distribution's.
+        if let Some(version) =
+            rest.and_then(|rest| rest.strip_prefix('"')).and_then(|rest| rest.split('"').next())
+        {
+            found = Some(version.to_owned());
+        }
+    }
+    found.filter(|version| !version.is_empty() && version.len() <= 64)
+}
+
+/// The end of a log, from a line's beginning on.
+fn tail(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut file =
+        crate::sys::fs::open_regular(path).map_err(|why| std::io::Error::other(why.to_string()))?;
+    let length = file.metadata()?.len();
+    let start = length.saturating_sub(u64::try_from(MAX_LOG).unwrap_or(u64::MAX));
+    file.seek(SeekFrom::Start(start))?;
+    let mut bytes = Vec::new();
+    file.take(u64::try_from(MAX_LOG).unwrap_or(u64::MAX)).read_to_end(&mut bytes)?;
+    if start > 0 {
+        let line = bytes.iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        bytes.drain(..line);
+    }
+    Ok(bytes)
+}
+
+/// The package that a file without a `package` line is for: TargetFileName, else the URL's last part.
+fn package_name(planned: &Planned) -> Option<String> {
+    let (_, target) = planned.request.target();
+    let from_url = || {
+        let (_, rest) = planned.request.url.split_once("://")?;
+        let (_, path) = rest.split(['?', '#']).next()?.split_once('/')?;
+        path.rsplit('/').next().map(str::to_owned)
+    };
+    let name = if target.is_empty() { from_url()? } else { target.to_owned() };
+    is_plain(&name).then_some(name)
+}
+
+/// A name of one file in one folder, and none that is hidden.
+fn is_plain(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && !name.starts_with(['.', '-'])
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stay_in_their_folder() {
+        for good in ["network", "index.html", "a_b-c"] {
+            assert!(is_plain(good), "{good}");
+        }
+        for bad in ["", ".", "..", "../x", "/etc/passwd", "a/b", "-rf", ".hidden", "a b", "$(x)", "a\nb"] {
+            assert!(!is_plain(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_image_says_its_version() {
+        let dir = tempfile::tempdir().unwrap();
+        let image = dir.path().join("image");
+        let metadata = br#"{ "metadata_version": "1.1", "compat_version": "1.0", "version":{ "dist": "OpenWrt", "version": "24.10.4", "revision": "r1", "target": "x", "board": "y" } }"#;
+        fs::write(&image, [&vec![7; 200_000][..], metadata, &[0; 16]].concat()).unwrap();
+        assert_eq!(image_version(&image).as_deref(), Some("24.10.4"));
+        fs::write(&image, [0xff; 100]).unwrap();
+        assert_eq!(image_version(&image), None);
+    }
+}
