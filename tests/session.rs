@@ -22,7 +22,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use rcwmp::agent::daemon::open_model;
+use rcwmp::agent::duties::Desk;
 use rcwmp::agent::options::Options;
+use rcwmp::agent::state::StateFile;
 use rcwmp::agent::{exchange, inform};
 use rcwmp::backend::System;
 use rcwmp::cwmp::dispatch;
@@ -35,6 +37,7 @@ use rcwmp::cwmp::soap::envelope::Version;
 use rcwmp::lab::acs::pretty::pretty;
 use rcwmp::lab::router::{self, Settings};
 use rcwmp::model::Model;
+use rcwmp::sys::clock::Now;
 use rcwmp::sys::fs::Root;
 
 /// The fewest cases that there are to be.
@@ -149,6 +152,7 @@ struct Case {
     calls: Vec<Call>,
     retry_count: u32,
     model: Model<System>,
+    file: StateFile,
 }
 
 impl Case {
@@ -166,6 +170,7 @@ impl Case {
             calls: Vec::new(),
             retry_count: 0,
             model,
+            file: StateFile::open(&options.state_dir()).0,
         };
         let setup = fs::read_to_string(path.join("setup")).unwrap_or_else(|_| "event 2 PERIODIC".to_owned());
         for line in setup.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
@@ -214,7 +219,7 @@ impl Case {
             ..Plan::new(inform)
         };
         let mut session = Session::new(plan);
-        let mut effects = Vec::new();
+        let mut stopped = Vec::new();
         session.handle(Input::Begin, Duration::ZERO);
         loop {
             match session.poll_output() {
@@ -223,7 +228,9 @@ impl Case {
                     tape.agent(envelope.map(|envelope| soap::write(&envelope)).as_deref())
                 }
                 Output::Perform(request) => {
-                    let result = dispatch::perform(&request, &mut self.model, &mut effects);
+                    let now = Now { mono: Duration::from_secs(100), wall: Some(1_795_237_200) };
+                    let mut desk = Desk { file: &mut self.file, now, stopped: &mut stopped };
+                    let result = dispatch::perform(&request, &mut self.model, &mut desk);
                     session.handle(Input::Performed(result), Duration::ZERO);
                 }
                 Output::Deliver(receipt) => self.queue.delivered(receipt),
@@ -241,8 +248,17 @@ impl Case {
                     for event in left.events {
                         text += &format!("left: {} {}\n", event.code, event.command_key).replace(" \n", "\n");
                     }
-                    for effect in &effects {
-                        text += &format!("after it: {effect:?}\n");
+                    let state = &self.file.state;
+                    for (due, what) in
+                        [(state.reboot_pending, "reboot"), (state.reset_pending, "factory reset")]
+                    {
+                        if due {
+                            text += &format!("after it: {what} {}\n", state.reboot_keys.join(" "))
+                                .replace(" \n", "\n");
+                        }
+                    }
+                    for one in state.transfers.list() {
+                        text += &format!("queued: {} {} {:?}\n", one.state, one.file_type, one.command_key);
                     }
                     tape.step("end", text.as_bytes());
                     break;

@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 use log::{debug, error, info, warn};
 use nix::sys::eventfd::EventFd;
 
+use super::duties::Desk;
 use super::redact::redacted;
 use super::settings;
 pub use super::settings::Acs;
 use super::state::StateFile;
 use super::worker::Worker;
 use crate::backend::System;
-use crate::cwmp::dispatch::{self, Effect};
+use crate::cwmp::dispatch;
 use crate::cwmp::event::EventCode;
-use crate::cwmp::fault::{self, Fault};
 use crate::cwmp::queue::Receipt;
 use crate::cwmp::rpc::{Message, Request};
 use crate::cwmp::session::{Close, HttpFailure, Input, Output, Plan, Session};
@@ -25,7 +25,9 @@ use crate::http::auth::Credentials;
 use crate::http::body::Compression;
 use crate::http::client;
 use crate::model::Model;
+use crate::sys::clock::{self, Now};
 use crate::sys::fs::Root;
+use crate::transfer::plan::Id;
 
 /// A running session.
 pub(super) struct Exchange {
@@ -116,6 +118,7 @@ impl Exchange {
         model: &mut Model<System>,
         file: &mut StateFile,
         url: &str,
+        stopped: &mut Vec<Id>,
         now: &mut dyn FnMut() -> Duration,
     ) -> Option<Ended> {
         loop {
@@ -138,9 +141,9 @@ impl Exchange {
                 }
                 Output::Perform(request) => {
                     let name = request.name().to_owned();
-                    let mut effects = Vec::new();
-                    let result = dispatch::perform(&request, model, &mut effects)
-                        .and_then(|response| promise(file, effects).map(|()| response));
+                    let clocks = Now { mono: now(), wall: clock::is_set().then(clock::epoch_seconds) };
+                    let mut desk = Desk { file, now: clocks, stopped };
+                    let result = dispatch::perform(&request, model, &mut desk);
                     match &result {
                         Ok(_) => info!("{name} performed{}", subject(&request)),
                         Err(fault) => warn!("{name} refused: {fault}"),
@@ -201,22 +204,6 @@ impl Exchange {
             }
         }
     }
-}
-
-/// Writes down what the answer is about to promise: an agent that is killed after it does it later.
-fn promise(file: &mut StateFile, effects: Vec<Effect>) -> Result<(), Fault> {
-    if effects.is_empty() {
-        return Ok(());
-    }
-    for effect in effects {
-        match effect {
-            Effect::Reboot { command_key } => {
-                file.state.reboot_keys.push(command_key);
-                file.state.reboot_pending = true;
-            }
-        }
-    }
-    file.save().map_err(|why| Fault::new(fault::INTERNAL_ERROR, format_args!("not kept: {why}")))
 }
 
 /// How we introduce ourselves to servers.
@@ -290,7 +277,6 @@ impl Tls {
 #[cfg(feature = "tls")]
 fn tls(acs: &Acs, root: &Root) -> Result<Secure, String> {
     use crate::http::tls::{Client, Settings};
-    use crate::sys::clock;
 
     let ca = acs.ca.clone().unwrap_or_else(|| "/etc/ssl/certs".into());
     let client = Client::new(&Settings {

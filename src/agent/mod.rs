@@ -3,6 +3,7 @@
 pub mod daemon;
 pub mod diagnose;
 pub mod discovery;
+pub mod duties;
 pub mod exchange;
 pub mod inform;
 pub mod job;

@@ -33,6 +33,8 @@ pub struct State {
     pub in_session: bool,
     /// A reboot has been promised to the ACS and not been started.
     pub reboot_pending: bool,
+    /// A factory reset has been promised to the ACS; it follows a successful session.
+    pub reset_pending: bool,
     /// CommandKeys of Reboot calls whose reboot is on its way.
     pub reboot_keys: Vec<String>,
     /// Events and messages that the ACS has not confirmed.

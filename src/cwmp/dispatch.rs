@@ -1,7 +1,7 @@
 //! Performs what an ACS asks for (TR-069 A.3.1, A.3.2) on the data model.
 //!
 //! The one place where methods meet the model: arguments are checked here, the model's errors become
-//! faults by [`super::fault`], and what must wait for the end of the session is handed out as an [`Effect`].
+//! faults by [`super::fault`], and the rest is somebody's [`Duties`].
 
 use super::fault::{self, Fault};
 use super::rpc::{
@@ -15,7 +15,7 @@ use crate::model::path::Path;
 use crate::model::transaction::AttributeChange;
 
 /// The methods of a CPE that are served, in the standard's spelling.
-pub const METHODS: [&str; 9] = [
+pub const METHODS: [&str; 19] = [
     "GetRPCMethods",
     "SetParameterValues",
     "GetParameterValues",
@@ -25,31 +25,40 @@ pub const METHODS: [&str; 9] = [
     "AddObject",
     "DeleteObject",
     "Reboot",
+    "Download",
+    "ScheduleDownload",
+    "Upload",
+    "FactoryReset",
+    "GetQueuedTransfers",
+    "GetAllQueuedTransfers",
+    "CancelTransfer",
+    "ScheduleInform",
+    "SetVouchers",
+    "GetOptions",
 ];
 
 /// ParameterKey and CommandKey: `string(32)`.
 const MAX_KEY: usize = 32;
 
-/// What a method asks to be done when the session has ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Effect {
-    /// Reboot, then `M Reboot` with this CommandKey (A.3.2.9).
-    Reboot {
-        /// As received.
-        command_key: String,
-    },
+/// Who does what methods ask of the device rather than of its data model.
+pub trait Duties {
+    /// Performs such a method, or promises to: what is answered is done even if this process is killed.
+    ///
+    /// # Errors
+    /// The fault to answer with; nothing was accepted then.
+    fn perform(&mut self, request: &Request) -> Result<Response, Fault>;
 }
 
 /// Performs one request.
 ///
-/// `effects` gains what is to be done after the session.
+/// `duties` is for what the model does not do.
 ///
 /// # Errors
 /// The fault to answer with; the model is unchanged then.
 pub fn perform<B: Backend>(
     request: &Request,
     model: &mut Model<B>,
-    effects: &mut Vec<Effect>,
+    duties: &mut dyn Duties,
 ) -> Result<Response, Fault> {
     let addressing = addressing(model);
     model.set_addressing(addressing);
@@ -66,12 +75,9 @@ pub fn perform<B: Backend>(
         Request::DeleteObject(call) => delete(call, model),
         Request::Reboot(command_key) => {
             check_key(Some(command_key))?;
-            effects.push(Effect::Reboot { command_key: command_key.clone() });
-            Ok(Response::Reboot)
+            duties.perform(request)
         }
-        Request::Inform(_) | Request::TransferComplete(_) | Request::Unsupported(_) => {
-            Err(Fault::new(fault::METHOD_NOT_SUPPORTED, request.name()))
-        }
+        other => duties.perform(other),
     }
 }
 

@@ -3,6 +3,10 @@
 //! Requests and responses of both directions share these types, so that the agent and the mini-ACS
 //! stand on one codec. `soap` turns them into envelopes and back; `dispatch` performs the CPE's.
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
 use super::event::Event;
 use super::fault::Fault;
 use crate::model::value::{Input, Value};
@@ -28,10 +32,47 @@ pub enum Request {
     DeleteObject(ObjectCall),
     /// A.3.2.9, to the CPE: the CommandKey.
     Reboot(String),
+    /// A.3.2.8, to the CPE.
+    Download(Box<Download>),
+    /// A.4.1.8, to the CPE.
+    ScheduleDownload(Box<ScheduleDownload>),
+    /// A.4.1.5, to the CPE.
+    Upload(Box<Upload>),
+    /// A.4.1.6, to the CPE.
+    FactoryReset,
+    /// A.4.1.1, to the CPE; deprecated.
+    GetQueuedTransfers,
+    /// A.4.1.7, to the CPE.
+    GetAllQueuedTransfers,
+    /// A.4.1.9, to the CPE: the CommandKey.
+    CancelTransfer(String),
+    /// A.4.1.2, to the CPE.
+    ScheduleInform {
+        /// At least 1, in seconds.
+        delay_seconds: u32,
+        /// For its `M ScheduleInform`.
+        command_key: String,
+    },
+    /// A.4.1.10, to the CPE.
+    ChangeDuState(Box<ChangeDuState>),
+    /// A.4.1.3, to the CPE, deprecated: the vouchers in base64.
+    SetVouchers(Vec<String>),
+    /// A.4.1.4, to the CPE, deprecated: the name, empty for all.
+    GetOptions(String),
     /// A.3.3.1, to the ACS.
     Inform(Box<Inform>),
     /// A.3.3.2, to the ACS.
     TransferComplete(TransferComplete),
+    /// A.3.3.3, to the ACS.
+    AutonomousTransferComplete(Box<AutonomousTransferComplete>),
+    /// A.4.2.3, to the ACS.
+    DuStateChangeComplete(DuStateChangeComplete),
+    /// A.4.2.4, to the ACS.
+    AutonomousDuStateChangeComplete(Vec<AutonomousResult>),
+    /// A.4.2.2, to the ACS.
+    RequestDownload(RequestDownload),
+    /// A.4.2.1, to the ACS; deprecated.
+    Kicked(Kicked),
     /// A method this side does not know: its local name. Answered with 9000 or 8000.
     Unsupported(String),
 }
@@ -62,6 +103,28 @@ pub enum Response {
     DeleteObject(Status),
     /// Empty; the reboot follows the session.
     Reboot,
+    /// Whether it is done already, and when.
+    Download(TransferTimes),
+    /// Empty; the transfer follows in its window.
+    ScheduleDownload,
+    /// As for a Download.
+    Upload(TransferTimes),
+    /// Empty; the reset follows the session.
+    FactoryReset,
+    /// At most 16.
+    GetQueuedTransfers(Vec<QueuedTransfer>),
+    /// At most 16.
+    GetAllQueuedTransfers(Vec<AnyQueuedTransfer>),
+    /// Empty.
+    CancelTransfer,
+    /// Empty.
+    ScheduleInform,
+    /// Empty; the changes follow the session.
+    ChangeDuState,
+    /// Empty.
+    SetVouchers,
+    /// The options that a voucher has enabled.
+    GetOptions(Vec<OptionState>),
     /// MaxEnvelopes, always 1.
     Inform {
         /// As received; 1 when we send it.
@@ -69,6 +132,19 @@ pub enum Response {
     },
     /// Empty.
     TransferComplete,
+    /// Empty.
+    AutonomousTransferComplete,
+    /// Empty.
+    DuStateChangeComplete,
+    /// Empty.
+    AutonomousDuStateChangeComplete,
+    /// Empty.
+    RequestDownload,
+    /// Where the user's browser goes next.
+    Kicked {
+        /// At most 1024 characters.
+        next_url: String,
+    },
     /// An answer to a method this side does not know: its name without `Response`. Some ACSs answer
     /// TransferComplete with AutonomousTransferCompleteResponse; whether to go on is for the session.
     Other(String),
@@ -87,8 +163,24 @@ impl Request {
             Request::AddObject(_) => "AddObject",
             Request::DeleteObject(_) => "DeleteObject",
             Request::Reboot(_) => "Reboot",
+            Request::Download(_) => "Download",
+            Request::ScheduleDownload(_) => "ScheduleDownload",
+            Request::Upload(_) => "Upload",
+            Request::FactoryReset => "FactoryReset",
+            Request::GetQueuedTransfers => "GetQueuedTransfers",
+            Request::GetAllQueuedTransfers => "GetAllQueuedTransfers",
+            Request::CancelTransfer(_) => "CancelTransfer",
+            Request::ScheduleInform { .. } => "ScheduleInform",
+            Request::ChangeDuState(_) => "ChangeDUState",
+            Request::SetVouchers(_) => "SetVouchers",
+            Request::GetOptions(_) => "GetOptions",
             Request::Inform(_) => "Inform",
             Request::TransferComplete(_) => "TransferComplete",
+            Request::AutonomousTransferComplete(_) => "AutonomousTransferComplete",
+            Request::DuStateChangeComplete(_) => "DUStateChangeComplete",
+            Request::AutonomousDuStateChangeComplete(_) => "AutonomousDUStateChangeComplete",
+            Request::RequestDownload(_) => "RequestDownload",
+            Request::Kicked(_) => "Kicked",
             Request::Unsupported(name) => name,
         }
     }
@@ -107,6 +199,22 @@ impl Response {
             Response::AddObject { .. } => "AddObject",
             Response::DeleteObject(_) => "DeleteObject",
             Response::Reboot => "Reboot",
+            Response::Download(_) => "Download",
+            Response::ScheduleDownload => "ScheduleDownload",
+            Response::Upload(_) => "Upload",
+            Response::FactoryReset => "FactoryReset",
+            Response::GetQueuedTransfers(_) => "GetQueuedTransfers",
+            Response::GetAllQueuedTransfers(_) => "GetAllQueuedTransfers",
+            Response::CancelTransfer => "CancelTransfer",
+            Response::ScheduleInform => "ScheduleInform",
+            Response::ChangeDuState => "ChangeDUState",
+            Response::SetVouchers => "SetVouchers",
+            Response::GetOptions(_) => "GetOptions",
+            Response::AutonomousTransferComplete => "AutonomousTransferComplete",
+            Response::DuStateChangeComplete => "DUStateChangeComplete",
+            Response::AutonomousDuStateChangeComplete => "AutonomousDUStateChangeComplete",
+            Response::RequestDownload => "RequestDownload",
+            Response::Kicked { .. } => "Kicked",
             Response::Inform { .. } => "Inform",
             Response::TransferComplete => "TransferComplete",
             Response::Other(name) => name,
@@ -253,6 +361,289 @@ pub struct TransferComplete {
     pub start_time: String,
     /// dateTime, UTC; unknown time when not completed.
     pub complete_time: String,
+}
+
+/// A password on its way, which no log shows.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Secret(pub String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// `Download` (A.3.2.8).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Download {
+    /// At most 32 characters.
+    pub command_key: String,
+    /// With its number, at most 64 characters.
+    pub file_type: String,
+    /// At most 256 characters, as the next three.
+    pub url: String,
+    /// Empty for none.
+    pub username: String,
+    /// Empty for none.
+    pub password: Secret,
+    /// In octets; 0 when unknown.
+    pub file_size: u32,
+    /// Not a path to be trusted.
+    pub target_file_name: String,
+    /// 0: at once after the session.
+    pub delay_seconds: u32,
+    /// For a user's browser.
+    pub success_url: String,
+    /// For a user's browser.
+    pub failure_url: String,
+}
+
+/// `ScheduleDownload` (A.4.1.8).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ScheduleDownload {
+    /// As in [`Download`], all but the windows.
+    pub command_key: String,
+    /// With its number.
+    pub file_type: String,
+    /// Where from.
+    pub url: String,
+    /// Empty for none.
+    pub username: String,
+    /// Empty for none.
+    pub password: Secret,
+    /// In octets; 0 when unknown.
+    pub file_size: u32,
+    /// Not a path to be trusted.
+    pub target_file_name: String,
+    /// One or two.
+    pub windows: Vec<TimeWindow>,
+}
+
+/// `TimeWindowStruct`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TimeWindow {
+    /// Seconds after the request.
+    pub start: u32,
+    /// Seconds after the request.
+    pub end: u32,
+    /// With its number, at most 64 characters.
+    pub mode: String,
+    /// At most 256 characters.
+    pub user_message: String,
+    /// -1: the device's own policy.
+    pub max_retries: i32,
+}
+
+/// `Upload` (A.4.1.5).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Upload {
+    /// At most 32 characters.
+    pub command_key: String,
+    /// With its number.
+    pub file_type: String,
+    /// Where to.
+    pub url: String,
+    /// Empty for none.
+    pub username: String,
+    /// Empty for none.
+    pub password: Secret,
+    /// 0: at once after the session.
+    pub delay_seconds: u32,
+}
+
+/// The arguments of DownloadResponse and UploadResponse.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransferTimes {
+    /// [`Status::Committed`]: a TransferComplete follows.
+    pub status: Status,
+    /// dateTime; the unknown time until it is done.
+    pub start_time: String,
+    /// dateTime; the unknown time until it is done.
+    pub complete_time: String,
+}
+
+/// `QueuedTransferStruct`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueuedTransfer {
+    /// Of the request.
+    pub command_key: String,
+    /// 1 not yet started, 2 in progress, 3 completed.
+    pub state: u8,
+}
+
+/// `AllQueuedTransferStruct`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnyQueuedTransfer {
+    /// Of the request; empty for an autonomous one.
+    pub command_key: String,
+    /// 1 not yet started, 2 in progress, 3 completed.
+    pub state: u8,
+    /// Not an upload.
+    pub is_download: bool,
+    /// In this method's numbering.
+    pub file_type: String,
+    /// In octets; 0 when unknown.
+    pub file_size: u32,
+    /// Empty for uploads.
+    pub target_file_name: String,
+}
+
+/// `ChangeDUState` (A.4.1.10).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeDuState {
+    /// At least one.
+    pub operations: Vec<Operation>,
+    /// At most 32 characters.
+    pub command_key: String,
+}
+
+/// `OperationStruct` in its three kinds; absent elements are empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Operation {
+    /// `InstallOpStruct`.
+    Install {
+        /// At most 1024 characters.
+        url: String,
+        /// RFC 4122, or empty.
+        uuid: String,
+        /// Empty for none.
+        username: String,
+        /// Empty for none.
+        password: Secret,
+        /// A path, or empty.
+        execution_env_ref: String,
+    },
+    /// `UpdateOpStruct`.
+    Update {
+        /// Empty: of the unit with this URL, or of all.
+        uuid: String,
+        /// At most 32 characters.
+        version: String,
+        /// Empty: where it came from.
+        url: String,
+        /// Empty for none.
+        username: String,
+        /// Empty for none.
+        password: Secret,
+    },
+    /// `UninstallOpStruct`.
+    Uninstall {
+        /// RFC 4122.
+        uuid: String,
+        /// Empty: every version.
+        version: String,
+        /// A path, or empty.
+        execution_env_ref: String,
+    },
+}
+
+/// `DUStateChangeComplete` (A.4.2.3).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DuStateChangeComplete {
+    /// In the order of the operations.
+    pub results: Vec<OperationResult>,
+    /// Of the request.
+    pub command_key: String,
+}
+
+/// `OpResultStruct`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct OperationResult {
+    /// RFC 4122.
+    pub uuid: String,
+    /// A path, or empty.
+    pub deployment_unit_ref: String,
+    /// At most 32 characters.
+    pub version: String,
+    /// `Installed`, `Uninstalled` or `Failed`.
+    pub current_state: String,
+    /// All dependencies are there.
+    pub resolved: bool,
+    /// Paths with commas between them.
+    pub execution_unit_ref_list: String,
+    /// dateTime, UTC.
+    pub start_time: String,
+    /// dateTime, UTC.
+    pub complete_time: String,
+    /// 0 for success.
+    pub fault_code: u16,
+    /// Empty for success.
+    pub fault_string: String,
+}
+
+/// `AutonOpResultStruct`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AutonomousResult {
+    /// What came of it.
+    pub result: OperationResult,
+    /// `Install`, `Update` or `Uninstall`.
+    pub operation_performed: String,
+}
+
+/// `AutonomousTransferComplete` (A.3.3.3).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct AutonomousTransferComplete {
+    /// Where it was announced; empty if nowhere.
+    pub announce_url: String,
+    /// Where the file was.
+    pub transfer_url: String,
+    /// Not an upload.
+    pub is_download: bool,
+    /// In GetAllQueuedTransfers' numbering.
+    pub file_type: String,
+    /// In octets; 0 when unknown.
+    pub file_size: u32,
+    /// Empty for uploads.
+    pub target_file_name: String,
+    /// 0 for success.
+    pub fault_code: u16,
+    /// Empty for success.
+    pub fault_string: String,
+    /// dateTime, UTC.
+    pub start_time: String,
+    /// dateTime, UTC.
+    pub complete_time: String,
+}
+
+/// `RequestDownload` (A.4.2.2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestDownload {
+    /// With its number.
+    pub file_type: String,
+    /// Names and values, at most 16.
+    pub arguments: Vec<(String, String)>,
+}
+
+/// `Kicked` (A.4.2.1).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Kicked {
+    /// At most 32 characters.
+    pub command: String,
+    /// At most 64 characters.
+    pub referer: String,
+    /// At most 256 characters.
+    pub arg: String,
+    /// At most 1024 characters.
+    pub next: String,
+}
+
+/// `OptionStruct`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OptionState {
+    /// At most 64 characters.
+    pub option_name: String,
+    /// The voucher's serial number.
+    pub voucher_sn: u32,
+    /// 0 to 3.
+    pub state: u8,
+    /// 0 to 2.
+    pub mode: u8,
+    /// dateTime.
+    pub start_date: String,
+    /// dateTime; `None` when it does not expire.
+    pub expiration_date: Option<String>,
+    /// Whether it can go to another device.
+    pub is_transferable: bool,
 }
 
 /// dateTime of an unknown time (TR-106 3.2.2).

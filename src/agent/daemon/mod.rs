@@ -121,6 +121,8 @@ struct Daemon {
     transfers: Transfers,
     children: Vec<Child>,
     session_id: u32,
+    /// A factory reset is on its way: no more sessions.
+    resetting: bool,
     reload_asked: bool,
     options: Options,
     _alone: lock::Lock,
@@ -182,6 +184,7 @@ impl Daemon {
             transfers: Transfers::default(),
             children: Vec::new(),
             session_id: 1,
+            resetting: false,
             reload_asked: false,
             options: options.clone(),
             _alone: alone,
@@ -296,7 +299,7 @@ impl Daemon {
             return;
         }
         let due = self.file.state.queue.is_due() || self.retry_at.is_some_and(|at| now >= at);
-        if due && self.settings.enabled && !self.settings.acs.url.is_empty() {
+        if due && !self.resetting && self.settings.enabled && !self.settings.acs.url.is_empty() {
             self.retry_at = None;
             self.begin(now);
         }

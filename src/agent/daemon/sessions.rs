@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use log::{error, info, warn};
+use log::{debug, error, info, warn};
 
 use super::{Daemon, SESSION, add, both_clocks, local_address, read_settings};
 use crate::agent::exchange::{self, Ended, Exchange};
 use crate::agent::inform;
 use crate::agent::programs::Program;
+use crate::agent::state::State;
 use crate::cwmp::dispatch;
 use crate::cwmp::event::EventCode;
 use crate::cwmp::queue::Call;
@@ -127,8 +128,14 @@ impl Daemon {
     pub(super) fn pump(&mut self) {
         let Some(mut exchange) = self.exchange.take() else { return };
         let clock = self.clock;
+        let mut stopped = Vec::new();
         let ended =
-            exchange.pump(&mut self.model, &mut self.file, &self.settings.acs.url, &mut || clock.now());
+            exchange.pump(&mut self.model, &mut self.file, &self.settings.acs.url, &mut stopped, &mut || {
+                clock.now()
+            });
+        for id in stopped {
+            self.stop_transfer(id);
+        }
         match ended {
             None => self.exchange = Some(exchange),
             Some(ended) => self.end(&ended),
@@ -206,6 +213,25 @@ impl Daemon {
         }
     }
 
+    /// Forgets everything, as the ACS asked, and restarts (TR-069 A.4.1.6): the next contact is the first.
+    fn factory_reset(&mut self) {
+        info!("Resetting to factory defaults as the ACS asked");
+        let boot_id = std::mem::take(&mut self.file.state.boot_id);
+        let mut state = State::default();
+        state.boot_id = boot_id;
+        state.phase = self.file.state.phase;
+        self.file.state = state;
+        self.save();
+        let kept = self.options.state_dir().join("model.json");
+        if let Err(why) = std::fs::remove_file(&kept) {
+            debug!("{}: {why}", kept.display());
+        }
+        // Nothing more is to be said or written by this life.
+        self.resetting = true;
+        self.children.extend(Program::FirstBoot.start(&self.options.root, &["-y"]));
+        self.act(Program::Reboot);
+    }
+
     /// Services whose configuration has changed are told, once.
     pub(super) fn reload_services(&mut self) {
         let touched = self.model.backend().take_touched();
@@ -222,6 +248,9 @@ impl Daemon {
     /// Changed services are told once; a reboot comes last.
     pub(super) fn after_session(&mut self, success: bool) {
         self.reload_services();
+        if success && self.file.state.reset_pending {
+            return self.factory_reset();
+        }
         if self.file.state.reboot_pending {
             // A session that failed after the answer has still promised the reboot.
             self.reboot(if success {

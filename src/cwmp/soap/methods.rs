@@ -45,6 +45,6 @@ mod tests {
     #[test]
     fn unknown_methods() {
         request(Request::Unsupported("X_EX_Do".into()));
-        response(Response::Other("AutonomousTransferComplete".into()));
+        response(Response::Other("X_EX_Done".into()));
     }
 }

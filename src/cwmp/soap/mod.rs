@@ -13,9 +13,12 @@
 pub mod envelope;
 
 mod attributes;
+mod download;
+mod du;
 mod error;
 mod fault;
 mod inform;
+mod legacy;
 mod methods;
 mod names;
 mod objects;

@@ -6,7 +6,9 @@
 use super::envelope::{Envelope, Header, Namespace, Version};
 use super::error::{Complaint, ReadError, Refusal, Stop};
 use super::xml::{Limits, Ns, Tag, Xml, boolean, number, put};
-use super::{attributes, fault, inform, methods, names, objects, reboot, transfer, values};
+use super::{
+    attributes, download, du, fault, inform, legacy, methods, names, objects, reboot, transfer, values,
+};
 use crate::cwmp::fault::{Fault, INVALID_ARGUMENTS, RESOURCES_EXCEEDED};
 use crate::cwmp::rpc::{Message, Request, Response};
 use crate::model::path::clip;
@@ -212,8 +214,31 @@ fn request(xml: &mut Xml<'_>, name: &str) -> Result<Request, Stop> {
         "AddObject" => Request::AddObject(objects::read(xml)?),
         "DeleteObject" => Request::DeleteObject(objects::read(xml)?),
         "Reboot" => Request::Reboot(reboot::read(xml)?),
+        "Download" => Request::Download(Box::new(download::read_download(xml)?)),
+        "ScheduleDownload" => Request::ScheduleDownload(Box::new(download::read_schedule(xml)?)),
+        "Upload" => Request::Upload(Box::new(download::read_upload(xml)?)),
+        "FactoryReset" => nothing(xml, Request::FactoryReset)?,
+        "GetQueuedTransfers" => nothing(xml, Request::GetQueuedTransfers)?,
+        "GetAllQueuedTransfers" => nothing(xml, Request::GetAllQueuedTransfers)?,
+        "CancelTransfer" => Request::CancelTransfer(download::read_cancel(xml)?),
+        "ScheduleInform" => {
+            let (delay_seconds, command_key) = download::read_schedule_inform(xml)?;
+            Request::ScheduleInform { delay_seconds, command_key }
+        }
+        "ChangeDUState" => Request::ChangeDuState(Box::new(du::read_change(xml)?)),
+        "SetVouchers" => Request::SetVouchers(legacy::read_vouchers(xml)?),
+        "GetOptions" => Request::GetOptions(legacy::read_option_name(xml)?),
         "Inform" => Request::Inform(Box::new(inform::read(xml)?)),
         "TransferComplete" => Request::TransferComplete(transfer::read_complete(xml)?),
+        "AutonomousTransferComplete" => {
+            Request::AutonomousTransferComplete(Box::new(transfer::read_autonomous(xml)?))
+        }
+        "DUStateChangeComplete" => Request::DuStateChangeComplete(du::read_complete(xml)?),
+        "AutonomousDUStateChangeComplete" => {
+            Request::AutonomousDuStateChangeComplete(du::read_autonomous(xml)?)
+        }
+        "RequestDownload" => Request::RequestDownload(legacy::read_request_download(xml)?),
+        "Kicked" => Request::Kicked(legacy::read_kicked(xml)?),
         other => {
             xml.skip()?;
             Request::Unsupported(other.to_owned())
@@ -233,7 +258,23 @@ fn response(xml: &mut Xml<'_>, method: &str) -> Result<Response, Stop> {
         "DeleteObject" => Response::DeleteObject(values::read_status(xml)?),
         "Reboot" => nothing(xml, Response::Reboot)?,
         "Inform" => inform::read_response(xml)?,
+        "Download" => Response::Download(download::read_times(xml)?),
+        "ScheduleDownload" => nothing(xml, Response::ScheduleDownload)?,
+        "Upload" => Response::Upload(download::read_times(xml)?),
+        "FactoryReset" => nothing(xml, Response::FactoryReset)?,
+        "GetQueuedTransfers" => Response::GetQueuedTransfers(download::read_queued(xml)?),
+        "GetAllQueuedTransfers" => Response::GetAllQueuedTransfers(download::read_all_queued(xml)?),
+        "CancelTransfer" => nothing(xml, Response::CancelTransfer)?,
+        "ScheduleInform" => nothing(xml, Response::ScheduleInform)?,
+        "ChangeDUState" => nothing(xml, Response::ChangeDuState)?,
+        "SetVouchers" => nothing(xml, Response::SetVouchers)?,
+        "GetOptions" => Response::GetOptions(legacy::read_options(xml)?),
         "TransferComplete" => nothing(xml, Response::TransferComplete)?,
+        "AutonomousTransferComplete" => nothing(xml, Response::AutonomousTransferComplete)?,
+        "DUStateChangeComplete" => nothing(xml, Response::DuStateChangeComplete)?,
+        "AutonomousDUStateChangeComplete" => nothing(xml, Response::AutonomousDuStateChangeComplete)?,
+        "RequestDownload" => nothing(xml, Response::RequestDownload)?,
+        "Kicked" => Response::Kicked { next_url: legacy::read_next_url(xml)? },
         other => {
             xml.skip()?;
             Response::Other(other.to_owned())

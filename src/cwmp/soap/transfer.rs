@@ -1,9 +1,9 @@
-//! `TransferComplete` (TR-069 A.3.3.2).
+//! `TransferComplete` and `AutonomousTransferComplete` (TR-069 A.3.3.2, A.3.3.3).
 
 use super::error::Stop;
 use super::write::Out;
-use super::xml::{Xml, need, number, put};
-use crate::cwmp::rpc::{TransferComplete, UNKNOWN_TIME};
+use super::xml::{Xml, boolean, need, number, put, short};
+use crate::cwmp::rpc::{AutonomousTransferComplete, TransferComplete, UNKNOWN_TIME};
 
 /// The arguments of the request. Missing times are read as the unknown time.
 pub(super) fn read_complete(xml: &mut Xml<'_>) -> Result<TransferComplete, Stop> {
@@ -52,6 +52,50 @@ pub(super) fn write_fault_struct(out: &mut Out, code: u16, string: &str) {
     });
 }
 
+/// The arguments of `AutonomousTransferComplete`.
+pub(super) fn read_autonomous(xml: &mut Xml<'_>) -> Result<AutonomousTransferComplete, Stop> {
+    let (mut announce, mut url, mut download, mut file_type) = (None, None, None, None);
+    let (mut size, mut target, mut fault, mut start, mut complete) = (None, None, None, None, None);
+    xml.children(|xml, tag| match tag.name() {
+        "AnnounceURL" => put(&mut announce, tag, short(xml, tag, 1024)?),
+        "TransferURL" => put(&mut url, tag, short(xml, tag, 1024)?),
+        "IsDownload" => put(&mut download, tag, boolean(&xml.text()?, "IsDownload")?),
+        "FileType" => put(&mut file_type, tag, short(xml, tag, 64)?),
+        "FileSize" => put(&mut size, tag, number(&xml.text()?, "FileSize")?),
+        "TargetFileName" => put(&mut target, tag, short(xml, tag, 256)?),
+        "FaultStruct" => put(&mut fault, tag, fault_struct(xml)?),
+        "StartTime" => put(&mut start, tag, xml.text()?),
+        "CompleteTime" => put(&mut complete, tag, xml.text()?),
+        _ => xml.skip(),
+    })?;
+    let (fault_code, fault_string) = need(fault, "FaultStruct")?;
+    Ok(AutonomousTransferComplete {
+        announce_url: announce.unwrap_or_default(),
+        transfer_url: url.unwrap_or_default(),
+        is_download: need(download, "IsDownload")?,
+        file_type: need(file_type, "FileType")?,
+        file_size: size.unwrap_or_default(),
+        target_file_name: target.unwrap_or_default(),
+        fault_code,
+        fault_string,
+        start_time: start.unwrap_or_else(|| UNKNOWN_TIME.to_owned()),
+        complete_time: complete.unwrap_or_else(|| UNKNOWN_TIME.to_owned()),
+    })
+}
+
+/// The same, written.
+pub(super) fn write_autonomous(out: &mut Out, call: &AutonomousTransferComplete) {
+    out.leaf("AnnounceURL", &call.announce_url);
+    out.leaf("TransferURL", &call.transfer_url);
+    out.boolean("IsDownload", call.is_download);
+    out.leaf("FileType", &call.file_type);
+    out.number("FileSize", call.file_size);
+    out.leaf("TargetFileName", &call.target_file_name);
+    write_fault_struct(out, call.fault_code, &call.fault_string);
+    out.leaf("StartTime", &call.start_time);
+    out.leaf("CompleteTime", &call.complete_time);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,6 +112,15 @@ mod tests {
             complete_time: "2026-01-02T03:04:05Z".into(),
         }));
         response(Response::TransferComplete);
+        request(Request::AutonomousTransferComplete(Box::new(AutonomousTransferComplete {
+            transfer_url: "http://a/".into(),
+            file_type: "1 Firmware Upgrade Image".into(),
+            is_download: true,
+            start_time: UNKNOWN_TIME.into(),
+            complete_time: UNKNOWN_TIME.into(),
+            ..AutonomousTransferComplete::default()
+        })));
+        response(Response::AutonomousTransferComplete);
     }
 
     #[test]

@@ -7,7 +7,9 @@ use std::io::Write;
 
 use super::envelope::{Envelope, Header, Namespace};
 use super::xml::{SOAP_ENC, SOAP_ENV, XSD, XSI};
-use super::{attributes, fault, inform, methods, names, objects, reboot, transfer, values};
+use super::{
+    attributes, download, du, fault, inform, legacy, methods, names, objects, reboot, transfer, values,
+};
 use crate::cwmp::rpc::{Message, ParameterValue, Request, Response};
 use crate::model::value::is_xml_char;
 
@@ -74,7 +76,11 @@ fn header(out: &mut Out, header: &Header, namespace: Namespace) {
 
 fn request(out: &mut Out, call: &Request) {
     out.message(call.name(), "", |out| match call {
-        Request::GetRpcMethods | Request::Unsupported(_) => {}
+        Request::GetRpcMethods
+        | Request::FactoryReset
+        | Request::GetQueuedTransfers
+        | Request::GetAllQueuedTransfers
+        | Request::Unsupported(_) => {}
         Request::SetParameterValues(call) => values::write_set(out, call),
         Request::GetParameterValues(list) | Request::GetParameterAttributes(list) => {
             names::write_names(out, list);
@@ -83,8 +89,24 @@ fn request(out: &mut Out, call: &Request) {
         Request::SetParameterAttributes(list) => attributes::write_set(out, list),
         Request::AddObject(call) | Request::DeleteObject(call) => objects::write(out, call),
         Request::Reboot(command_key) => reboot::write(out, command_key),
+        Request::Download(call) => download::write_download(out, call),
+        Request::ScheduleDownload(call) => download::write_schedule(out, call),
+        Request::Upload(call) => download::write_upload(out, call),
+        Request::CancelTransfer(command_key) => out.leaf("CommandKey", command_key),
+        Request::ScheduleInform { delay_seconds, command_key } => {
+            out.number("DelaySeconds", *delay_seconds);
+            out.leaf("CommandKey", command_key);
+        }
+        Request::ChangeDuState(call) => du::write_change(out, call),
+        Request::SetVouchers(list) => legacy::write_vouchers(out, list),
+        Request::GetOptions(name) => out.leaf("OptionName", name),
         Request::Inform(call) => inform::write(out, call),
         Request::TransferComplete(call) => transfer::write_complete(out, call),
+        Request::AutonomousTransferComplete(call) => transfer::write_autonomous(out, call),
+        Request::DuStateChangeComplete(call) => du::write_complete(out, call),
+        Request::AutonomousDuStateChangeComplete(results) => du::write_autonomous(out, results),
+        Request::RequestDownload(call) => legacy::write_request_download(out, call),
+        Request::Kicked(call) => legacy::write_kicked(out, call),
     });
 }
 
@@ -101,8 +123,23 @@ fn response(out: &mut Out, answer: &Response) {
             objects::write_add_response(out, *instance_number, *status);
         }
         Response::Inform { max_envelopes } => out.number("MaxEnvelopes", *max_envelopes),
+        Response::Download(times) | Response::Upload(times) => download::write_times(out, times),
+        Response::GetQueuedTransfers(list) => download::write_queued(out, list),
+        Response::GetAllQueuedTransfers(list) => download::write_all_queued(out, list),
+        Response::GetOptions(list) => legacy::write_options(out, list),
+        Response::Kicked { next_url } => out.leaf("NextURL", next_url),
         Response::SetParameterAttributes
         | Response::Reboot
+        | Response::ScheduleDownload
+        | Response::FactoryReset
+        | Response::CancelTransfer
+        | Response::ScheduleInform
+        | Response::ChangeDuState
+        | Response::SetVouchers
+        | Response::AutonomousTransferComplete
+        | Response::DuStateChangeComplete
+        | Response::AutonomousDuStateChangeComplete
+        | Response::RequestDownload
         | Response::TransferComplete
         | Response::Other(_) => {}
     });

@@ -112,6 +112,16 @@ impl Tag {
     }
 }
 
+impl Tag {
+    /// The `xsi:type` that is none of TR-106's, as written: a struct's.
+    pub(super) fn foreign(&self) -> Option<&str> {
+        match &self.declared {
+            Declared::Foreign(name) => Some(name),
+            _ => None,
+        }
+    }
+}
+
 /// One step through a document.
 enum Item<'i> {
     Open(Tag),
@@ -457,6 +467,18 @@ pub(super) fn put<T>(slot: &mut Option<T>, tag: &Tag, value: T) -> Result<(), St
 /// [`Stop::Content`] if it is not.
 pub(super) fn need<T>(slot: Option<T>, name: &str) -> Result<T, Stop> {
     slot.ok_or_else(|| Stop::content(format!("{name} is missing")))
+}
+
+/// A text of at most so many characters (TR-069 A.2.1).
+///
+/// # Errors
+/// [`Stop::Content`] for a longer one.
+pub(super) fn short(xml: &mut Xml<'_>, tag: &Tag, most: usize) -> Result<String, Stop> {
+    let text = xml.text()?;
+    match text.chars().nth(most) {
+        Some(_) => Err(Stop::content(format!("{} is longer than {most} characters", tag.local))),
+        None => Ok(text),
+    }
 }
 
 /// A whole number in XSD's lexical form: blanks around it, a sign, decimal digits.
