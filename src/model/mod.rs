@@ -1,6 +1,7 @@
 //! The data model: paths, values, schema, tree and transactions. Pure: no I/O, no clock, no randomness.
 
 pub mod addressing;
+pub mod attributes;
 pub mod backend;
 pub mod compiled;
 pub mod date;
