@@ -9,12 +9,14 @@ pub mod error;
 pub mod load;
 pub mod memory;
 pub mod path;
+pub mod reach;
 #[cfg(test)]
 mod scenario;
 pub mod schema;
 pub mod transaction;
 pub mod tree;
 pub mod value;
+pub mod watch;
 
 pub use error::{Error, Result};
 pub use tree::Model;

@@ -20,8 +20,10 @@ pub(super) struct Fake {
     pub refuse_commit: bool,
     /// Addresses read, and listed.
     pub reads: Vec<String>,
+    /// Addresses that cannot be read.
+    pub broken: Vec<String>,
     memory: Option<Vec<u8>>,
-    key: String,
+    pub key: String,
 }
 
 impl Fake {
@@ -37,7 +39,8 @@ impl Backend for Fake {
 
     fn rows(&mut self, rows: &Rows, at: Place<'_>) -> Result<Vec<Row>> {
         let spec = at.fill(rows.spec);
-        if spec == "broken.rows" {
+        self.reads.push(spec.clone());
+        if spec == "broken.rows" || self.broken.contains(&spec) {
             return Err(Error::backend("reading broken", "line 3"));
         }
         Ok(self.rows.get(&spec).cloned().unwrap_or_default())
@@ -45,7 +48,7 @@ impl Backend for Fake {
 
     fn read(&mut self, source: &Source, at: Place<'_>) -> Result<Option<Raw>> {
         let spec = at.fill(source.spec);
-        if spec.starts_with("broken.") {
+        if spec.starts_with("broken.") || self.broken.contains(&spec) {
             return Err(Error::backend("reading broken", "line 3"));
         }
         self.reads.push(spec.clone());
@@ -157,8 +160,13 @@ const FILE: &str = r#"{"objects":[
  {"object":"Device.Odd.","params":[{"name":"Bad","type":"unsignedInt","uci":"broken.x.y"}]}
 ]}"#;
 
+/// A model of the system in memory over a data model file.
+pub(super) fn model_of(file: &str, fake: Fake) -> Model<Fake> {
+    let schema = Schema::new(load("t.json", file, &mut Templates::default()).unwrap()).unwrap();
+    Model::new(schema, fake, Memory::default())
+}
+
 pub(super) fn model() -> Model<Fake> {
-    let schema = Schema::new(load("t.json", FILE, &mut Templates::default()).unwrap()).unwrap();
     let mut fake = Fake::default();
     fake.rows.insert("net.if".into(), vec![row("lan"), row("wan")]);
     fake.rows.insert("addr.wan".into(), vec![row("0")]);
@@ -174,7 +182,7 @@ pub(super) fn model() -> Model<Fake> {
     }
     fake.values.insert("net.wan.dns".into(), Raw::Many(vec!["192.0.2.53".into(), "nonsense".into()]));
     fake.values.insert("net.lan.dns".into(), Raw::one("192.0.2.53 192.0.2.54"));
-    Model::new(schema, fake, Memory::default())
+    model_of(FILE, fake)
 }
 
 /// A row known by its address.

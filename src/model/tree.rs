@@ -38,6 +38,8 @@ pub struct Model<B> {
     pub(super) addressing: Addressing,
     /// Notification 3 to 6 can be asked for.
     pub(super) lightweight: bool,
+    /// How often a table was shown empty because it could not be read.
+    pub(super) unlisted: u32,
     complaints: Vec<Complaint>,
 }
 
@@ -92,6 +94,7 @@ impl<B: Backend> Model<B> {
             listed: HashMap::new(),
             addressing: Addressing::default(),
             lightweight: false,
+            unlisted: 0,
             complaints: Vec::new(),
         }
     }
@@ -301,6 +304,7 @@ impl<B: Backend> Model<B> {
         parents: &[Rc<Instance>],
     ) -> Rc<Vec<Rc<Instance>>> {
         self.list(at, name, parents).unwrap_or_else(|why| {
+            self.unlisted = self.unlisted.wrapping_add(1);
             self.complain(name, "is shown empty", &why.to_string());
             Rc::default()
         })
