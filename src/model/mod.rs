@@ -6,6 +6,7 @@ pub mod backend;
 pub mod compiled;
 pub mod date;
 pub mod error;
+pub mod informed;
 pub mod load;
 pub mod memory;
 pub mod path;

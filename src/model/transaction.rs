@@ -14,7 +14,7 @@ use super::error::{Error, Result};
 use super::path::{Path, Segment};
 use super::schema::{Origin, Param};
 use super::tree::{Model, Target, What, canonical};
-use super::value::{Input, Kind, Mismatch};
+use super::value::{Format, Input, Kind, Mismatch};
 
 /// The most instances a table may be made to hold by AddObject.
 pub const MAX_INSTANCES: usize = 256;
@@ -191,6 +191,9 @@ impl<B: Backend> Model<B> {
             },
             Mismatch::Value(why) => Error::bad_value(name, why),
         })?;
+        if param.ty.format == Some(Format::InformName) {
+            self.check_inform_name(&target, &text)?;
+        }
         // References carry no final dot (TR-106 3.2.4), but ACSs send one.
         let text = match param.source.refs {
             [] => text,
