@@ -1,10 +1,13 @@
 //! Builds the Inform of a session from the model (TR-069 A.3.3.1).
 
-use crate::cwmp::event::Event;
+use std::collections::HashSet;
+
+use crate::cwmp::event::{Event, EventCode};
 use crate::cwmp::rpc::{DeviceId, Inform, ParameterValue};
 use crate::model::Model;
 use crate::model::backend::Backend;
 use crate::model::error::{Error, Result};
+use crate::model::value::Value;
 
 /// DeviceInfo's parameters in the order of `DeviceIdStruct`, with their greatest length.
 const IDENTITY: [(&str, usize); 4] = [
@@ -43,10 +46,19 @@ pub fn device_id<B: Backend>(model: &mut Model<B>) -> Result<DeviceId> {
     Ok(id)
 }
 
-/// The Inform: identity, events, and the parameters that every Inform carries.
+/// An Inform, and what is known to the ACS once it is confirmed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    /// To be sent.
+    pub inform: Inform,
+    /// Names with instance numbers, and values: for [`crate::model::watch::Watch::told`].
+    pub values: Vec<(String, Value)>,
+}
+
+/// The Inform without changed parameters: see [`content`].
 ///
 /// # Errors
-/// When a forced parameter cannot be read: an Inform without it would be refused.
+/// As [`content`].
 pub fn inform<B: Backend>(
     model: &mut Model<B>,
     device_id: DeviceId,
@@ -54,8 +66,55 @@ pub fn inform<B: Backend>(
     current_time: String,
     retry_count: u32,
 ) -> Result<Inform> {
-    let names: Vec<String> = model.schema().forced_inform().collect();
-    let list = model.values(names.iter().map(String::as_str))?;
-    let parameter_list = list.into_iter().map(|(name, value)| ParameterValue { name, value }).collect();
-    Ok(Inform { device_id, events, max_envelopes: 1, current_time, retry_count, parameter_list })
+    content(model, device_id, events, current_time, retry_count, &[]).map(|content| content.inform)
+}
+
+/// The Inform: identity, events, and the parameters that go with them, see [`names`].
+///
+/// A changed or additional parameter that is gone by now, or cannot be read, is left out.
+///
+/// # Errors
+/// When a forced parameter cannot be read: an Inform without it would be refused.
+pub fn content<B: Backend>(
+    model: &mut Model<B>,
+    device_id: DeviceId,
+    events: Vec<Event>,
+    current_time: String,
+    retry_count: u32,
+    changed: &[&str],
+) -> Result<Content> {
+    let forced = model.forced_parameters()?.len();
+    let mut values = Vec::new();
+    for (at, name) in names(model, &events, changed)?.into_iter().enumerate() {
+        match model.values([name.as_str()]) {
+            Ok(list) => values.extend(list.into_iter().map(|(_, value)| (name.clone(), value))),
+            Err(why) if at < forced => return Err(why),
+            Err(_) => {}
+        }
+    }
+    let mut parameter_list = Vec::with_capacity(values.len());
+    for (name, value) in &values {
+        // Instances are named as the ACS wants them; what was told is remembered by number.
+        parameter_list.push(ParameterValue { name: model.presented(name), value: value.clone() });
+    }
+    let inform = Inform { device_id, events, max_envelopes: 1, current_time, retry_count, parameter_list };
+    Ok(Content { inform, values })
+}
+
+/// The parameters of an Inform, each once, by name with instance numbers: those that every Inform
+/// carries, the `changed` ones (with `4 VALUE CHANGE`), and those that the InformParameter table has for
+/// these events, also beside `4 VALUE CHANGE`. A heartbeat has only the first (Annex O).
+///
+/// # Errors
+/// As [`Model::forced_parameters`].
+pub fn names<B: Backend>(model: &mut Model<B>, events: &[Event], changed: &[&str]) -> Result<Vec<String>> {
+    let mut out = model.forced_parameters()?;
+    if events.iter().any(|event| event.code == EventCode::Heartbeat) {
+        return Ok(out);
+    }
+    let codes: Vec<String> = events.iter().map(|event| event.code.to_string()).collect();
+    let mut seen: HashSet<String> = out.iter().cloned().collect();
+    let more = changed.iter().map(|name| (*name).to_owned()).chain(model.informed_parameters(&codes));
+    out.extend(more.filter(|name| seen.insert(name.clone())));
+    Ok(out)
 }

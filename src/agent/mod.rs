@@ -1,5 +1,6 @@
 //! The shell: everything that touches the world, around pure parts.
 
+pub mod changes;
 pub mod daemon;
 pub mod diagnose;
 pub mod discovery;

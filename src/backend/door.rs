@@ -2,6 +2,7 @@
 
 use crate::model::backend::{Backend, Place, Raw, Row};
 use crate::model::error::{Error, Result};
+use crate::model::reach::Reach;
 use crate::model::schema::{Origin, Rows, Source};
 
 use super::convert;
@@ -219,6 +220,13 @@ impl Backend for System {
 
     fn revert(&mut self) {
         self.forget_staged();
+    }
+
+    fn reach(&self, from: Origin, spec: &'static str) -> Reach {
+        match from {
+            Origin::Function => functions::reach::of(spec),
+            _ => Reach::of(from, spec),
+        }
     }
 }
 

@@ -10,9 +10,9 @@ use super::rpc::{
 };
 use crate::model::Model;
 use crate::model::addressing::Addressing;
+use crate::model::attributes::AttributeChange;
 use crate::model::backend::Backend;
 use crate::model::path::Path;
-use crate::model::transaction::AttributeChange;
 
 /// The methods of a CPE that are served, in the standard's spelling.
 pub const METHODS: [&str; 19] = [

@@ -3,6 +3,7 @@
 pub mod dispatch;
 pub mod event;
 pub mod fault;
+pub mod lightweight;
 pub mod queue;
 pub mod retry;
 pub mod rpc;

@@ -14,7 +14,7 @@ use super::error::{Error, Result};
 use super::path::{Path, Segment};
 use super::schema::{Object, Origin};
 use super::transaction::{Listed, MAX_INSTANCES};
-use super::tree::{Model, What, canonical};
+use super::tree::{Model, Target, What, canonical};
 
 /// How instances are addressed; by default as before Amendment 4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,6 +29,43 @@ impl<B: Backend> Model<B> {
     /// Addresses instances so from now on.
     pub fn set_addressing(&mut self, addressing: Addressing) {
         self.addressing = addressing;
+    }
+
+    /// A name with instance numbers, whatever identifiers it has: what attributes and notifications go by.
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`], [`Error::Backend`]; never for a name that has numbers only.
+    pub fn numbered(&mut self, name: &str) -> Result<String> {
+        if !name.contains('[') {
+            return Ok(name.to_owned());
+        }
+        let found = self.locate(&Path::parse(name)?)?.into_iter().next();
+        found.map(|target| in_numbers(&target)).ok_or_else(|| Error::UnknownName(name.to_owned()))
+    }
+
+    /// A name of numbers as InstanceMode has it in messages of ours (TR-069 3.6.1).
+    pub fn presented(&mut self, name: &str) -> String {
+        if !self.addressing.by_alias {
+            return name.to_owned();
+        }
+        let Ok(path) = Path::parse(name) else { return name.to_owned() };
+        let Some(target) = self.locate(&path).ok().and_then(|list| list.into_iter().next()) else {
+            return name.to_owned();
+        };
+        let schema = Rc::clone(&self.schema);
+        let mut rows = target.rows.iter();
+        let mut parts = Vec::new();
+        for (at, segment) in path.segments().iter().enumerate() {
+            let table = match segment {
+                Segment::Name(_) => None,
+                _ => schema.find(&path.head(at + 1).schema_path()).zip(rows.next()),
+            };
+            parts.push(match table {
+                Some((table, instance)) => self.identifier(table, instance),
+                None => segment.to_string(),
+            });
+        }
+        parts.join(".") + if path.is_partial() { "." } else { "" }
     }
 
     /// What stands in an answer for an instance that the request did not name.
@@ -112,6 +149,20 @@ impl<B: Backend> Model<B> {
         }
         Ok(made.number)
     }
+}
+
+/// The name of what was found, with numbers.
+pub(super) fn in_numbers(target: &Target) -> String {
+    let mut rows = target.rows.iter();
+    let mut parts: Vec<String> = Vec::new();
+    for part in target.name.split('.') {
+        let identifier = part.starts_with('[') || part.bytes().next().is_some_and(|b| b.is_ascii_digit());
+        parts.push(match identifier.then(|| rows.next()).flatten() {
+            Some(instance) => instance.number.to_string(),
+            None => part.to_owned(),
+        });
+    }
+    parts.join(".")
 }
 
 fn has_alias(object: &Object) -> bool {

@@ -7,7 +7,8 @@
 use std::rc::Rc;
 
 use super::error::Result;
-use super::schema::{Rows, Source};
+use super::reach::Reach;
+use super::schema::{Origin, Rows, Source};
 
 /// One instance of a table as the backend finds it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -175,6 +176,12 @@ pub trait Backend {
 
     /// Forgets everything staged.
     fn revert(&mut self);
+
+    /// What a place depends on, so that a look for changes need not read everything. A backend that
+    /// knows what its functions read says so; without that they are looked at slowly.
+    fn reach(&self, from: Origin, spec: &'static str) -> Reach {
+        Reach::of(from, spec)
+    }
 }
 
 #[cfg(test)]

@@ -103,10 +103,11 @@ impl Memory {
         self.attributes.retain(|path, _| !path.starts_with(instance));
     }
 
-    /// Rows that have gone by themselves are remembered for a while, but not without bound.
+    /// Rows that have gone by themselves are remembered for a while, but not without bound. What is
+    /// forgotten takes everything below it along.
     pub fn prune(&mut self, table: &str, present: &dyn Fn(&str) -> bool) {
-        let Some(table) = self.tables.get_mut(table) else { return };
-        let mut gone: Vec<(u32, String)> = table
+        let Some(known) = self.tables.get(table) else { return };
+        let mut gone: Vec<(u32, String)> = known
             .rows
             .iter()
             .filter(|(name, _)| !present(name))
@@ -114,8 +115,8 @@ impl Memory {
             .collect();
         if gone.len() > MAX_GONE {
             gone.sort();
-            for (_, name) in &gone[..gone.len() - MAX_GONE] {
-                table.rows.remove(name);
+            for (number, name) in &gone[..gone.len() - MAX_GONE] {
+                self.forget(table, name, &format!("{table}{number}."));
             }
         }
     }
@@ -150,9 +151,12 @@ impl Memory {
         self.attributes.iter().map(|(name, attributes)| (name.as_str(), attributes))
     }
 
-    /// Changes the attributes of a parameter.
-    pub fn set_attributes(&mut self, name: &str, attributes: Attributes) {
-        self.attributes.insert(name.to_owned(), attributes);
+    /// Changes the attributes of a parameter; `None` makes them the default again.
+    pub fn set_attributes(&mut self, name: &str, attributes: Option<Attributes>) {
+        match attributes {
+            Some(attributes) => drop(self.attributes.insert(name.to_owned(), attributes)),
+            None => drop(self.attributes.remove(name)),
+        }
     }
 }
 
@@ -201,8 +205,8 @@ mod tests {
         let mut memory = Memory::default();
         memory.number("T.", "a");
         memory.number("T.1.U.", "x");
-        memory.set_attributes("T.1.P", Attributes { notification: 2, subscriber: true });
-        memory.set_attributes("T.10.P", Attributes { notification: 2, subscriber: true });
+        memory.set_attributes("T.1.P", Some(Attributes { notification: 2, subscriber: true }));
+        memory.set_attributes("T.10.P", Some(Attributes { notification: 2, subscriber: true }));
         memory.forget("T.", "a", "T.1.");
         assert_eq!(memory.row("T.1.U.", "x"), None);
         assert_eq!(memory.all_attributes().map(|(name, _)| name).collect::<Vec<_>>(), ["T.10.P"]);
@@ -214,7 +218,11 @@ mod tests {
         for n in 0..MAX_GONE + 50 {
             memory.number("T.", &n.to_string());
         }
+        let active = Attributes { notification: 2, subscriber: true };
+        memory.set_attributes("T.2.P", Some(active.clone()));
+        memory.set_attributes("T.301.P", Some(active));
         memory.prune("T.", &|name| name == "0");
+        assert_eq!(memory.all_attributes().map(|(name, _)| name).collect::<Vec<_>>(), ["T.301.P"]);
         assert_eq!(memory.row("T.", "0").map(|row| row.0), Some(1));
         assert_eq!(memory.row("T.", "1"), None);
         assert!(memory.row("T.", "300").is_some());

@@ -1,19 +1,23 @@
 //! The data model: paths, values, schema, tree and transactions. Pure: no I/O, no clock, no randomness.
 
 pub mod addressing;
+pub mod attributes;
 pub mod backend;
 pub mod compiled;
 pub mod date;
 pub mod error;
+pub mod informed;
 pub mod load;
 pub mod memory;
 pub mod path;
+pub mod reach;
 #[cfg(test)]
 mod scenario;
 pub mod schema;
 pub mod transaction;
 pub mod tree;
 pub mod value;
+pub mod watch;
 
 pub use error::{Error, Result};
 pub use tree::Model;

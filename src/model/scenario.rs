@@ -8,19 +8,22 @@ use super::error::{Error, Result};
 use super::load::{Templates, load};
 use super::memory::Memory;
 use super::schema::{Rows, Schema, Source};
-use super::transaction::AttributeChange;
 use super::tree::Model;
 use super::value::{Input, Kind};
 
 /// Values by filled address, rows by filled address; `staged` is dropped or kept as a whole.
 #[derive(Default, Clone)]
-struct Fake {
-    values: BTreeMap<String, Raw>,
-    rows: BTreeMap<String, Vec<Row>>,
+pub(super) struct Fake {
+    pub values: BTreeMap<String, Raw>,
+    pub rows: BTreeMap<String, Vec<Row>>,
     saved: Option<Box<Fake>>,
-    refuse_commit: bool,
+    pub refuse_commit: bool,
+    /// Addresses read, and listed.
+    pub reads: Vec<String>,
+    /// Addresses that cannot be read.
+    pub broken: Vec<String>,
     memory: Option<Vec<u8>>,
-    key: String,
+    pub key: String,
 }
 
 impl Fake {
@@ -36,7 +39,8 @@ impl Backend for Fake {
 
     fn rows(&mut self, rows: &Rows, at: Place<'_>) -> Result<Vec<Row>> {
         let spec = at.fill(rows.spec);
-        if spec == "broken.rows" {
+        self.reads.push(spec.clone());
+        if spec == "broken.rows" || self.broken.contains(&spec) {
             return Err(Error::backend("reading broken", "line 3"));
         }
         Ok(self.rows.get(&spec).cloned().unwrap_or_default())
@@ -44,8 +48,12 @@ impl Backend for Fake {
 
     fn read(&mut self, source: &Source, at: Place<'_>) -> Result<Option<Raw>> {
         let spec = at.fill(source.spec);
-        if spec.starts_with("broken.") {
+        if spec.starts_with("broken.") || self.broken.contains(&spec) {
             return Err(Error::backend("reading broken", "line 3"));
+        }
+        self.reads.push(spec.clone());
+        if spec == "ParameterKey" {
+            return Ok(Some(Raw::one(&self.key)));
         }
         Ok(self.values.get(&spec).cloned())
     }
@@ -128,6 +136,9 @@ impl Backend for Fake {
 const FILE: &str = r#"{"objects":[
  {"object":"Device.","params":[
   {"name":"Version","type":"string","const":"2.19"},
+  {"name":"Key","type":"string(32)","inform":true,"notify":"canDeny","agent":"ParameterKey"},
+  {"name":"Url","type":"string","inform":true,"notify":"default","agent":"Url"},
+  {"name":"Hw","type":"string","inform":true,"file":"/hw"},
   {"name":"IfNumberOfEntries","type":"unsignedInt","count":"If"}]},
  {"object":"Device.If.{i}.","add":true,"delete":true,"rows":{"uci":"net.if"},"params":[
   {"name":"Alias","type":"string(64)","access":"rw","format":"alias","alias":true},
@@ -143,13 +154,19 @@ const FILE: &str = r#"{"objects":[
   {"name":"Cnt","type":"unsignedInt","notify":"canDeny","uci":"net.{}.cnt"}]},
  {"object":"Device.If.{i}.Addr.{i}.","rows":{"uci":"addr.{1}"},"params":[
   {"name":"Ip","type":"string","uci":"addr.{1}.{2}"}]},
+ {"object":"Device.Proc.{i}.","rows":{"fn":"proc","volatile":true},"params":[
+  {"name":"Pid","type":"string","row":"name"}]},
  {"object":"Device.Broken.{i}.","rows":{"uci":"broken.rows"},"params":[]},
  {"object":"Device.Odd.","params":[{"name":"Bad","type":"unsignedInt","uci":"broken.x.y"}]}
 ]}"#;
 
-fn model() -> Model<Fake> {
-    let schema = Schema::new(load("t.json", FILE, &mut Templates::default()).unwrap()).unwrap();
-    let row = |name: &str| Row { name: name.into(), addr: name.into(), cols: vec![] };
+/// A model of the system in memory over a data model file.
+pub(super) fn model_of(file: &str, fake: Fake) -> Model<Fake> {
+    let schema = Schema::new(load("t.json", file, &mut Templates::default()).unwrap()).unwrap();
+    Model::new(schema, fake, Memory::default())
+}
+
+pub(super) fn model() -> Model<Fake> {
     let mut fake = Fake::default();
     fake.rows.insert("net.if".into(), vec![row("lan"), row("wan")]);
     fake.rows.insert("addr.wan".into(), vec![row("0")]);
@@ -165,14 +182,19 @@ fn model() -> Model<Fake> {
     }
     fake.values.insert("net.wan.dns".into(), Raw::Many(vec!["192.0.2.53".into(), "nonsense".into()]));
     fake.values.insert("net.lan.dns".into(), Raw::one("192.0.2.53 192.0.2.54"));
-    Model::new(schema, fake, Memory::default())
+    model_of(FILE, fake)
 }
 
-fn text(model: &mut Model<Fake>, name: &str) -> String {
+/// A row known by its address.
+pub(super) fn row(name: &str) -> Row {
+    Row { name: name.into(), addr: name.into(), cols: vec![] }
+}
+
+pub(super) fn text(model: &mut Model<Fake>, name: &str) -> String {
     model.values([name]).unwrap().remove(0).1.text
 }
 
-fn set(model: &mut Model<Fake>, list: &[(&str, &str)]) -> Result<()> {
+pub(super) fn set(model: &mut Model<Fake>, list: &[(&str, &str)]) -> Result<()> {
     let list: Vec<_> = list
         .iter()
         .map(|(name, text)| ((*name).to_owned(), Input { text: (*text).to_owned(), ..Input::default() }))
@@ -354,33 +376,6 @@ fn aliases_are_unique_and_survive() {
         assert!(set(&mut model, &[("Device.If.2.Alias", bad)]).is_err(), "{bad}");
     }
     assert!(model.values(["Device.If.[cpe-1].Mode"]).is_err());
-}
-
-#[test]
-fn attributes_follow_their_rules() {
-    let mut model = model();
-    let change =
-        |name: &str, notification| AttributeChange { name: name.into(), notification, subscriber: None };
-    model.set_attributes(&[change("Device.If.1.Mtu", Some(2)), change("Device.If.1.Sw", Some(0))]).unwrap();
-    let of = |model: &mut Model<Fake>, name: &str| {
-        let (name, param) = model.params(name).unwrap().remove(0);
-        model.attributes(&name, &param).notification
-    };
-    assert_eq!(of(&mut model, "Device.If.1.Mtu"), 2);
-    assert_eq!(of(&mut model, "Device.If.1.Sw"), 2);
-    assert_eq!(of(&mut model, "Device.If.2.Mtu"), 0);
-    let refused =
-        model.set_attributes(&[change("Device.If.2.Mtu", Some(2)), change("Device.If.2.", Some(2))]);
-    assert!(matches!(refused, Err(Error::NotificationRefused(name)) if name == "Device.If.2.Cnt"));
-    assert_eq!(of(&mut model, "Device.If.2.Mtu"), 0);
-    for bad in [-1, 3, 7] {
-        assert!(matches!(
-            model.set_attributes(&[change("Device.If.2.", Some(bad))]),
-            Err(Error::BadArgument(_))
-        ));
-    }
-    model.delete("Device.If.1.", None).unwrap();
-    assert_eq!(model.memory().all_attributes().count(), 0);
 }
 
 #[test]

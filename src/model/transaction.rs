@@ -11,25 +11,13 @@ use std::rc::Rc;
 
 use super::backend::{Backend, Instance, Place, Raw};
 use super::error::{Error, Result};
-use super::memory::Attributes;
 use super::path::{Path, Segment};
-use super::schema::{Notify, Origin, Param};
+use super::schema::{Origin, Param};
 use super::tree::{Model, Target, What, canonical};
-use super::value::{Input, Kind, Mismatch};
+use super::value::{Format, Input, Kind, Mismatch};
 
 /// The most instances a table may be made to hold by AddObject.
 pub const MAX_INSTANCES: usize = 256;
-
-/// A change of attributes (TR-069 A.3.2.4); `None` leaves one as it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AttributeChange {
-    /// A full or partial path.
-    pub name: String,
-    /// 0 to 6; 3 to 6 are lightweight notification.
-    pub notification: Option<i64>,
-    /// Whether `Subscriber` is in the new access list.
-    pub subscriber: Option<bool>,
-}
 
 pub(super) type Listed = HashMap<String, Rc<Vec<Rc<Instance>>>>;
 
@@ -148,52 +136,8 @@ impl<B: Backend> Model<B> {
         })
     }
 
-    /// The notification and access of a parameter, as stored or by default.
-    pub fn attributes(&self, name: &str, param: &Param) -> Attributes {
-        match (param.notify, self.memory.attributes(name)) {
-            (Notify::Forced, stored) => {
-                Attributes { notification: 2, subscriber: stored.is_none_or(|stored| stored.subscriber) }
-            }
-            (_, Some(stored)) => stored.clone(),
-            (Notify::Default, None) => Attributes { notification: 2, subscriber: true },
-            (_, None) => Attributes { notification: 0, subscriber: true },
-        }
-    }
-
-    /// Changes attributes in order, all or none (TR-069 A.3.2.4).
-    ///
-    /// # Errors
-    /// [`Error::UnknownName`], [`Error::BadArgument`] for a notification outside of 0 to 2 (there is no
-    /// lightweight notification yet), [`Error::NotificationRefused`], [`Error::Backend`].
-    pub fn set_attributes(&mut self, changes: &[AttributeChange]) -> Result<()> {
-        self.changing(|model, _| {
-            for change in changes {
-                let notification =
-                    match change.notification {
-                        None => None,
-                        Some(n) => Some(u8::try_from(n).ok().filter(|n| *n <= 2).ok_or_else(|| {
-                            Error::BadArgument(format!("notification {n} of {}", change.name))
-                        })?),
-                    };
-                for (name, param) in model.params(&change.name)? {
-                    if notification == Some(2) && param.notify == Notify::CanDeny {
-                        return Err(Error::NotificationRefused(name));
-                    }
-                    let mut attributes = model.attributes(&name, &param);
-                    // Parameters that are always active ignore other settings.
-                    if param.notify != Notify::Forced {
-                        attributes.notification = notification.unwrap_or(attributes.notification);
-                    }
-                    attributes.subscriber = change.subscriber.unwrap_or(attributes.subscriber);
-                    model.memory.set_attributes(&name, attributes);
-                }
-            }
-            Ok(())
-        })
-    }
-
     /// Runs one change: on success it is committed with the memory, on any error nothing has happened.
-    fn changing<T>(&mut self, change: impl FnOnce(&mut Self, &Listed) -> Result<T>) -> Result<T> {
+    pub(super) fn changing<T>(&mut self, change: impl FnOnce(&mut Self, &Listed) -> Result<T>) -> Result<T> {
         let before = std::mem::take(&mut self.listed);
         let (memory, passing) = (self.memory.clone(), self.passing.clone());
         let result = change(self, &before).and_then(|value| {
@@ -247,6 +191,9 @@ impl<B: Backend> Model<B> {
             },
             Mismatch::Value(why) => Error::bad_value(name, why),
         })?;
+        if param.ty.format == Some(Format::InformName) {
+            self.check_inform_name(&target, &text)?;
+        }
         // References carry no final dot (TR-106 3.2.4), but ACSs send one.
         let text = match param.source.refs {
             [] => text,

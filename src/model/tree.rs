@@ -36,6 +36,10 @@ pub struct Model<B> {
     /// Tables listed since the last refresh, by full name.
     pub(super) listed: HashMap<String, Rc<Vec<Rc<Instance>>>>,
     pub(super) addressing: Addressing,
+    /// Notification 3 to 6 can be asked for.
+    pub(super) lightweight: bool,
+    /// How often a table was shown empty because it could not be read.
+    pub(super) unlisted: u32,
     complaints: Vec<Complaint>,
 }
 
@@ -71,7 +75,7 @@ pub(super) enum What {
 }
 
 /// Where a walk puts what it finds.
-enum Sink<'a> {
+pub(super) enum Sink<'a> {
     Names(&'a mut Vec<(String, bool)>),
     Values(&'a mut Vec<(String, Value)>),
     /// Only parameters' names, with their definition.
@@ -89,6 +93,8 @@ impl<B: Backend> Model<B> {
             passing: Memory::default(),
             listed: HashMap::new(),
             addressing: Addressing::default(),
+            lightweight: false,
+            unlisted: 0,
             complaints: Vec::new(),
         }
     }
@@ -298,6 +304,7 @@ impl<B: Backend> Model<B> {
         parents: &[Rc<Instance>],
     ) -> Rc<Vec<Rc<Instance>>> {
         self.list(at, name, parents).unwrap_or_else(|why| {
+            self.unlisted = self.unlisted.wrapping_add(1);
             self.complain(name, "is shown empty", &why.to_string());
             Rc::default()
         })
@@ -382,7 +389,7 @@ impl<B: Backend> Model<B> {
         Ok(Value::new(kind, text))
     }
 
-    fn walk(&mut self, target: Target, sink: &mut Sink<'_>) -> Result<()> {
+    pub(super) fn walk(&mut self, target: Target, sink: &mut Sink<'_>) -> Result<()> {
         let Target { what, mut name, mut rows } = target;
         match what {
             What::Param(at, position) => self.visit_param(at, position, &name, &rows, sink),

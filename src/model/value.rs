@@ -6,6 +6,8 @@
 use std::borrow::Cow;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use super::path::{Path, Segment};
+
 /// The basic types of TR-106 table 3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -128,6 +130,10 @@ pub enum Format {
     Ssid,
     /// Printable ASCII: what every station can be given (IEEE 802.11 J.4).
     Passphrase,
+    /// A name or partial path with `*` and no other identifier of instances (TR-181 InformParameter).
+    InformName,
+    /// An event that can have parameters of its own choice: any but `4 VALUE CHANGE`.
+    InformEvent,
 }
 
 impl Format {
@@ -147,6 +153,8 @@ impl Format {
             "host" => Format::Host,
             "ssid" => Format::Ssid,
             "passphrase" => Format::Passphrase,
+            "informname" => Format::InformName,
+            "informevent" => Format::InformEvent,
             _ => return None,
         })
     }
@@ -176,6 +184,8 @@ impl Format {
                         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_:".contains(&b))
                 }
                 Format::Ssid => text.len() <= 32,
+                Format::InformName => is_inform_name(text),
+                Format::InformEvent => is_event(text) && text != "4 VALUE CHANGE",
                 Format::Passphrase => text.bytes().all(|byte| matches!(byte, b' '..=b'~')),
                 Format::Url => {
                     text.bytes().all(|byte| byte.is_ascii_graphic())
@@ -209,6 +219,25 @@ fn is_http_url(text: &str) -> bool {
     };
     let host_fits = !host.is_empty() && (Format::Host.holds(host));
     text.bytes().all(|byte| byte.is_ascii_graphic()) && port_fits && host_fits
+}
+
+fn is_inform_name(text: &str) -> bool {
+    let Ok(path) = Path::parse(text) else { return false };
+    let fits = |segment: &Segment| matches!(segment, Segment::Name(_) | Segment::Wildcard);
+    path.segments().iter().all(fits) && !matches!(path.segments().last(), Some(Segment::Wildcard))
+}
+
+/// `2 PERIODIC`, `M Reboot`, `X 02AB00 Something` (TR-069 table 8): at most 64 characters.
+fn is_event(text: &str) -> bool {
+    let Some((code, name)) = text.split_once(' ') else { return false };
+    let known = match code {
+        "M" | "X" => name.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' '),
+        digits => {
+            digits.parse::<u8>().is_ok_and(|n| n.to_string() == digits)
+                && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b' ')
+        }
+    };
+    known && !name.trim().is_empty() && text.len() <= 64
 }
 
 fn is_mac(text: &str) -> bool {
@@ -564,6 +593,14 @@ mod tests {
             ("host", "2001:db8::1", "a\nb"),
             ("ssid", "012345678901234567890123456789é", "0123456789012345678901234567890é"),
             ("passphrase", "with blanks ~!", "über"),
+            ("informname", "Device.A.*.B", "Device.A.1.B"),
+            ("informname", "Device.A.", "Device.A.[cpe-1].B"),
+            ("informname", "Device.A.*.B.", "Device.A.*."),
+            ("informname", "Device.A.B", "A..B"),
+            ("informevent", "2 PERIODIC", "4 VALUE CHANGE"),
+            ("informevent", "M Reboot", "PERIODIC"),
+            ("informevent", "X 02AB00 Own Event", "02 PERIODIC"),
+            ("informevent", "13 WAKEUP", "1  "),
         ] {
             check(of(name), good, Ok(good));
             check(of(name), "", Ok(""));

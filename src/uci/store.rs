@@ -168,6 +168,11 @@ impl Store {
         Ok(names)
     }
 
+    /// The packages that are known here because something was read of them.
+    pub fn known(&self) -> impl Iterator<Item = &str> {
+        self.cache.keys().map(String::as_str)
+    }
+
     /// A package as `uci` shows it, and with what is staged here.
     pub fn package(&mut self, name: &str) -> Result<&Document, StoreError> {
         if self.staged.contains_key(name) {

@@ -20,6 +20,7 @@ pub mod netif;
 pub mod proc_net;
 pub mod processes;
 pub mod radio;
+pub mod reach;
 pub mod routing;
 pub mod settings;
 pub mod time;

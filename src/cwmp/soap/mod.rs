@@ -31,8 +31,10 @@ mod xml;
 
 pub use error::{ReadError, Refusal};
 pub use read::read;
+pub(super) use write::Out;
 pub use write::write;
 pub use xml::Limits;
+pub(super) use xml::{SOAP_ENC, XSD, XSI};
 
 #[cfg(test)]
 mod testing {

@@ -164,22 +164,28 @@ fn size(message: &Message) -> usize {
 }
 
 /// The octets so far, and the few shapes that messages are made of.
-pub(super) struct Out {
+pub(in crate::cwmp) struct Out {
     bytes: Vec<u8>,
 }
 
 impl Out {
-    fn new(capacity: usize) -> Out {
+    /// Nothing yet, with room for about that many octets.
+    pub(in crate::cwmp) fn new(capacity: usize) -> Out {
         Out { bytes: Vec::with_capacity(capacity) }
     }
 
+    /// What was written.
+    pub(in crate::cwmp) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
     /// Markup, as it is.
-    pub(super) fn raw(&mut self, markup: &str) {
+    pub(in crate::cwmp) fn raw(&mut self, markup: &str) {
         self.bytes.extend_from_slice(markup.as_bytes());
     }
 
     /// Markup in pieces.
-    pub(super) fn raws<const N: usize>(&mut self, pieces: [&str; N]) {
+    pub(in crate::cwmp) fn raws<const N: usize>(&mut self, pieces: [&str; N]) {
         for piece in pieces {
             self.raw(piece);
         }
@@ -187,7 +193,7 @@ impl Out {
 
     /// Text, for elements and attributes, escaped. Whatever is not printable ASCII goes as a character reference (TR-069 3.4.1);
     /// for tab, line feed and return this also keeps readers from normalising them away.
-    pub(super) fn text(&mut self, text: &str) {
+    pub(in crate::cwmp) fn text(&mut self, text: &str) {
         let bytes = text.as_bytes();
         let (mut written, mut at) = (0, 0);
         while let Some(&byte) = bytes.get(at) {
@@ -220,14 +226,14 @@ impl Out {
     }
 
     /// `<name>text</name>`.
-    pub(super) fn leaf(&mut self, name: &str, text: &str) {
+    pub(in crate::cwmp) fn leaf(&mut self, name: &str, text: &str) {
         self.raws(["<", name, ">"]);
         self.text(text);
         self.raws(["</", name, ">"]);
     }
 
     /// `<name>number</name>`.
-    pub(super) fn number(&mut self, name: &str, number: impl Into<i64>) {
+    pub(in crate::cwmp) fn number(&mut self, name: &str, number: impl Into<i64>) {
         self.raws(["<", name, ">"]);
         self.decimal(number);
         self.raws(["</", name, ">"]);

@@ -19,11 +19,11 @@ use crate::model::value::{Kind, is_xml_char};
 /// SOAP 1.1's envelope.
 pub(super) const SOAP_ENV: &str = "http://schemas.xmlsoap.org/soap/envelope/";
 /// SOAP 1.1's encoding.
-pub(super) const SOAP_ENC: &str = "http://schemas.xmlsoap.org/soap/encoding/";
+pub(in crate::cwmp) const SOAP_ENC: &str = "http://schemas.xmlsoap.org/soap/encoding/";
 /// XML Schema, the version of 2001.
-pub(super) const XSD: &str = "http://www.w3.org/2001/XMLSchema";
+pub(in crate::cwmp) const XSD: &str = "http://www.w3.org/2001/XMLSchema";
 /// `xsi`, the version of 2001.
-pub(super) const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
+pub(in crate::cwmp) const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
 
 /// Bounds on what is read. The defaults take 10,000 parameters and refuse what no ACS sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
