@@ -8,6 +8,7 @@ pub mod convert;
 mod door;
 pub mod functions;
 mod kept;
+pub mod packages;
 pub mod system;
 pub mod trials;
 
