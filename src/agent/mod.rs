@@ -16,5 +16,6 @@ pub mod redact;
 pub mod schedule;
 pub mod settings;
 pub mod state;
+pub mod units;
 pub mod vendor;
 pub mod worker;

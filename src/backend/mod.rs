@@ -9,6 +9,7 @@ mod door;
 pub mod functions;
 mod kept;
 mod marks;
+pub mod packages;
 pub mod system;
 pub mod trials;
 

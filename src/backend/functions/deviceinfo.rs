@@ -137,7 +137,7 @@ fn line(system: &mut System, path: &str) -> Option<String> {
     (!line.is_empty()).then(|| line.to_owned())
 }
 
-fn assigned_in(system: &mut System, path: &str, name: &str) -> Option<String> {
+pub(super) fn assigned_in(system: &mut System, path: &str, name: &str) -> Option<String> {
     assigned(&system.text(path)?, name).filter(|text| !text.is_empty())
 }
 

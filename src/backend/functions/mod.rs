@@ -17,6 +17,7 @@ pub mod items;
 pub mod kernel_routes;
 pub mod nat;
 pub mod netif;
+pub mod packages;
 pub mod proc_net;
 pub mod processes;
 pub mod radio;
@@ -48,6 +49,7 @@ const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (&[], fixed::TABLES),
     (hosts::VALUES, hosts::TABLES),
     (nat::VALUES, nat::TABLES),
+    (packages::VALUES, packages::TABLES),
     (processes::VALUES, processes::TABLES),
     (routing::VALUES, routing::TABLES),
     (settings::VALUES, settings::TABLES),
