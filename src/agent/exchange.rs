@@ -25,6 +25,8 @@ use crate::http::auth::Credentials;
 use crate::http::body::Compression;
 use crate::http::client;
 use crate::model::Model;
+use crate::model::value::Value;
+use crate::model::watch::ByAcs;
 use crate::sys::clock::{self, Now};
 use crate::sys::fs::Root;
 use crate::transfer::plan::Id;
@@ -32,6 +34,8 @@ use crate::transfer::plan::Id;
 /// A running session.
 pub(super) struct Exchange {
     machine: Session,
+    /// The Inform's values, known to the ACS once it is confirmed.
+    told: Vec<(String, Value)>,
     worker: Option<Worker>,
     http: Option<client::Settings>,
     wake: Arc<EventFd>,
@@ -57,6 +61,7 @@ impl Exchange {
     /// Begins a session.
     pub fn begin(
         plan: Plan,
+        told: Vec<(String, Value)>,
         http: Result<client::Settings, String>,
         wake: Arc<EventFd>,
         now: Duration,
@@ -69,6 +74,7 @@ impl Exchange {
         machine.handle(Input::Begin, now);
         Exchange {
             machine,
+            told,
             worker: None,
             http,
             wake,
@@ -144,6 +150,9 @@ impl Exchange {
                     let clocks = Now { mono: now(), wall: clock::is_set().then(clock::epoch_seconds) };
                     let mut desk = Desk { file, now: clocks, stopped };
                     let result = dispatch::perform(&request, model, &mut desk);
+                    if result.is_ok() {
+                        absorb(file, model, &request);
+                    }
                     match &result {
                         Ok(_) => info!("{name} performed{}", subject(&request)),
                         Err(fault) => warn!("{name} refused: {fault}"),
@@ -156,6 +165,10 @@ impl Exchange {
                         if file.state.queue.contains(&EventCode::Bootstrap) {
                             file.state.bootstrapped = Some(url.to_owned());
                         }
+                    }
+                    if receipt == Receipt::Inform {
+                        let told = self.told.drain(..).collect::<Vec<_>>();
+                        file.state.watch.told(told.iter().map(|(name, value)| (name.as_str(), value)));
                     }
                     file.state.queue.delivered(receipt);
                     if let Receipt::Call(ticket) = receipt
@@ -203,6 +216,23 @@ impl Exchange {
                 self.machine.handle(Input::HttpFailed(why), now);
             }
         }
+    }
+}
+
+/// What the ACS itself has changed is no news to it.
+fn absorb(file: &mut StateFile, model: &mut Model<System>, request: &Request) {
+    match request {
+        Request::SetParameterValues(call) => {
+            let names: Vec<&str> = call.list.iter().map(|one| one.name.as_str()).collect();
+            file.state.watch.absorb(model, ByAcs::Set(&names));
+        }
+        Request::SetParameterAttributes(_) => file.state.watch.absorb(model, ByAcs::Attributes),
+        Request::AddObject(call) => file.state.watch.absorb(model, ByAcs::Added(&call.object_name)),
+        Request::DeleteObject(call) => file.state.watch.absorb(model, ByAcs::Deleted(&call.object_name)),
+        _ => return,
+    }
+    if let Err(why) = file.save() {
+        error!("the state is not saved: {why}");
     }
 }
 

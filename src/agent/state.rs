@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::schedule::Alarms;
+use super::units::Units;
 use crate::cwmp::queue::{Queue, Ticket};
 use crate::cwmp::retry::Ladder;
+use crate::model::watch::Watch;
 use crate::sys::fs::{FsError, read_capped, write_atomic};
 use crate::transfer::plan::{Id, Plan};
 
@@ -49,6 +51,10 @@ pub struct State {
     pub first_use: Option<i64>,
     /// Transfers that the ACS has asked for.
     pub transfers: Plan,
+    /// Operations on deployment units that the ACS has asked for, and what it has installed.
+    pub units: Units,
+    /// What the ACS knows of the parameters with notification.
+    pub watch: Watch,
     /// The messages in `queue` that tell of transfers.
     pub told: Vec<(Ticket, Id)>,
     /// What waits for a time.

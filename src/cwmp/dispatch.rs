@@ -15,7 +15,7 @@ use crate::model::backend::Backend;
 use crate::model::path::Path;
 
 /// The methods of a CPE that are served, in the standard's spelling.
-pub const METHODS: [&str; 19] = [
+pub const METHODS: [&str; 20] = [
     "GetRPCMethods",
     "SetParameterValues",
     "GetParameterValues",
@@ -33,6 +33,7 @@ pub const METHODS: [&str; 19] = [
     "GetAllQueuedTransfers",
     "CancelTransfer",
     "ScheduleInform",
+    "ChangeDUState",
     "SetVouchers",
     "GetOptions",
 ];

@@ -20,7 +20,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::event::{Event, EventCode};
-use super::rpc::{Request, TransferComplete};
+use super::rpc::{
+    AutonomousResult, AutonomousTransferComplete, DuStateChangeComplete, Kicked, Request, RequestDownload,
+    TransferComplete,
+};
 use super::soap::envelope::Version;
 
 /// `EventStruct[64]` (TR-069 A.3.3.1).
@@ -55,6 +58,16 @@ pub enum Receipt {
 pub enum Message {
     /// A transfer has ended.
     TransferComplete(#[serde(with = "StoredTransferComplete")] TransferComplete),
+    /// A transfer that the ACS had not asked for has ended.
+    AutonomousTransferComplete(Box<AutonomousTransferComplete>),
+    /// The operations of a ChangeDUState have ended.
+    DuStateChangeComplete(DuStateChangeComplete),
+    /// Deployment units were changed by somebody else.
+    AutonomousDuStateChangeComplete(Vec<AutonomousResult>),
+    /// The device wishes for a download; one attempt.
+    RequestDownload(RequestDownload),
+    /// A user asks for something; one attempt.
+    Kicked(Kicked),
 }
 
 /// What one session has to tell.
@@ -297,6 +310,9 @@ impl Queue {
         self.entries.retain(|entry| {
             entry.place != Place::InFlight || rule(&entry.event.code).keep != Keep::OneAttempt
         });
+        self.messages.retain(|pending| {
+            pending.place != Place::InFlight || rule(&pending.message.event()).keep != Keep::OneAttempt
+        });
         let places = self.entries.iter_mut().map(|entry| &mut entry.place);
         for place in places.chain(self.messages.iter_mut().map(|pending| &mut pending.place)) {
             *place = match *place {
@@ -431,6 +447,11 @@ impl Message {
     pub fn event(&self) -> EventCode {
         match self {
             Message::TransferComplete(_) => EventCode::TransferComplete,
+            Message::AutonomousTransferComplete(_) => EventCode::AutonomousTransferComplete,
+            Message::DuStateChangeComplete(_) => EventCode::DuStateChangeComplete,
+            Message::AutonomousDuStateChangeComplete(_) => EventCode::AutonomousDuStateChangeComplete,
+            Message::RequestDownload(_) => EventCode::RequestDownload,
+            Message::Kicked(_) => EventCode::Kicked,
         }
     }
 
@@ -438,6 +459,15 @@ impl Message {
     pub fn request(&self) -> Request {
         match self {
             Message::TransferComplete(message) => Request::TransferComplete(message.clone()),
+            Message::AutonomousTransferComplete(message) => {
+                Request::AutonomousTransferComplete(message.clone())
+            }
+            Message::DuStateChangeComplete(message) => Request::DuStateChangeComplete(message.clone()),
+            Message::AutonomousDuStateChangeComplete(results) => {
+                Request::AutonomousDuStateChangeComplete(results.clone())
+            }
+            Message::RequestDownload(message) => Request::RequestDownload(message.clone()),
+            Message::Kicked(message) => Request::Kicked(message.clone()),
         }
     }
 }

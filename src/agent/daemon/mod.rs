@@ -9,11 +9,13 @@
 //! Only the session worker waits for the network, so requests on the port and signals are served
 //! during a session too.
 
+mod changes;
 mod port;
 mod reading;
 mod sessions;
 mod transfers;
 mod trials;
+mod units;
 
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -25,10 +27,13 @@ use log::{error, info, warn};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
+use self::changes::Notices;
 use self::port::{local_address, rule_settings};
 use self::reading::{periodic, read_zone, sinks};
 use self::transfers::Transfers;
 use self::trials::Trials;
+use self::units::Units;
+use super::changes::ConfigChanges;
 use super::exchange::{Exchange, Tls};
 use super::options::Options;
 use super::programs::Program;
@@ -119,6 +124,8 @@ struct Daemon {
     plain_for: Option<String>,
     trials: Trials,
     transfers: Transfers,
+    units: Units,
+    notices: Notices,
     children: Vec<Child>,
     session_id: u32,
     /// A factory reset is on its way: no more sessions.
@@ -182,6 +189,8 @@ impl Daemon {
             plain_for: None,
             trials: Trials::default(),
             transfers: Transfers::default(),
+            units: Units::default(),
+            notices: Notices::new(watched(options)),
             children: Vec::new(),
             session_id: 1,
             resetting: false,
@@ -196,6 +205,7 @@ impl Daemon {
         };
         daemon.set_alarms(now);
         daemon.greet();
+        daemon.resume_units();
         daemon.keep_promises();
         daemon.configure_echo();
         // What an earlier life left unsuccessful is retried, even if its events are gone.
@@ -215,6 +225,7 @@ impl Daemon {
         if booted {
             let keys = std::mem::take(&mut state.reboot_keys);
             state.reboot_pending = false;
+            state.watch.discard();
             state.ladder.rebooted();
             if let Err(why) = state.queue.booted(first, &keys) {
                 warn!("the boot event was refused: {why}");
@@ -281,6 +292,8 @@ impl Daemon {
         }
         self.pump();
         self.run_transfers();
+        self.run_units();
+        self.look_for_changes(now);
         self.run_trials();
         self.serve(&ready, now);
         self.children.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
@@ -310,6 +323,8 @@ impl Daemon {
         let now = self.clock.now();
         let deadlines = [
             self.transfer_deadline(),
+            self.unit_deadline(now),
+            Some(self.notices.deadline()),
             self.file.state.alarms.deadline(both_clocks(&self.clock)),
             self.retry_at,
             self.exchange.as_ref().and_then(Exchange::deadline),
@@ -327,6 +342,10 @@ impl Daemon {
             PollFd::new(reload, PollFlags::POLLIN),
             PollFd::new(self.wake.as_fd(), PollFlags::POLLIN),
         ];
+        // During a session its events wait: the model looks frozen.
+        if let Some(files) = self.notices.files.as_ref().filter(|_| self.exchange.is_none()) {
+            fds.push(PollFd::new(files.as_fd(), PollFlags::POLLIN));
+        }
         if let Some(echo) = &self.trials.echo {
             fds.push(PollFd::new(echo.as_fd(), PollFlags::POLLIN));
         }
@@ -442,6 +461,12 @@ impl Daemon {
         self.save();
         info!("STOPPED");
     }
+}
+
+/// Notices of changed configuration files; without them there is the slow look.
+fn watched(options: &Options) -> Option<ConfigChanges> {
+    let opened = ConfigChanges::open(options.root.clone(), options.config_dir.clone());
+    opened.map_err(|why| warn!("changes of the configuration are not noticed at once: {why}")).ok()
 }
 
 /// What both clocks show.

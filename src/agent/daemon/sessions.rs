@@ -59,6 +59,7 @@ impl Daemon {
             }
             self.number_instances();
         }
+        let changed = self.changes_to_tell(!known);
         let state = &mut self.file.state;
         let version = if state.fall_back { Version::V1_0 } else { version_of(self.settings.amendment) };
         let snapshot = state.queue.open_session(version);
@@ -69,9 +70,15 @@ impl Daemon {
         info!("ACS url: {}", self.settings.acs.url);
         let names: Vec<String> = snapshot.events.iter().map(|event| event.code.to_string()).collect();
         info!("Preparing the Inform RPC message to send to the ACS ({})", names.join(", "));
-        let built = inform::inform(&mut self.model, device_id, snapshot.events, time, count);
+        let changed: Vec<&str> = changed.iter().map(String::as_str).collect();
+        let built = inform::content(&mut self.model, device_id, snapshot.events, time, count, &changed);
+        let mut told = Vec::new();
         let plan = match built.and_then(|inform| self.model.save().map(|()| inform)) {
-            Ok(inform) => {
+            Ok(inform::Content { inform, values }) => {
+                // A heartbeat confirms nothing of what has changed (Annex O).
+                if !snapshot.heartbeat {
+                    told = values;
+                }
                 let methods =
                     self.ask_methods.then_some(Call { ticket: None, request: Request::GetRpcMethods });
                 Plan {
@@ -98,7 +105,7 @@ impl Daemon {
         {
             settings.compression = Compression::None;
         }
-        self.exchange = Some(Exchange::begin(plan, settings, Arc::clone(&self.wake), now));
+        self.exchange = Some(Exchange::begin(plan, told, settings, Arc::clone(&self.wake), now));
         self.pump();
     }
 
