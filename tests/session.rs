@@ -41,7 +41,7 @@ use rcwmp::sys::clock::Now;
 use rcwmp::sys::fs::Root;
 
 /// The fewest cases that there are to be.
-const LEAST: usize = 170;
+const LEAST: usize = 215;
 
 /// What the linter finds odd, and is legal: case, complaint.
 const LEGAL: [(&str, &str); 3] = [

@@ -50,7 +50,7 @@ fn calls() -> Vec<(String, &'static [&'static str])> {
     };
     let enable = format!("{MAPPING}1.Enable");
     vec![
-        (method("1", "GetRPCMethods", ""), &["GetRPCMethodsResponse", ">SetParameterAttributes<", "[9]"]),
+        (method("1", "GetRPCMethods", ""), &["GetRPCMethodsResponse", ">SetParameterAttributes<", "[20]"]),
         (get_values("2", &["Device."]), &["GetParameterValuesResponse", "xsd:dateTime", "xsd:boolean"]),
         (get_values("3", &["Device.NAT.PortMapping.1.Enable", "Device.NoSuch"]), &[">9005<"]),
         (
@@ -104,7 +104,7 @@ fn calls() -> Vec<(String, &'static [&'static str])> {
         (object("15", "DeleteObject", &format!("{MAPPING}1.")), &["DeleteObjectResponse", "Status>0<"]),
         (get_values("16", &[&enable]), &[">9005<"]),
         (method("17", "Dance", "<Tune>polka</Tune>"), &[">9000<"]),
-        (method("18", "ScheduleInform", "<DelaySeconds>1</DelaySeconds><CommandKey/>"), &[">9000<"]),
+        (method("18", "ScheduleInform", "<DelaySeconds>0</DelaySeconds><CommandKey/>"), &[">9003<"]),
         // Content of a well-known method that makes no sense.
         (method("19", "GetParameterNames", "<NextLevel>sideways</NextLevel>"), &[">9003<"]),
         (method("20", "Reboot", "<CommandKey>a &lt;key&gt;</CommandKey>"), &["RebootResponse"]),

@@ -231,6 +231,8 @@ fn absorb(file: &mut StateFile, model: &mut Model<System>, request: &Request) {
         Request::DeleteObject(call) => file.state.watch.absorb(model, ByAcs::Deleted(&call.object_name)),
         _ => return,
     }
+    // Every such change brings a ParameterKey along (TR-069 A.3.2.1).
+    file.state.watch.absorb(model, ByAcs::Set(&["Device.ManagementServer.ParameterKey"]));
     if let Err(why) = file.save() {
         error!("the state is not saved: {why}");
     }

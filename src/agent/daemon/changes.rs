@@ -45,6 +45,8 @@ impl Daemon {
             return;
         }
         self.model.refresh();
+        // A port that is closed only for a moment, because its settings were read again, is no news.
+        self.open_port(self.clock.now());
         self.tell();
         for scope in files.into_iter().chain(slow.then_some(Scope::Slow)) {
             let found = self.file.state.watch.check(&mut self.model, &scope);

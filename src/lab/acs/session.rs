@@ -19,7 +19,14 @@ use super::payload::Payload;
 use super::quirks::Quirks;
 
 /// The calls of a CPE that are answered with their response.
-const METHODS: [&str; 3] = ["Inform", "GetRPCMethods", "TransferComplete"];
+const METHODS: [&str; 6] = [
+    "Inform",
+    "GetRPCMethods",
+    "TransferComplete",
+    "AutonomousTransferComplete",
+    "DUStateChangeComplete",
+    "AutonomousDUStateChangeComplete",
+];
 
 /// Names a queued message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -233,6 +240,18 @@ impl Session {
             Request::TransferComplete(complete) => {
                 (Fact::Transferred(complete), Message::Response(Response::TransferComplete))
             }
+            Request::AutonomousTransferComplete(_) => (
+                Fact::Called("AutonomousTransferComplete".to_owned()),
+                Message::Response(Response::AutonomousTransferComplete),
+            ),
+            Request::DuStateChangeComplete(_) => (
+                Fact::Called("DUStateChangeComplete".to_owned()),
+                Message::Response(Response::DuStateChangeComplete),
+            ),
+            Request::AutonomousDuStateChangeComplete(_) => (
+                Fact::Called("AutonomousDUStateChangeComplete".to_owned()),
+                Message::Response(Response::AutonomousDuStateChangeComplete),
+            ),
             other => {
                 let name = other.name().to_owned();
                 let answer = self.reply(header, Message::Fault(Fault::new(8000, &name)));
@@ -397,7 +416,7 @@ mod tests {
     #[test]
     fn foreign_calls_get_8000() {
         let call = |quirks| {
-            let request = Request::Unsupported("RequestDownload".into());
+            let request = Request::Unsupported("X_EX_Do".into());
             let Step::Answer(answer) = open(quirks).receive(&post(Message::Request(request), "7")).1 else {
                 panic!("refused")
             };

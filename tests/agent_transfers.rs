@@ -1,0 +1,403 @@
+//! Downloads, uploads, resets and deployment units through the daemon: from the ACS's call to the message that
+//! tells of its end, over a reboot and a SIGKILL too. The router's programs are scripts below its root.
+#![cfg(feature = "lab")]
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+#[path = "support/agent.rs"]
+mod agent;
+#[path = "support/messages.rs"]
+mod messages;
+#[path = "support/play.rs"]
+mod play;
+#[path = "support/scripted.rs"]
+mod scripted;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use agent::Router;
+use messages::{envelope, get_values, id_of};
+use play::{Knock, codes, end, events, has, inform, knock, methods, request_url, router, say};
+use scripted::{Scripted, Seen, Step, step};
+
+const IMAGE: &str = "1 Firmware Upgrade Image";
+const CONFIGURATION: &str = "3 Vendor Configuration File";
+
+fn download(id: &str, key: &str, file_type: &str, url: &str, more: &str) -> String {
+    let body = format!(
+        "<cwmp:Download><CommandKey>{key}</CommandKey><FileType>{file_type}</FileType><URL>{url}</URL><Username/>\
+         <Password/><FileSize>0</FileSize>{more}<SuccessURL/><FailureURL/></cwmp:Download>"
+    );
+    envelope(id, &body)
+}
+
+fn at_once(id: &str, key: &str, file_type: &str, url: &str) -> String {
+    download(id, key, file_type, url, "<TargetFileName/><DelaySeconds>0</DelaySeconds>")
+}
+
+fn upload(id: &str, key: &str, file_type: &str, url: &str) -> String {
+    let body = format!(
+        "<cwmp:Upload><CommandKey>{key}</CommandKey><FileType>{file_type}</FileType><URL>{url}</URL><Username/>\
+         <Password/><DelaySeconds>0</DelaySeconds></cwmp:Upload>"
+    );
+    envelope(id, &body)
+}
+
+fn call(id: &str, name: &str) -> String {
+    envelope(id, &format!("<cwmp:{name}/>"))
+}
+
+/// Answers a call of the agent with its empty response.
+fn confirm(method: &'static str) -> Step {
+    step().computed(move |seen| {
+        let text = seen.text();
+        assert!(text.contains(&format!("<cwmp:{method}>")), "{method}, not {text}");
+        say(envelope(&id_of(&text), &format!("<cwmp:{method}Response/>")))
+    })
+}
+
+/// The text of the first element of a name.
+fn leaf(message: &str, name: &str) -> String {
+    let rest = message.split(&format!("<{name}>")).nth(1).unwrap_or_default();
+    rest.split('<').next().unwrap_or_default().to_owned()
+}
+
+/// A program of the router that notes its arguments and does what it is told.
+fn program(router: &Router, path: &str, does: &str) {
+    let file = router.root().join(path);
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let (name, log) = (path.rsplit('/').next().unwrap(), router.root().join("ran"));
+    fs::write(&file, format!("#!/bin/sh\necho {name} \"$@\" >> '{}'\n{does}\n", log.display())).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+fn ran(router: &Router) -> Vec<String> {
+    let text = fs::read_to_string(router.root().join("ran")).unwrap_or_default();
+    text.lines().map(|line| line.replace(&router.root().display().to_string(), "")).collect()
+}
+
+#[track_caller]
+fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(20);
+    while !holds() {
+        assert!(Instant::now() < until, "{what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn firmware_is_tested_installed_and_told_after_the_reboot() {
+    let image = b"an image { \"version\": { \"version\": \"99.1\" } }";
+    let files = Scripted::start(vec![step().status(200).body(image)]);
+    let acs = Scripted::start(vec![
+        inform(),
+        methods(),
+        say(at_once("1", "flash", IMAGE, &files.url())),
+        say(call("2", "GetQueuedTransfers")),
+        end(),
+        // After the reboot.
+        inform(),
+        methods(),
+        confirm("TransferComplete"),
+        say(call("3", "GetAllQueuedTransfers")),
+        end(),
+    ]);
+    let router = router(&acs.url());
+    program(&router, "sbin/sysupgrade", "exit 0");
+    let agent = router.start(&[]);
+    wait_for("sysupgrade is run", || ran(&router).len() == 2);
+    assert_eq!(ran(&router), ["sysupgrade --test /tmp/rcwmp/download", "sysupgrade /tmp/rcwmp/download"]);
+    files.finish();
+    // The system goes down and comes up with the image.
+    agent.kill();
+    router.set("cpe", "software_version", "99.1");
+    router.write("/proc/sys/kernel/random/boot_id", "another\n");
+    router.play();
+    let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
+    has(&seen[3], &["DownloadResponse", "<Status>1<", "0001-01-01T00:00:00Z"]);
+    has(&seen[4], &["<CommandKey>flash<", "<State>1<"]);
+    let boot = &seen[5];
+    assert_eq!(codes(boot), ["1 BOOT", "4 VALUE CHANGE", "7 TRANSFER COMPLETE", "M Download"], "{boot}");
+    assert!(events(boot).contains(&("M Download".to_owned(), "flash".to_owned())));
+    assert_eq!(play::value(boot, "Device.DeviceInfo.SoftwareVersion"), "99.1");
+    assert_eq!((leaf(&seen[7], "CommandKey").as_str(), leaf(&seen[7], "FaultCode").as_str()), ("flash", "0"));
+    assert_ne!(leaf(&seen[7], "CompleteTime"), "0001-01-01T00:00:00Z");
+    has(&seen[9], &["AllQueuedTransferStruct[0]"]);
+}
+
+#[test]
+fn an_image_of_another_board_is_not_installed() {
+    let files = Scripted::start(vec![step().status(200).body(b"an image")]);
+    let acs = Scripted::start(vec![
+        inform(),
+        methods(),
+        say(at_once("1", "flash", IMAGE, &files.url())),
+        end(),
+        inform(),
+        confirm("TransferComplete"),
+        end(),
+    ]);
+    let router = router(&acs.url());
+    program(&router, "sbin/sysupgrade", "echo Device example,board not supported by this image; exit 1");
+    let agent = router.start(&[]);
+    agent.wait_for("End session", 2);
+    assert!(agent.stop().0.success());
+    files.finish();
+    assert_eq!(ran(&router), ["sysupgrade --test /tmp/rcwmp/download"]);
+    assert!(!router.root().join("tmp/rcwmp/download").exists());
+    let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
+    assert_eq!(codes(&seen[4]), ["7 TRANSFER COMPLETE", "M Download"]);
+    assert_eq!(leaf(&seen[5], "FaultCode"), "9018");
+    has(&seen[5], &["not supported by this image", "<CompleteTime>0001-01-01T00:00:00Z<"]);
+}
+
+#[test]
+fn configurations_are_imported_whole_or_not_at_all() {
+    let good =
+        "package system\n\nconfig system\n\toption hostname 'imported'\n\npackage example\n\nconfig a 'b'\n";
+    let bad =
+        "package system\n\nconfig system\n\toption hostname 'half'\n\npackage example\n\tconfig 'open\n";
+    let files = Scripted::start(vec![step().status(200).body(good), step().status(200).body(bad)]);
+    let acs = Scripted::start(vec![
+        inform(),
+        methods(),
+        say(at_once("1", "good", CONFIGURATION, &files.url())),
+        say(at_once("2", "bad", CONFIGURATION, &files.url())),
+        end(),
+        inform(),
+        confirm("TransferComplete"),
+        say(get_values("3", &["Device.DeviceInfo.HostName"])),
+        end(),
+        inform(),
+        confirm("TransferComplete"),
+        end(),
+    ]);
+    let router = router(&acs.url());
+    program(&router, "sbin/reload_config", "exit 0");
+    let agent = router.start(&[]);
+    agent.wait_for("End session", 3);
+    assert!(agent.stop().0.success());
+    files.finish();
+    assert_eq!(router.read("/etc/config/system"), "config system\n\toption hostname 'imported'\n");
+    assert_eq!(router.read("/etc/config/example"), "config a 'b'\n");
+    assert_eq!(ran(&router), ["reload_config"]);
+    let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
+    let told: Vec<(String, String)> = seen
+        .iter()
+        .filter(|text| text.contains("<cwmp:TransferComplete>"))
+        .map(|text| (leaf(text, "CommandKey"), leaf(text, "FaultCode")))
+        .collect();
+    assert_eq!(told, [("good".into(), "0".into()), ("bad".into(), "9018".into())]);
+    has(&seen[8], &[">imported<"]);
+}
+
+#[test]
+fn uploads_and_refusals() {
+    let files = Scripted::start(vec![step().status(201), step().status(404)]);
+    let url = files.url();
+    let acs = Scripted::start(vec![
+        inform(),
+        methods(),
+        say(upload("1", "all", "1 Vendor Configuration File", &url)),
+        say(upload("2", "none", "2 Vendor Log File", &format!("{url}/log"))),
+        say(at_once("3", "x", "4 Tone File", &url)),
+        say(at_once("4", "x", IMAGE, "gopher://a/b")),
+        say(at_once("5", "x", IMAGE, "http://u:p@a/b")),
+        end(),
+        inform(),
+        confirm("TransferComplete"),
+        end(),
+        inform(),
+        confirm("TransferComplete"),
+        end(),
+    ]);
+    let router = router(&acs.url());
+    router.write("/tmp/example.log", "a line\n");
+    router.set("cpe", "log_file_name", "/tmp/example.log");
+    router.write("/etc/config/system", "config system\n\toption log_file '/tmp/example.log'\n");
+    let agent = router.start(&[]);
+    agent.wait_for("End session", 3);
+    assert!(agent.stop().0.success());
+    let sent = files.finish();
+    assert!(sent.iter().all(|one| one.method() == "PUT"));
+    has(&sent[0].text(), &["package cwmp\n", "package wireless\n", "config wifi-iface"]);
+    assert_eq!(sent[1].text(), "a line\n");
+    let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
+    has(&seen[5], &[">9003<"]);
+    has(&seen[6], &[">9013<"]);
+    has(&seen[7], &[">9003<"]);
+    let told: Vec<(String, String)> = seen
+        .iter()
+        .filter(|text| text.contains("<cwmp:TransferComplete>"))
+        .map(|text| (leaf(text, "CommandKey"), leaf(text, "FaultCode")))
+        .collect();
+    assert_eq!(told, [("all".into(), "0".into()), ("none".into(), "9016".into())]);
+}
+
+#[test]
+fn a_slow_download_holds_nothing_up_and_can_be_cancelled() {
+    let (release, held) = mpsc::channel::<()>();
+    let files = Scripted::start(vec![step().computed(move |_| {
+        let _ = held.recv_timeout(Duration::from_secs(30));
+        step().close()
+    })]);
+    let acs = Scripted::start(vec![
+        inform(),
+        methods(),
+        say(at_once("1", "slow", IMAGE, &files.url())),
+        end(),
+        inform(),
+        say(call("2", "GetQueuedTransfers")),
+        say(envelope("3", "<cwmp:CancelTransfer><CommandKey>slow</CommandKey></cwmp:CancelTransfer>")),
+        say(envelope(
+            "4",
+            "<cwmp:CancelTransfer><CommandKey>never heard of</CommandKey></cwmp:CancelTransfer>",
+        )),
+        say(call("5", "GetQueuedTransfers")),
+        end(),
+    ]);
+    let router = router(&acs.url());
+    let agent = router.start(&[]);
+    agent.wait_for("Download of 1 Firmware Upgrade Image is started", 1);
+    agent.wait_for("End session", 1);
+    let url = request_url(&acs.seen()[0].text());
+    let start = Instant::now();
+    assert!([200, 204].contains(&knock(&url, Knock::default())));
+    // Far above the 50 ms that it takes, for a slow machine.
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    agent.wait_for("End session", 2);
+    play::stays_quiet(&agent, "Start session", 2);
+    drop(release);
+    assert!(agent.stop().0.success());
+    let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
+    has(&seen[6], &["<CommandKey>slow<", "<State>2<"]);
+    has(&seen[7], &["CancelTransferResponse"]);
+    has(&seen[8], &["CancelTransferResponse"]);
+    has(&seen[9], &["QueuedTransferStruct[0]"]);
+}
+
+#[test]
+fn an_interrupted_download_is_told_once() {
+    let (release, held) = mpsc::channel::<()>();
+    let files = Scripted::start(vec![step().computed(move |_| {
+        let _ = held.recv_timeout(Duration::from_secs(30));
+        step().close()
+    })]);
+    let acs = Scripted::start(vec![
+        inform(),
+        methods(),
+        say(at_once("1", "cut", IMAGE, &files.url())),
+        end(),
+        inform(),
+        methods(),
+        confirm("TransferComplete"),
+        end(),
+    ]);
+    let router = router(&acs.url());
+    let agent = router.start(&[]);
+    agent.wait_for("is started", 1);
+    agent.wait_for("End session", 1);
+    agent.kill();
+    drop(release);
+    let agent = router.start(&[]);
+    agent.wait_for("End session", 1);
+    assert!(agent.stop().0.success());
+    // And not again.
+    let agent = router.start(&[]);
+    play::stays_quiet(&agent, "Start session", 0);
+    let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
+    assert_eq!(codes(&seen[4]), ["7 TRANSFER COMPLETE", "M Download"]);
+    has(&seen[6], &["<CommandKey>cut<", ">9010<"]);
+}
+
+#[test]
+fn a_factory_reset_begins_anew() {
+    let acs = Scripted::start(vec![
+        inform(),
+        methods(),
+        say(messages::set_values("1", &[("Device.DeviceInfo.HostName", "xsd:string", "mine")], "a key")),
+        say(call("2", "FactoryReset")),
+        end(),
+        inform(),
+        methods(),
+        say(get_values("3", &["Device.ManagementServer.ParameterKey"])),
+        end(),
+    ]);
+    let router = router(&acs.url());
+    program(&router, "sbin/firstboot", "exit 0");
+    program(&router, "sbin/reboot", "exit 0");
+    let agent = router.start(&[]);
+    wait_for("the reset", || ran(&router).len() == 2);
+    let mut did = ran(&router);
+    did.sort();
+    assert_eq!(did, ["firstboot -y", "reboot"]);
+    play::stays_quiet(&agent, "Start session", 1);
+    agent.kill();
+    router.write("/proc/sys/kernel/random/boot_id", "another\n");
+    router.play();
+    let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
+    has(&seen[4], &["FactoryResetResponse"]);
+    assert_eq!(codes(&seen[5]), ["0 BOOTSTRAP", "1 BOOT"]);
+    assert_eq!(play::value(&seen[8], "Device.ManagementServer.ParameterKey"), "");
+}
+
+#[test]
+fn a_scheduled_inform() {
+    let inform_in = |id: &str, delay: &str| {
+        let body = format!(
+            "<cwmp:ScheduleInform><DelaySeconds>{delay}</DelaySeconds><CommandKey>soon</CommandKey></cwmp:ScheduleInform>"
+        );
+        envelope(id, &body)
+    };
+    let acs = Scripted::start(vec![
+        inform(),
+        methods(),
+        say(inform_in("1", "0")),
+        say(inform_in("2", "1")),
+        end(),
+        inform(),
+        end(),
+    ]);
+    let router = router(&acs.url());
+    let agent = router.start(&[]);
+    agent.wait_for("End session", 2);
+    assert!(agent.stop().0.success());
+    let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
+    has(&seen[3], &[">9003<"]);
+    has(&seen[4], &["ScheduleInformResponse"]);
+    let told =
+        [("3 SCHEDULED".to_owned(), String::new()), ("M ScheduleInform".to_owned(), "soon".to_owned())];
+    assert_eq!(events(&seen[5]), told);
+}
+
+#[test]
+fn a_change_by_somebody_else_is_told() {
+    let attributes = "<cwmp:SetParameterAttributes><ParameterList soap-enc:arrayType=\"cwmp:SetParameterAttributesStruct[1]\">\
+         <SetParameterAttributesStruct><Name>Device.DeviceInfo.HostName</Name><NotificationChange>1</NotificationChange>\
+         <Notification>2</Notification><AccessListChange>0</AccessListChange><AccessList soap-enc:arrayType=\"xsd:string[0]\"/>\
+         </SetParameterAttributesStruct></ParameterList></cwmp:SetParameterAttributes>";
+    let acs = Scripted::start(vec![
+        inform(),
+        methods(),
+        say(envelope("1", attributes)),
+        // The ACS's own change is no news.
+        say(messages::set_values("2", &[("Device.DeviceInfo.HostName", "xsd:string", "by-acs")], "k")),
+        end(),
+        inform(),
+        end(),
+    ]);
+    let router = router(&acs.url());
+    let agent = router.start(&[]);
+    agent.wait_for("End session", 1);
+    play::stays_quiet(&agent, "Start session", 1);
+    let system = router.read("/etc/config/system").replace("by-acs", "by-hand");
+    router.write("/etc/config/system", &system);
+    agent.wait_for("End session", 2);
+    play::stays_quiet(&agent, "Start session", 2);
+    assert!(agent.stop().0.success());
+    let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
+    assert_eq!(codes(&seen[5]), ["4 VALUE CHANGE"]);
+    assert_eq!(play::value(&seen[5], "Device.DeviceInfo.HostName"), "by-hand");
+}
