@@ -102,7 +102,7 @@ fn an_unescaped_ampersand_is_not_xml() {
 #[test]
 fn an_answer_of_another_name() {
     let envelope = genieacs("<cwmp:ID>1</cwmp:ID>", "<cwmp:AutonomousTransferCompleteResponse/>");
-    assert_eq!(envelope.message, Message::Response(Response::Other("AutonomousTransferComplete".to_owned())));
+    assert_eq!(envelope.message, Message::Response(Response::AutonomousTransferComplete));
 }
 
 /// The documents between `[[` and `]]` of a Lua file; what is put in between two of them by `..` becomes `1`.

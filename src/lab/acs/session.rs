@@ -397,7 +397,7 @@ mod tests {
     #[test]
     fn foreign_calls_get_8000() {
         let call = |quirks| {
-            let request = Request::Unsupported("RequestDownload".into());
+            let request = Request::Unsupported("X_EX_Call".into());
             let Step::Answer(answer) = open(quirks).receive(&post(Message::Request(request), "7")).1 else {
                 panic!("refused")
             };
