@@ -118,6 +118,50 @@ fn what_an_acs_may_send_is_read() {
 }
 
 #[test]
+fn lists_of_the_other_methods() {
+    let all = |method: &str, inside: &str| framed("", "", &format!("<c:{method}>{inside}</c:{method}>"));
+    let operation = "<Operations xmlns:i=\"http://www.w3.org/2001/XMLSchema-instance\" i:type=\"c:UninstallOpStruct\">\
+                     <UUID/></Operations>";
+    match read(all("ChangeDUState", &operation.repeat(16)).as_bytes()).unwrap().message {
+        Message::Request(Request::ChangeDuState(call)) => assert_eq!(call.operations.len(), 16),
+        other => panic!("{other:?}"),
+    }
+    check(&all("ChangeDUState", &operation.repeat(20_001)), "more than 20000 operations");
+    check(&all("ChangeDUState", &"<Operations/>".repeat(100_000)), "xsi:type");
+    check(&all("ChangeDUState", &"<Operations>".repeat(100_000)), "deep");
+    let windows = "<TimeWindowList/>".repeat(2);
+    check(&all("ScheduleDownload", &windows), "TimeWindowList is there twice");
+    let windows = format!("<TimeWindowList>{}</TimeWindowList>", "<TimeWindowStruct/>".repeat(30_000));
+    check(&all("ScheduleDownload", &windows), "WindowStart is missing");
+    let vouchers = format!("<VoucherList>{}</VoucherList>", "<base64>AAAA</base64>".repeat(20_001));
+    check(&all("SetVouchers", &vouchers), "more than 20000");
+    let long = "=".repeat(1 << 20);
+    check(&all("SetVouchers", &format!("<VoucherList><base64>{long}</base64></VoucherList>")), "not base64");
+    check(&all("CancelTransfer", &format!("<CommandKey>{long}</CommandKey>")), "longer than 32");
+    check(&all("RequestDownload", &format!("<FileType>{long}</FileType>")), "longer than 64");
+    let lying = format!("<c:{}>", "x".repeat(200));
+    check(&all("GetOptions", &format!("<OptionName>{lying}</OptionName>")), "");
+}
+
+/// Whatever is wrong beside it, a password stands in no error.
+#[test]
+fn passwords_stay_out_of_errors() {
+    let secret = "hunter2";
+    for inside in [
+        format!("<Password>{secret}</Password>"),
+        format!("<Password>{}</Password>", secret.repeat(100)),
+        format!("<Password>{secret}</Password><Password>{secret}</Password>"),
+        format!("<Password>{secret}</Password><FileSize>-1</FileSize>"),
+        format!("<Operations><InstallOpStruct><Password>{secret}</Password></InstallOpStruct></Operations>"),
+    ] {
+        for method in ["Download", "Upload", "ScheduleDownload", "ChangeDUState"] {
+            let error = refused(&framed("", "", &format!("<c:{method}>{inside}</c:{method}>")));
+            assert!(!error.contains(secret), "{error}");
+        }
+    }
+}
+
+#[test]
 fn encodings() {
     let document = framed("", "", "<c:GetRPCMethods/>");
     let with = |bytes: &[u8]| {
@@ -232,6 +276,8 @@ proptest! {
     fn random_markup(parts in prop::collection::vec(prop::sample::select(vec![
         "<c:AddObject>", "</c:AddObject>", "<ObjectName>", "</ObjectName>", "<s:Body>", "</s:Body>", "</s:Envelope>",
         "<![CDATA[", "]]>", "<!--", "-->", "&amp;", "&", "<", ">", "<?x", "?>", "text", " ", "\"", "<c:ID/>", "\u{0}",
+        "<c:ChangeDUState>", "</c:ChangeDUState>", "<Operations>", "</Operations>", "<InstallOpStruct>", "<URL/>",
+        "</InstallOpStruct>", "<CommandKey/>", "<c:CancelTransfer>", "</c:CancelTransfer>", "<c:FactoryReset/>",
         "<x xmlns=''/>", "<s:Fault>", "</s:Fault>", "<!DOCTYPE", "<c:Inform/>",
     ]), 0..30)) {
         let document = framed("", "", &parts.concat());

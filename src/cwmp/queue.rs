@@ -3,7 +3,7 @@
 //! ```text
 //!  add, add_message ─► waiting ─open_session─► in flight ─delivered─► gone
 //!                         ▲                        │
-//!                         └──────close_session─────┘  (6 CONNECTION REQUEST and its like: gone)
+//!                         └──────close_session─────┘  (5, 6 and 9, which get one attempt: gone)
 //! ```
 //!
 //! - An event leaves the queue only when its delivery is confirmed, or when table 8 says that it is
@@ -224,6 +224,7 @@ impl Queue {
     /// As [`Queue::add`].
     pub fn booted(&mut self, bootstrap: bool, reboot_keys: &[String]) -> Result<(), Refused> {
         self.entries.retain(|entry| rule(&entry.event.code).keep == Keep::Always);
+        self.messages.retain(|pending| rule(&pending.message.event()).keep == Keep::Always);
         self.retrying = false;
         if bootstrap {
             self.add(Event::of(EventCode::Bootstrap))?;
@@ -415,10 +416,16 @@ impl Queue {
     /// How many events an Inform would list if all that waits went into it.
     fn waiting(&self) -> usize {
         let entries = self.entries.iter().filter(|entry| entry.place != Place::InFlight).count();
-        let messages = || self.messages.iter().filter(|pending| pending.place != Place::InFlight);
-        entries
-            + messages().filter(|pending| pending.cause.is_some()).count()
-            + usize::from(messages().count() > 0)
+        let messages = self.messages.iter().filter(|pending| pending.place != Place::InFlight);
+        let (mut causes, mut codes) = (0, Vec::new());
+        for pending in messages {
+            causes += usize::from(pending.cause.is_some());
+            let code = pending.message.event();
+            if !codes.contains(&code) {
+                codes.push(code);
+            }
+        }
+        entries + causes + codes.len()
     }
 
     fn listed(&self, place: Place) -> Vec<Event> {
@@ -496,7 +503,9 @@ fn rule(code: &EventCode) -> Rule {
     };
     let dependent = match code {
         E::Scheduled
+        | E::Kicked
         | E::TransferComplete
+        | E::RequestDownload
         | E::AutonomousTransferComplete
         | E::DuStateChangeComplete
         | E::AutonomousDuStateChangeComplete => true,
@@ -559,4 +568,4 @@ mod code_text {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -95,7 +95,152 @@ pub fn requests() -> Vec<Request> {
             start_time: "2026-01-02T03:04:05Z".into(),
             complete_time: UNKNOWN_TIME.into(),
         }),
+        Request::Download(Box::new(Download {
+            command_key: "command".into(),
+            file_type: "1 Firmware Upgrade Image".into(),
+            url: "https://files.example/image?a=1&b=<2>".into(),
+            username: "user".into(),
+            password: Secret("pass".into()),
+            file_size: 4_294_967_295,
+            target_file_name: "image.bin".into(),
+            delay_seconds: 0,
+            success_url: "http://files.example/good".into(),
+            failure_url: "http://files.example/bad".into(),
+        })),
+        Request::Upload(Box::new(Upload {
+            command_key: "command".into(),
+            file_type: "1 Vendor Configuration File".into(),
+            url: "ftp://files.example/up".into(),
+            username: "user".into(),
+            password: Secret("pass".into()),
+            delay_seconds: 3600,
+        })),
+        Request::ScheduleDownload(Box::new(ScheduleDownload {
+            command_key: "command".into(),
+            file_type: "3 Vendor Configuration File".into(),
+            url: "http://files.example/config".into(),
+            username: "user".into(),
+            password: Secret("pass".into()),
+            file_size: 0,
+            target_file_name: "config".into(),
+            windows: vec![window("1 At Any Time", -1), window("4 User Confirmation Needed", 3)],
+        })),
+        Request::FactoryReset,
+        Request::GetQueuedTransfers,
+        Request::GetAllQueuedTransfers,
+        Request::CancelTransfer("command".into()),
+        Request::ScheduleInform { delay_seconds: 60, command_key: "command".into() },
+        Request::SetVouchers(vec!["AAECAw==".into(), "BAUG".into()]),
+        Request::GetOptions("option".into()),
+        Request::ChangeDuState(Box::new(ChangeDuState {
+            operations: vec![
+                Operation::Install {
+                    url: "http://files.example/package?a=1&b=2".into(),
+                    uuid: UUID.into(),
+                    username: "user".into(),
+                    password: Secret("pass".into()),
+                    execution_env_ref: "Device.SoftwareModules.ExecEnv.1".into(),
+                },
+                Operation::Install {
+                    url: "http://files.example/p".into(),
+                    uuid: String::new(),
+                    username: String::new(),
+                    password: Secret::default(),
+                    execution_env_ref: String::new(),
+                },
+                Operation::Update {
+                    uuid: UUID.into(),
+                    version: "1.0".into(),
+                    url: "http://files.example/package".into(),
+                    username: "user".into(),
+                    password: Secret("pass".into()),
+                },
+                Operation::Update {
+                    uuid: String::new(),
+                    version: String::new(),
+                    url: String::new(),
+                    username: String::new(),
+                    password: Secret::default(),
+                },
+                Operation::Uninstall {
+                    uuid: UUID.into(),
+                    version: "1.0".into(),
+                    execution_env_ref: "Device.SoftwareModules.ExecEnv.1".into(),
+                },
+            ],
+            command_key: "command".into(),
+        })),
+        Request::AutonomousTransferComplete(Box::new(AutonomousTransferComplete {
+            announce_url: "http://files.example/list".into(),
+            transfer_url: "http://files.example/image".into(),
+            is_download: true,
+            file_type: "1 Firmware Upgrade Image".into(),
+            file_size: 5,
+            target_file_name: "image.bin".into(),
+            fault_code: 9010,
+            fault_string: "File transfer failure".into(),
+            start_time: "2026-01-02T03:04:05Z".into(),
+            complete_time: UNKNOWN_TIME.into(),
+        })),
+        Request::Kicked(Kicked {
+            command: "command".into(),
+            referer: "referer".into(),
+            arg: "a=1&b=2".into(),
+            next: "http://files.example/next".into(),
+        }),
+        Request::RequestDownload(RequestDownload {
+            file_type: "1 Firmware Upgrade Image".into(),
+            arguments: vec![("Version".into(), "2.0".into()), ("<Name>".into(), "a & b".into())],
+        }),
+        Request::DuStateChangeComplete(DuStateChangeComplete {
+            results: vec![result("Installed", 0), result("Failed", 9022)],
+            command_key: "command".into(),
+        }),
+        Request::AutonomousDuStateChangeComplete(vec![
+            AutonomousResult { result: result("Uninstalled", 0), operation_performed: "Uninstall".into() },
+            AutonomousResult { result: result("Failed", 9032), operation_performed: "Update".into() },
+        ]),
     ]
+}
+
+const UUID: &str = "6bd8a8c5-84c4-5f2b-9b2c-0123456789aF";
+
+fn window(mode: &str, max_retries: i32) -> TimeWindow {
+    TimeWindow { start: 0, end: 86_400, mode: mode.into(), user_message: "when?".into(), max_retries }
+}
+
+fn result(current_state: &str, fault_code: u16) -> OperationResult {
+    OperationResult {
+        uuid: UUID.into(),
+        deployment_unit_ref: "Device.SoftwareModules.DeploymentUnit.1".into(),
+        version: "1.0".into(),
+        current_state: current_state.into(),
+        resolved: fault_code == 0,
+        execution_unit_ref_list: "Device.SoftwareModules.ExecutionUnit.1".into(),
+        start_time: "2026-01-02T03:04:05Z".into(),
+        complete_time: UNKNOWN_TIME.into(),
+        fault_code,
+        fault_string: "why".into(),
+    }
+}
+
+/// The oldest namespace whose schema has the message.
+#[allow(dead_code, reason = "for the tests against the schemas")]
+pub fn since(message: &Message) -> Namespace {
+    let method = match message {
+        Message::Request(request) => request.name(),
+        Message::Response(response) => response.name(),
+        Message::Fault(_) => "",
+    };
+    match method {
+        "GetAllQueuedTransfers" | "AutonomousTransferComplete" => Namespace::V1_1,
+        "ScheduleDownload"
+        | "CancelTransfer"
+        | "ChangeDUState"
+        | "DUStateChangeComplete"
+        | "AutonomousDUStateChangeComplete" => Namespace::V1_2,
+        _ => Namespace::V1_0,
+    }
 }
 
 /// The responses, both ways.
@@ -125,7 +270,58 @@ pub fn responses() -> Vec<Response> {
         Response::Reboot,
         Response::Inform { max_envelopes: 1 },
         Response::TransferComplete,
+        Response::Download(TransferTimes {
+            status: Status::Committed,
+            start_time: UNKNOWN_TIME.into(),
+            complete_time: UNKNOWN_TIME.into(),
+        }),
+        Response::Upload(TransferTimes {
+            status: Status::Applied,
+            start_time: "2026-01-02T03:04:05Z".into(),
+            complete_time: "2026-01-02T03:05:05Z".into(),
+        }),
+        Response::ScheduleDownload,
+        Response::FactoryReset,
+        Response::GetQueuedTransfers(
+            [1, 2, 3].map(|state| QueuedTransfer { command_key: "command".into(), state }).into(),
+        ),
+        Response::GetQueuedTransfers(Vec::new()),
+        Response::GetAllQueuedTransfers(vec![AnyQueuedTransfer {
+            command_key: "command".into(),
+            state: 2,
+            is_download: true,
+            file_type: "1 Firmware Upgrade Image".into(),
+            file_size: 7,
+            target_file_name: "image.bin".into(),
+        }]),
+        Response::GetAllQueuedTransfers(Vec::new()),
+        Response::CancelTransfer,
+        Response::ScheduleInform,
+        Response::SetVouchers,
+        Response::GetOptions(vec![
+            option(3, 1, Some("2027-01-02T03:04:05Z".into()), true),
+            option(0, 2, None, false),
+        ]),
+        Response::GetOptions(Vec::new()),
+        Response::ChangeDuState,
+        Response::AutonomousTransferComplete,
+        Response::Kicked { next_url: "http://files.example/next?a=1&b=2".into() },
+        Response::RequestDownload,
+        Response::DuStateChangeComplete,
+        Response::AutonomousDuStateChangeComplete,
     ]
+}
+
+fn option(state: u8, mode: u8, expiration_date: Option<String>, is_transferable: bool) -> OptionState {
+    OptionState {
+        option_name: "option".into(),
+        voucher_sn: 4_294_967_295,
+        state,
+        mode,
+        start_date: "2026-01-02T03:04:05Z".into(),
+        expiration_date,
+        is_transferable,
+    }
 }
 
 /// Faults of both sides.

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::cwmp::rpc::OperationResult;
 
 fn method(name: &str, key: &str) -> Event {
     Event { code: EventCode::Method(name.to_owned()), command_key: key.to_owned() }
@@ -16,6 +17,69 @@ fn transfer(key: &str) -> Message {
         start_time: "2026-11-21T05:00:00Z".to_owned(),
         complete_time: "2026-11-21T05:01:00Z".to_owned(),
     })
+}
+
+fn request_download() -> Message {
+    Message::RequestDownload(RequestDownload {
+        file_type: "1 Firmware Upgrade Image".to_owned(),
+        arguments: vec![("Version".to_owned(), "2".to_owned())],
+    })
+}
+
+fn kicked() -> Message {
+    Message::Kicked(Kicked { command: "c".to_owned(), ..Kicked::default() })
+}
+
+fn result() -> OperationResult {
+    OperationResult {
+        uuid: "6bd8a8c5-0000-5000-8000-000000000001".to_owned(),
+        deployment_unit_ref: "Device.SoftwareModules.DeploymentUnit.1".to_owned(),
+        version: "1".to_owned(),
+        current_state: "Installed".to_owned(),
+        resolved: true,
+        execution_unit_ref_list: String::new(),
+        start_time: "2026-11-21T05:00:00Z".to_owned(),
+        complete_time: "2026-11-21T05:01:00Z".to_owned(),
+        fault_code: 0,
+        fault_string: String::new(),
+    }
+}
+
+fn autonomous() -> Message {
+    Message::AutonomousTransferComplete(Box::new(AutonomousTransferComplete {
+        announce_url: String::new(),
+        transfer_url: "http://192.0.2.1/f".to_owned(),
+        is_download: true,
+        file_type: "1 Firmware Upgrade Image".to_owned(),
+        file_size: 1,
+        target_file_name: String::new(),
+        fault_code: 0,
+        fault_string: String::new(),
+        start_time: "2026-11-21T05:00:00Z".to_owned(),
+        complete_time: "2026-11-21T05:01:00Z".to_owned(),
+    }))
+}
+
+fn du(key: &str) -> Message {
+    let command_key = key.to_owned();
+    Message::DuStateChangeComplete(DuStateChangeComplete { results: vec![result()], command_key })
+}
+
+fn autonomous_du() -> Message {
+    let result = AutonomousResult { result: result(), operation_performed: "Install".to_owned() };
+    Message::AutonomousDuStateChangeComplete(vec![result])
+}
+
+/// One message of each kind, with its `M` event.
+pub(in crate::cwmp) fn kinds() -> [(Message, Option<Event>); 6] {
+    [
+        (transfer("d"), Some(method("Download", "d"))),
+        (autonomous(), None),
+        (du("u"), Some(method("ChangeDUState", "u"))),
+        (autonomous_du(), None),
+        (request_download(), None),
+        (kicked(), None),
+    ]
 }
 
 fn queue(events: &[&str]) -> Queue {
@@ -92,7 +156,9 @@ fn schedule_inform_brings_scheduled() {
 fn some_codes_cannot_stand_alone() {
     for code in [
         "3 SCHEDULED",
+        "5 KICKED",
         "7 TRANSFER COMPLETE",
+        "9 REQUEST DOWNLOAD",
         "10 AUTONOMOUS TRANSFER COMPLETE",
         "11 DU STATE CHANGE COMPLETE",
         "12 AUTONOMOUS DU STATE CHANGE COMPLETE",
@@ -126,17 +192,15 @@ fn a_failed_session_keeps_all_but_the_connection_request() {
         "1 BOOT",
         "2 PERIODIC",
         "4 VALUE CHANGE",
-        "5 KICKED",
         "6 CONNECTION REQUEST",
         "8 DIAGNOSTICS COMPLETE",
-        "9 REQUEST DOWNLOAD",
         "13 WAKEUP",
         "M Reboot=r",
         "X vendor",
     ];
     let mut queue = queue(&all);
     assert_eq!(failure(&mut queue), all);
-    let kept: Vec<_> = all.into_iter().filter(|code| !matches!(&code[..2], "5 " | "6 " | "9 ")).collect();
+    let kept: Vec<_> = all.into_iter().filter(|code| !code.starts_with("6 ")).collect();
     assert_eq!(session(&mut queue), kept);
     assert!(queue.is_empty());
 }
@@ -381,25 +445,106 @@ fn a_crash_in_a_session_sends_again() {
     assert_eq!(open(&mut queue), told);
 }
 
+#[test]
+fn each_message_has_its_event_and_its_request() {
+    let mut queue = Queue::default();
+    for (message, cause) in kinds() {
+        queue.add_message(message, cause).unwrap();
+    }
+    let stored = serde_json::to_string(&queue).unwrap();
+    let mut queue: Queue = serde_json::from_str(&stored).unwrap();
+    let told = queue.open_session(Version::V1_4);
+    assert_eq!(
+        texts(&told),
+        [
+            "5 KICKED",
+            "7 TRANSFER COMPLETE",
+            "9 REQUEST DOWNLOAD",
+            "10 AUTONOMOUS TRANSFER COMPLETE",
+            "11 DU STATE CHANGE COMPLETE",
+            "12 AUTONOMOUS DU STATE CHANGE COMPLETE",
+            "M Download=d",
+            "M ChangeDUState=u",
+        ]
+    );
+    for (call, (message, _)) in told.calls.iter().zip(kinds()) {
+        assert_eq!(call.request, message.request());
+        queue.delivered(Receipt::Call(call.ticket.unwrap()));
+    }
+    assert_eq!(told.calls.len(), 6);
+    queue.delivered(Receipt::Inform);
+    queue.close_session(true);
+    assert!(queue.is_empty());
+}
+
+#[test]
+fn two_kinds_of_messages_get_one_attempt() {
+    let told = ["5 KICKED", "9 REQUEST DOWNLOAD", "11 DU STATE CHANGE COMPLETE", "M ChangeDUState=u"];
+    let full = || {
+        let mut queue = Queue::default();
+        queue.add_message(kicked(), None).unwrap();
+        queue.add_message(request_download(), None).unwrap();
+        queue.add_message(du("u"), Some(method("ChangeDUState", "u"))).unwrap();
+        queue
+    };
+    for session in [session, failure] {
+        let mut queue = full();
+        assert_eq!(session(&mut queue), told);
+        assert_eq!(open(&mut queue), told[2..]);
+    }
+    // Added during a session, they have not had theirs yet; nor when a heartbeat had it.
+    let mut queue = full();
+    open(&mut queue);
+    queue.add_message(kicked(), None).unwrap();
+    add(&mut queue, &["14 HEARTBEAT"]);
+    queue.close_session(true);
+    assert_eq!(session(&mut queue), ["14 HEARTBEAT"]);
+    assert_eq!(open(&mut queue)[0], "5 KICKED");
+    let mut queue = full();
+    queue.booted(false, &[]).unwrap();
+    assert_eq!(session(&mut queue), ["1 BOOT", told[2], told[3]]);
+    let mut queue = full();
+    add(&mut queue, &["0 BOOTSTRAP"]);
+    assert_eq!(session(&mut queue), ["0 BOOTSTRAP"]);
+}
+
+#[test]
+fn messages_of_newer_versions_stay() {
+    for (version, told) in [
+        (Version::V1_0, &["7 TRANSFER COMPLETE", "M Download=d"][..]),
+        (Version::V1_1, &["7 TRANSFER COMPLETE", "10 AUTONOMOUS TRANSFER COMPLETE", "M Download=d"]),
+    ] {
+        let mut queue = Queue::default();
+        for (message, cause) in kinds().into_iter().take(4) {
+            queue.add_message(message, cause).unwrap();
+        }
+        let snapshot = queue.open_session(version);
+        assert_eq!(texts(&snapshot), told);
+        for call in snapshot.calls {
+            queue.delivered(Receipt::Call(call.ticket.unwrap()));
+        }
+        queue.close_session(true);
+        assert!(!queue.is_empty() && !queue.is_due());
+    }
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Add(usize),
-    Message,
+    Message(usize),
     Passive,
     Session { inform: bool, calls: usize, news: Vec<usize>, successful: bool, version: usize },
     Restart,
     Boot(bool),
 }
 
-const CODES: [&str; 14] = [
+const CODES: [&str; 12] = [
     "0 BOOTSTRAP",
     "1 BOOT",
     "2 PERIODIC",
     "4 VALUE CHANGE",
-    "5 KICKED",
     "6 CONNECTION REQUEST",
     "8 DIAGNOSTICS COMPLETE",
-    "9 REQUEST DOWNLOAD",
     "13 WAKEUP",
     "14 HEARTBEAT",
     "M Reboot=r",
@@ -412,7 +557,7 @@ fn step() -> impl Strategy<Value = Step> {
     let news = proptest::collection::vec(1..CODES.len(), 0..4);
     prop_oneof![
         4 => (0..CODES.len()).prop_map(Step::Add),
-        1 => Just(Step::Message),
+        1 => (0usize..6).prop_map(Step::Message),
         1 => Just(Step::Passive),
         4 => (any::<bool>(), 0usize..4, news, any::<bool>(), 0usize..5).prop_map(
             |(inform, calls, news, successful, version)| Step::Session { inform, calls, news, successful, version }
@@ -432,7 +577,10 @@ proptest! {
                     add(&mut queue, &[CODES[n]]);
                     prop_assert!(n != 0 || queue.entries.len() == 1, "bootstrap stands alone");
                 }
-                Step::Message => drop(queue.add_message(transfer("d"), Some(method("Download", "d")))),
+                Step::Message(n) => {
+                    let (message, cause) = kinds()[n].clone();
+                    drop(queue.add_message(message, cause));
+                }
                 Step::Passive => queue.add_passive_value_change().unwrap(),
                 Step::Session { inform, calls, news, successful, version } => {
                     let bootstrap = queue.contains(&EventCode::Bootstrap);
@@ -443,7 +591,10 @@ proptest! {
                     let count = singles.len();
                     singles.dedup();
                     prop_assert_eq!(count, singles.len());
-                    prop_assert_eq!(!told.calls.is_empty(), told.events.iter().any(|e| e.code == EventCode::TransferComplete));
+                    for (message, _) in kinds() {
+                        let called = told.calls.iter().any(|call| call.request.name() == message.request().name());
+                        prop_assert_eq!(called, told.events.iter().any(|event| event.code == message.event()));
+                    }
                     let alone = told.events.iter().any(|e| e.code == EventCode::Heartbeat);
                     prop_assert_eq!(told.heartbeat, alone);
                     prop_assert!(!alone || told.events.len() == 1);
@@ -457,6 +608,10 @@ proptest! {
                         }
                     }
                     queue.close_session(successful);
+                    let once = |call: &&Call| matches!(call.request, Request::Kicked(_) | Request::RequestDownload(_));
+                    for call in told.calls.iter().filter(once) {
+                        prop_assert!(queue.messages.iter().all(|pending| Some(pending.ticket) != call.ticket));
+                    }
                     let still = queue.contains(&EventCode::Bootstrap);
                     prop_assert_eq!(still, bootstrap && (!inform || told.heartbeat), "bootstrap is kept until confirmed");
                 }

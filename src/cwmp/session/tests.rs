@@ -6,6 +6,7 @@ mod random;
 use super::*;
 use crate::cwmp::event::{Event, EventCode};
 use crate::cwmp::fault::Fault;
+use crate::cwmp::queue::tests::kinds;
 use crate::cwmp::queue::{Message as Stored, Queue};
 use crate::cwmp::rpc::{DeviceId, GetParameterNames, Message, Status, TransferComplete};
 use crate::cwmp::soap::envelope::{Header, Namespace};
@@ -292,10 +293,10 @@ fn a_version_not_offered_ends_the_session_undelivered() {
 
 #[test]
 fn calls_newer_than_the_version_are_held_back() {
-    // Stands for messages the codec does not have yet: what counts is the name.
-    let call = |name: &str| Call { ticket: None, request: Request::Unsupported(name.to_owned()) };
+    let [_, (transfer, _), (du, _), ..] = kinds();
+    let call = |message: Stored| Call { ticket: None, request: message.request() };
     let mut plan = Plan::new(inform(vec![]));
-    plan.calls = vec![call("AutonomousTransferComplete"), call("DUStateChangeComplete")];
+    plan.calls = vec![call(transfer), call(du)];
     let mut session = Session::new(plan);
     session.handle(Input::Begin, Duration::ZERO);
     session
@@ -304,6 +305,50 @@ fn calls_newer_than_the_version_are_held_back() {
         std::iter::repeat_with(|| session.poll_output()).take(5).map(|output| words(&output)).collect();
     assert_eq!(said[3], "(DUStateChangeComplete is not sent, because CWMP 1.1 does not have it)");
     assert_eq!(said[4], "post AutonomousTransferComplete #2");
+}
+
+#[test]
+fn each_message_is_delivered_by_its_own_response() {
+    let mut queue = Queue::default();
+    for (message, cause) in kinds() {
+        queue.add_message(message, cause).unwrap();
+    }
+    let snapshot = queue.open_session(Version::V1_4);
+    let mut plan = Plan::new(inform(snapshot.events));
+    plan.calls = snapshot.calls.clone();
+    let mut session = Session::new(plan);
+    let mut feed = |input| {
+        session.handle(input, Duration::ZERO);
+        let mut said = Vec::new();
+        loop {
+            match session.poll_output() {
+                Output::Wait(_) => return said,
+                Output::Deliver(receipt) => {
+                    queue.delivered(receipt);
+                    said.push(format!("{receipt:?}"));
+                }
+                output => said.push(words(&output)),
+            }
+        }
+    };
+    feed(Input::Begin);
+    feed(inform_response());
+    let responses = [
+        Response::TransferComplete,
+        Response::AutonomousTransferComplete,
+        Response::DuStateChangeComplete,
+        Response::AutonomousDuStateChangeComplete,
+        Response::RequestDownload,
+        Response::Kicked { next_url: "http://192.0.2.1/next".to_owned() },
+    ];
+    for (at, (call, response)) in snapshot.calls.iter().zip(responses).enumerate() {
+        assert_eq!(call.request.name(), response.name());
+        let said = feed(respond(&(at + 2).to_string(), response));
+        let delivered = format!("{:?}", Receipt::Call(call.ticket.unwrap()));
+        assert_eq!((&said[0], said.len()), (&delivered, 2), "no remark: {said:?}");
+    }
+    assert_eq!(feed(Input::Empty), ["success"]);
+    assert!(queue.is_empty());
 }
 
 #[test]
@@ -333,7 +378,8 @@ fn the_id_of_the_acs_is_echoed_exactly_or_left_out() {
 
 #[test]
 fn methods_of_an_acs_are_not_served() {
-    for request in [Request::Inform(Box::new(inform(vec![]))), Request::TransferComplete(transfer("x"))] {
+    let messages = kinds().map(|(message, _)| message.request());
+    for request in messages.into_iter().chain([Request::Inform(Box::new(inform(vec![])))]) {
         let mut bench = Bench::listening();
         bench.feed(reply("i", Message::Request(request)), "post fault 9000 #i");
         bench.feed(Input::Empty, "success");

@@ -15,6 +15,8 @@ const KEY: usize = 32;
 const WORD: usize = 64;
 /// URLs, names, messages.
 const TEXT: usize = 256;
+/// `TransferList[0..16]`.
+const TRANSFERS: usize = 16;
 
 /// The arguments of `Download`.
 pub(super) fn read_download(xml: &mut Xml<'_>) -> Result<Download, Stop> {
@@ -222,8 +224,9 @@ fn queued(xml: &mut Xml<'_>, _: &Tag) -> Result<QueuedTransfer, Stop> {
     Ok(QueuedTransfer { command_key: key.unwrap_or_default(), state: need(state, "State")? })
 }
 
-/// The same, written.
+/// The same, written: the first 16, the schema has no more.
 pub(super) fn write_queued(out: &mut Out, list: &[QueuedTransfer]) {
+    let list = &list[..list.len().min(TRANSFERS)];
     out.array("TransferList", "cwmp:QueuedTransferStruct", list, |out, one| {
         out.leaf("CommandKey", &one.command_key);
         out.number("State", one.state);
@@ -262,8 +265,9 @@ fn any_queued(xml: &mut Xml<'_>, _: &Tag) -> Result<AnyQueuedTransfer, Stop> {
     })
 }
 
-/// The same, written.
+/// The same, written: the first 16, the schema has no more.
 pub(super) fn write_all_queued(out: &mut Out, list: &[AnyQueuedTransfer]) {
+    let list = &list[..list.len().min(TRANSFERS)];
     out.array("TransferList", "cwmp:AllQueuedTransferStruct", list, |out, one| {
         out.leaf("CommandKey", &one.command_key);
         out.number("State", one.state);

@@ -19,10 +19,7 @@ const URL: usize = 1024;
 pub(super) fn read_change(xml: &mut Xml<'_>) -> Result<ChangeDuState, Stop> {
     let (mut operations, mut key) = (Vec::new(), None);
     xml.children(|xml, tag| match tag.name() {
-        "Operations" => {
-            operations.push(operation(xml, tag)?);
-            Ok(())
-        }
+        "Operations" => push(xml, &mut operations, |xml| operation(xml, tag)),
         "CommandKey" => put(&mut key, tag, short(xml, tag, KEY)?),
         _ => xml.skip(),
     })?;
@@ -30,6 +27,19 @@ pub(super) fn read_change(xml: &mut Xml<'_>) -> Result<ChangeDuState, Stop> {
         return Err(Stop::content("Operations is missing"));
     }
     Ok(ChangeDuState { operations, command_key: key.unwrap_or_default() })
+}
+
+/// Reads one more of what repeats without being an array.
+fn push<'i, T>(
+    xml: &mut Xml<'i>,
+    list: &mut Vec<T>,
+    one: impl FnOnce(&mut Xml<'i>) -> Result<T, Stop>,
+) -> Result<(), Stop> {
+    if list.len() == xml.limits().items {
+        return Err(Stop::limit(format!("more than {} operations", xml.limits().items)));
+    }
+    list.push(one(xml)?);
+    Ok(())
 }
 
 fn operation(xml: &mut Xml<'_>, tag: &Tag) -> Result<Operation, Stop> {
@@ -111,10 +121,7 @@ pub(super) fn write_change(out: &mut Out, call: &ChangeDuState) {
 pub(super) fn read_complete(xml: &mut Xml<'_>) -> Result<DuStateChangeComplete, Stop> {
     let (mut results, mut key) = (Vec::new(), None);
     xml.children(|xml, tag| match tag.name() {
-        "Results" => {
-            results.push(result(xml)?.result);
-            Ok(())
-        }
+        "Results" => push(xml, &mut results, |xml| Ok(result(xml)?.result)),
         "CommandKey" => put(&mut key, tag, short(xml, tag, KEY)?),
         _ => xml.skip(),
     })?;
@@ -125,10 +132,7 @@ pub(super) fn read_complete(xml: &mut Xml<'_>) -> Result<DuStateChangeComplete, 
 pub(super) fn read_autonomous(xml: &mut Xml<'_>) -> Result<Vec<AutonomousResult>, Stop> {
     let mut results = Vec::new();
     xml.children(|xml, tag| match tag.name() {
-        "Results" => {
-            results.push(result(xml)?);
-            Ok(())
-        }
+        "Results" => push(xml, &mut results, result),
         _ => xml.skip(),
     })?;
     Ok(results)

@@ -1,19 +1,31 @@
 //! What TR-069 has deprecated, and `RequestDownload`: vouchers, options, `Kicked` (TR-069 A.4.1.3, A.4.1.4, A.4.2).
 
 use super::error::Stop;
-use super::names::string;
 use super::write::Out;
 use super::xml::{Tag, Xml, boolean, need, number, put, short};
 use crate::cwmp::rpc::{Kicked, OptionState, RequestDownload};
+use crate::model::value::{Kind, Type};
 
 /// The vouchers of `SetVouchers`, in base64.
 pub(super) fn read_vouchers(xml: &mut Xml<'_>) -> Result<Vec<String>, Stop> {
     let mut list = None;
     xml.children(|xml, tag| match tag.name() {
-        "VoucherList" => put(&mut list, tag, xml.array("base64", string)?),
+        "VoucherList" => put(&mut list, tag, xml.array("base64", voucher)?),
         _ => xml.skip(),
     })?;
-    need(list, "VoucherList")
+    let list = need(list, "VoucherList")?;
+    if list.is_empty() {
+        return Err(Stop::content("VoucherList is empty"));
+    }
+    Ok(list)
+}
+
+fn voucher(xml: &mut Xml<'_>, _: &Tag) -> Result<String, Stop> {
+    let text = xml.text()?;
+    match Type::of(Kind::Base64).canonical(&text) {
+        Ok(_) => Ok(text),
+        Err(_) => Err(Stop::content("VoucherList holds what is not base64")),
+    }
 }
 
 /// The same, written.
@@ -180,6 +192,10 @@ mod tests {
         }));
         response(Response::Kicked { next_url: "http://n/".into() });
         assert!(refused("<c:SetVouchers/>").contains("VoucherList is missing"));
+        for (list, why) in [("", "is empty"), ("<base64>A*==</base64>", "not base64")] {
+            let text = format!("<c:SetVouchers><VoucherList>{list}</VoucherList></c:SetVouchers>");
+            assert!(refused(&text).contains(why), "{list}");
+        }
         assert!(
             refused(&format!("<c:GetOptions><OptionName>{}</OptionName></c:GetOptions>", "o".repeat(65)))
                 .contains("OptionName")

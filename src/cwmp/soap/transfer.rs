@@ -5,6 +5,9 @@ use super::write::Out;
 use super::xml::{Xml, boolean, need, number, put, short};
 use crate::cwmp::rpc::{AutonomousTransferComplete, TransferComplete, UNKNOWN_TIME};
 
+/// Characters of a FaultString.
+const MOST_FAULT_STRING: usize = 256;
+
 /// The arguments of the request. Missing times are read as the unknown time.
 pub(super) fn read_complete(xml: &mut Xml<'_>) -> Result<TransferComplete, Stop> {
     let (mut command_key, mut fault, mut start, mut complete) = (None, None, None, None);
@@ -44,11 +47,12 @@ pub(super) fn write_complete(out: &mut Out, call: &TransferComplete) {
     out.leaf("CompleteTime", &call.complete_time);
 }
 
-/// `FaultStruct`.
-pub(super) fn write_fault_struct(out: &mut Out, code: u16, string: &str) {
+/// `FaultStruct`. A text that is too long is cut: a message that the ACS must refuse would never be delivered.
+fn write_fault_struct(out: &mut Out, code: u16, string: &str) {
+    let end = string.char_indices().nth(MOST_FAULT_STRING).map_or(string.len(), |(at, _)| at);
     out.group("FaultStruct", |out| {
         out.number("FaultCode", code);
-        out.leaf("FaultString", string);
+        out.leaf("FaultString", &string[..end]);
     });
 }
 
@@ -121,6 +125,14 @@ mod tests {
             ..AutonomousTransferComplete::default()
         })));
         response(Response::AutonomousTransferComplete);
+    }
+
+    #[test]
+    fn long_fault_texts_are_cut() {
+        let mut out = Out::new(0);
+        write_fault_struct(&mut out, 9010, &"ü".repeat(300));
+        let written = String::from_utf8(out.into_bytes()).unwrap();
+        assert_eq!(written.matches("&#252;").count(), 256);
     }
 
     #[test]
