@@ -7,6 +7,8 @@
 mod agent;
 #[path = "support/messages.rs"]
 mod messages;
+#[path = "support/packages.rs"]
+mod packages;
 #[path = "support/play.rs"]
 mod play;
 #[path = "support/scripted.rs"]
@@ -400,4 +402,66 @@ fn a_change_by_somebody_else_is_told() {
     let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
     assert_eq!(codes(&seen[5]), ["4 VALUE CHANGE"]);
     assert_eq!(play::value(&seen[5], "Device.DeviceInfo.HostName"), "by-hand");
+}
+
+#[test]
+fn packages_come_and_go() {
+    const UUID: &str = "0d1d0e2f-1b7c-4f5a-8d9e-000000000001";
+    let change = |id: &str, operations: &str| {
+        envelope(
+            id,
+            &format!(
+                "<cwmp:ChangeDUState>{operations}<CommandKey>units {id}</CommandKey></cwmp:ChangeDUState>"
+            ),
+        )
+    };
+    let files = Scripted::start(vec![step().status(200).body("example 1.2.3\n"), step().status(404)]);
+    let install = |path: &str, uuid: &str| {
+        let url = format!("{}{path}", files.url());
+        format!("<Operations xsi:type=\"cwmp:InstallOpStruct\"><URL>{url}</URL>{uuid}</Operations>")
+    };
+    let both = install("/example.apk", &format!("<UUID>{UUID}</UUID>")) + &install("/missing.apk", "");
+    let remove = format!("<Operations xsi:type=\"cwmp:UninstallOpStruct\"><UUID>{UUID}</UUID></Operations>");
+    let acs = Scripted::start(vec![
+        inform(),
+        methods(),
+        say(change("1", &both)),
+        end(),
+        inform(),
+        confirm("DUStateChangeComplete"),
+        say(get_values("2", &["Device.SoftwareModules.DeploymentUnit."])),
+        say(change("3", &remove)),
+        end(),
+        inform(),
+        confirm("DUStateChangeComplete"),
+        say(get_values("4", &["Device.SoftwareModules.DeploymentUnitNumberOfEntries"])),
+        end(),
+    ]);
+    let router = router(&acs.url());
+    let apk = router.root().join("usr/bin/apk");
+    fs::create_dir_all(apk.parent().unwrap()).unwrap();
+    fs::write(&apk, packages::APK).unwrap();
+    fs::set_permissions(&apk, fs::Permissions::from_mode(0o755)).unwrap();
+    for place in ["/rom/lib/apk/db/installed", "/lib/apk/db/installed"] {
+        router.write(place, "P:base-files\nV:1\n\n");
+    }
+    router.write("/etc/apk/world", "base-files\n");
+    let agent = router.start(&[]);
+    agent.wait_for("End session", 3);
+    assert!(agent.stop().0.success());
+    files.finish();
+    let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
+    has(&seen[3], &["ChangeDUStateResponse"]);
+    assert_eq!(codes(&seen[4]), ["11 DU STATE CHANGE COMPLETE", "M ChangeDUState"]);
+    let results: Vec<&str> = seen[5].split("<Results>").skip(1).collect();
+    assert_eq!(results.len(), 2, "{}", seen[5]);
+    has(
+        results[0],
+        &[UUID, ">Installed<", ">1.2.3<", "<FaultCode>0<", "Device.SoftwareModules.DeploymentUnit.1"],
+    );
+    has(results[1], &[">Failed<", "<FaultCode>9016<"]);
+    has(&seen[7], &["DeploymentUnit.1.UUID", UUID, ">example<"]);
+    assert_eq!(events(&seen[9])[1], ("M ChangeDUState".to_owned(), "units 3".to_owned()));
+    has(&seen[10], &[">Uninstalled<", "<FaultCode>0<"]);
+    has(seen.last().unwrap(), &["DeploymentUnitNumberOfEntries", ">0<"]);
 }

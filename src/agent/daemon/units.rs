@@ -1,5 +1,6 @@
 //! The daemon's deployment units: one operation of ChangeDUState after the other, by a worker, told once.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use crate::cwmp::queue::Message;
 use crate::cwmp::rpc::{DuStateChangeComplete, OperationResult, UNKNOWN_TIME};
 use crate::http::auth::Credentials;
 use crate::model::date;
+use crate::model::value::Value;
 use crate::transfer::{self, Direction, Limits, Transfer};
 
 const UNITS: &str = "Device.SoftwareModules.DeploymentUnit.";
@@ -24,6 +26,8 @@ const SERVICES: &str = "Device.SoftwareModules.ExecutionUnit.";
 #[derive(Default)]
 pub(super) struct Units {
     running: Option<Job<OpResult>>,
+    /// The paths of packages before an operation, by name: one that is removed has none after it.
+    paths: HashMap<String, String>,
 }
 
 impl Daemon {
@@ -46,8 +50,7 @@ impl Daemon {
                 }
                 Outcome::Done(result) => {
                     self.model.refresh();
-                    let result = self.with_paths(result);
-                    info!("{} is {}", result.deployment_unit_ref, result.current_state.name());
+                    info!("package {} is {}", result.deployment_unit_ref, result.current_state.name());
                     self.file.state.units.done(result);
                 }
                 Outcome::Lost => self.file.state.units.resume(both_clocks(&self.clock)),
@@ -81,6 +84,7 @@ impl Daemon {
     }
 
     fn start_unit(&mut self, task: Task) -> Result<Job<OpResult>, String> {
+        self.units.paths = self.paths_of(UNITS).into_iter().collect();
         let acs = exchange::Acs { url: "https://".to_owned(), ..self.settings.acs.clone() };
         let tls = exchange::secure(&acs, &self.options.root, &mut self.tls).unwrap_or_else(|why| {
             warn!("packages over HTTPS cannot be fetched: {why}");
@@ -120,10 +124,15 @@ impl Daemon {
     }
 
     fn path_of(&mut self, table: &str, name: &str) -> String {
+        let now = self.paths_of(table).into_iter().find(|(known, _)| known == name).map(|(_, path)| path);
+        now.or_else(|| self.units.paths.get(name).cloned()).unwrap_or_default()
+    }
+
+    /// Names and paths of a table's rows.
+    fn paths_of(&mut self, table: &str) -> Vec<(String, String)> {
         let list = self.model.values([table]).unwrap_or_default();
-        let named = |(path, text): &(String, String)| path.ends_with(".Name") && text == name;
-        let mut list = list.into_iter().map(|(path, value)| (path, value.text));
-        list.find(named).map(|(path, _)| path.trim_end_matches(".Name").to_owned()).unwrap_or_default()
+        let row = |(path, value): (String, Value)| Some((value.text, path.strip_suffix(".Name")?.to_owned()));
+        list.into_iter().filter_map(row).collect()
     }
 
     /// What the model shows of what the ACS has installed.
@@ -149,12 +158,13 @@ impl Daemon {
                 fault_code: result.fault_code,
                 fault_string: result.fault_string,
             };
+            let results = complete.results.into_iter().map(|result| one(self.with_paths(result))).collect();
             let cause = Event {
                 code: EventCode::Method("ChangeDUState".to_owned()),
                 command_key: complete.command_key.clone(),
             };
             let message = Message::DuStateChangeComplete(DuStateChangeComplete {
-                results: complete.results.into_iter().map(one).collect(),
+                results,
                 command_key: complete.command_key,
             });
             if let Err(why) = self.file.state.queue.add_message(message, Some(cause)) {
