@@ -197,13 +197,14 @@ fn configurations_are_imported_whole_or_not_at_all() {
 
 #[test]
 fn uploads_and_refusals() {
-    let files = Scripted::start(vec![step().status(201), step().status(404)]);
+    let files = Scripted::start(vec![step().status(201), step().status(404), step().status(204)]);
     let url = files.url();
     let acs = Scripted::start(vec![
         inform(),
         methods(),
         say(upload("1", "all", "1 Vendor Configuration File", &url)),
-        say(upload("2", "none", "2 Vendor Log File", &format!("{url}/log"))),
+        say(upload("2", "none", "4 Vendor Log File 2", &format!("{url}/log"))),
+        say(upload("2b", "ring", "2 Vendor Log File", &format!("{url}/ring"))),
         say(at_once("3", "x", "4 Tone File", &url)),
         say(at_once("4", "x", IMAGE, "gopher://a/b")),
         say(at_once("5", "x", IMAGE, "http://u:p@a/b")),
@@ -214,28 +215,32 @@ fn uploads_and_refusals() {
         inform(),
         confirm("TransferComplete"),
         end(),
+        inform(),
+        confirm("TransferComplete"),
+        end(),
     ]);
     let router = router(&acs.url());
+    program(&router, "sbin/logread", "echo from the ring");
     router.write("/tmp/example.log", "a line\n");
     router.set("cpe", "log_file_name", "/tmp/example.log");
-    router.write("/etc/config/system", "config system\n\toption log_file '/tmp/example.log'\n");
     let agent = router.start(&[]);
-    agent.wait_for("End session", 3);
+    agent.wait_for("End session", 4);
     assert!(agent.stop().0.success());
     let sent = files.finish();
     assert!(sent.iter().all(|one| one.method() == "PUT"));
     has(&sent[0].text(), &["package cwmp\n", "package wireless\n", "config wifi-iface"]);
-    assert_eq!(sent[1].text(), "a line\n");
+    assert_eq!((sent[1].text().as_str(), sent[2].text().as_str()), ("a line\n", "from the ring\n"));
     let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
-    has(&seen[5], &[">9003<"]);
-    has(&seen[6], &[">9013<"]);
-    has(&seen[7], &[">9003<"]);
+    has(&seen[6], &[">9003<"]);
+    has(&seen[7], &[">9013<"]);
+    has(&seen[8], &[">9003<"]);
     let told: Vec<(String, String)> = seen
         .iter()
         .filter(|text| text.contains("<cwmp:TransferComplete>"))
         .map(|text| (leaf(text, "CommandKey"), leaf(text, "FaultCode")))
         .collect();
-    assert_eq!(told, [("all".into(), "0".into()), ("none".into(), "9016".into())]);
+    let told: Vec<(&str, &str)> = told.iter().map(|(key, code)| (key.as_str(), code.as_str())).collect();
+    assert_eq!(told, [("all", "0"), ("none", "9016"), ("ring", "0")]);
 }
 
 #[test]

@@ -52,6 +52,14 @@ pub(super) struct Transfers {
 /// What a worker has come to.
 type Moved = Result<File, (u16, String)>;
 
+/// What an upload sends.
+enum Content {
+    /// Known already.
+    Bytes(Vec<u8>),
+    /// What this program writes.
+    Output(PathBuf),
+}
+
 /// A file that is here.
 struct File {
     path: PathBuf,
@@ -146,9 +154,12 @@ impl Daemon {
         fs::create_dir_all(&scratch).map_err(|why| local(&format_args!("{SCRATCH}: {why}")))?;
         let upload = planned.request.method() == Method::Upload;
         let path = scratch.join(if upload { "upload" } else { "download" });
+        let mut log = None;
         if upload {
-            let bytes = self.content(planned.file).map_err(|why| local(&why))?;
-            write_atomic(&path, &bytes, 0o600).map_err(|why| local(&why))?;
+            match self.content(planned.file).map_err(|why| local(&why))? {
+                Content::Bytes(bytes) => write_atomic(&path, &bytes, 0o600).map_err(|why| local(&why))?,
+                Content::Output(program) => log = Some(program),
+            }
         }
         let request = &planned.request;
         let acs = exchange::Acs { url: request.url.clone(), ..self.settings.acs.clone() };
@@ -170,6 +181,9 @@ impl Daemon {
         let is_image = matches!(planned.file, FileType::Firmware | FileType::StoredFirmware);
         let sysupgrade = Program::Sysupgrade.find(&self.options.root);
         let started = Job::start("transfer", Arc::clone(&self.wake), move |cancel| {
+            if let Some(logread) = log {
+                write_output(&logread, &path, until, cancel)?;
+            }
             let run = transfer::run(&transfer, &Limits::default(), cancel, until);
             let moved = run.map_err(|failure| (failure.code, failure.text()));
             if upload {
@@ -191,7 +205,7 @@ impl Daemon {
     }
 
     /// What an upload sends.
-    fn content(&mut self, file: FileType) -> Result<Vec<u8>, String> {
+    fn content(&mut self, file: FileType) -> Result<Content, String> {
         match file {
             FileType::Configuration(instance) => {
                 let wanted = match instance {
@@ -211,21 +225,20 @@ impl Daemon {
                         Err(why) => warn!("not uploaded: {why}"),
                     }
                 }
-                Ok(bundle::join(parts.iter().map(|(name, bytes)| (name.as_str(), &bytes[..]))))
+                let parts = parts.iter().map(|(name, bytes)| (name.as_str(), &bytes[..]));
+                Ok(Content::Bytes(bundle::join(parts)))
             }
             FileType::Log(instance) => {
                 let name = self.name_of("Device.DeviceInfo.VendorLogFile", instance.unwrap_or(1))?;
                 if name.starts_with('/') {
                     let path = self.options.root.resolve(&name).map_err(|why| why.to_string())?;
-                    return tail(&path).map_err(|why| format!("{name}: {why}"));
+                    return tail(&path).map(Content::Bytes).map_err(|why| format!("{name}: {why}"));
                 }
-                // The ring of logd has no file: its own program writes it to one.
+                // The ring of logd has no file: its own program writes it to one, while the loop goes on.
                 let logread = Program::Logread.find(&self.options.root);
-                let logread = logread.ok_or_else(|| format!("{} is not there", Program::Logread.path()))?;
-                let out = program::command::<&str>(&logread, &[]).output();
-                let mut text = out.map_err(|why| format!("logread: {why}"))?.stdout;
-                text.drain(..text.len().saturating_sub(MAX_LOG));
-                Ok(text)
+                logread
+                    .map(Content::Output)
+                    .ok_or_else(|| format!("{} is not there", Program::Logread.path()))
             }
             other => Err(format!("{other} cannot be uploaded")),
         }
@@ -389,6 +402,30 @@ fn message(completion: &Completion) -> TransferComplete {
         fault_string: completion.fault_string.clone(),
         start_time: time(completion.start),
         complete_time: time(completion.complete),
+    }
+}
+
+/// Lets a program write a file, which is ended with its deadline or when nobody wants the file any more.
+fn write_output(
+    path: &Path,
+    into: &Path,
+    until: Instant,
+    cancel: &std::sync::atomic::AtomicBool,
+) -> Result<(), (u16, String)> {
+    let failed = |why: &dyn std::fmt::Display| (9011, format!("{}: {why}", path.display()));
+    let file = fs::File::create(into).map_err(|why| failed(&why))?;
+    let mut child = program::command::<&str>(path, &[]).stdout(file).spawn().map_err(|why| failed(&why))?;
+    loop {
+        match child.try_wait().map_err(|why| failed(&why))? {
+            Some(status) if status.success() => return Ok(()),
+            Some(status) => return Err(failed(&status)),
+            None if Instant::now() >= until || cancel.load(std::sync::atomic::Ordering::Relaxed) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(failed(&"it did not end in time"));
+            }
+            None => std::thread::sleep(Duration::from_millis(20)),
+        }
     }
 }
 
