@@ -12,7 +12,10 @@ use std::process::Command;
 
 use rcwmp::cwmp::event::{Event, EventCode};
 use rcwmp::cwmp::fault::Fault;
-use rcwmp::cwmp::rpc::{Message, ParameterInfo, ParameterValue, Request, Response};
+use rcwmp::cwmp::rpc::{
+    DuStateChangeComplete, Message, OperationResult, ParameterInfo, ParameterValue, Request, RequestDownload,
+    Response, TransferComplete, UNKNOWN_TIME,
+};
 use rcwmp::cwmp::soap;
 use rcwmp::cwmp::soap::envelope::{Envelope, Header, Namespace, Version};
 use rcwmp::model::value::{Kind, Value};
@@ -142,6 +145,39 @@ fn odd_values() {
             }
         }
     }
+}
+
+/// What an agent may hold but a schema does not have is written as something that it has.
+#[test]
+fn what_the_schemas_do_not_have() {
+    let mut envelopes = Vec::new();
+    for namespace in messages::NAMESPACES {
+        for fault_code in (9014..=9020).chain([0, 9001, 9002, 9010, 9011, 9012]) {
+            let call = TransferComplete {
+                command_key: "command".into(),
+                fault_code,
+                fault_string: "why".into(),
+                start_time: UNKNOWN_TIME.into(),
+                complete_time: UNKNOWN_TIME.into(),
+            };
+            let message = Message::Request(Request::TransferComplete(call));
+            envelopes.push(messages::envelope(namespace, message));
+        }
+    }
+    let failed = OperationResult {
+        current_state: "Failed".into(),
+        fault_code: 9015,
+        start_time: UNKNOWN_TIME.into(),
+        complete_time: UNKNOWN_TIME.into(),
+        ..OperationResult::default()
+    };
+    let call = DuStateChangeComplete { results: vec![failed], command_key: "command".into() };
+    let message = Message::Request(Request::DuStateChangeComplete(call));
+    envelopes.push(messages::envelope(Namespace::V1_2, message));
+    let arguments = vec![("Name".to_owned(), "value".to_owned()); 17];
+    let call = RequestDownload { file_type: "1 Firmware Upgrade Image".into(), arguments };
+    envelopes.push(messages::envelope(Namespace::V1_2, Message::Request(Request::RequestDownload(call))));
+    must_be_valid(&envelopes);
 }
 
 #[test]

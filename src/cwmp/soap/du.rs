@@ -14,6 +14,8 @@ const KEY: usize = 32;
 const TEXT: usize = 256;
 /// URLs.
 const URL: usize = 1024;
+/// RFC 4122's for none.
+const NIL_UUID: &str = "00000000-0000-0000-0000-000000000000";
 
 /// The arguments of `ChangeDUState`: any number of `Operations`, each with its type.
 pub(super) fn read_change(xml: &mut Xml<'_>) -> Result<ChangeDuState, Stop> {
@@ -190,8 +192,9 @@ pub(super) fn write_autonomous(out: &mut Out, results: &[AutonomousResult]) {
     }
 }
 
+/// A result. The schema wants a UUID even of an Install that failed before its unit had one.
 fn write_result(out: &mut Out, one: &OperationResult) {
-    out.leaf("UUID", &one.uuid);
+    out.leaf("UUID", if one.uuid.is_empty() { NIL_UUID } else { &one.uuid });
     out.leaf("DeploymentUnitRef", &one.deployment_unit_ref);
     out.leaf("Version", &one.version);
     out.leaf("CurrentState", &one.current_state);
@@ -255,6 +258,14 @@ mod tests {
         request(Request::AutonomousDuStateChangeComplete(vec![performed]));
         response(Response::DuStateChangeComplete);
         response(Response::AutonomousDuStateChangeComplete);
+    }
+
+    #[test]
+    fn a_unit_without_a_uuid_has_the_nil_one() {
+        let mut out = Out::new(0);
+        write_result(&mut out, &OperationResult::default());
+        let written = String::from_utf8(out.into_bytes()).unwrap();
+        assert!(written.starts_with("<UUID>00000000-0000-0000-0000-000000000000</UUID>"), "{written}");
     }
 
     #[test]

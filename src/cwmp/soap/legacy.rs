@@ -6,6 +6,9 @@ use super::xml::{Tag, Xml, boolean, need, number, put, short};
 use crate::cwmp::rpc::{Kicked, OptionState, RequestDownload};
 use crate::model::value::{Kind, Type};
 
+/// `FileTypeArg[0..16]`.
+const ARGUMENTS: usize = 16;
+
 /// The vouchers of `SetVouchers`, in base64.
 pub(super) fn read_vouchers(xml: &mut Xml<'_>) -> Result<Vec<String>, Stop> {
     let mut list = None;
@@ -113,10 +116,11 @@ fn argument(xml: &mut Xml<'_>, _: &Tag) -> Result<(String, String), Stop> {
     Ok((need(name, "Name")?, value.unwrap_or_default()))
 }
 
-/// The same, written.
+/// The same, written: the first 16 arguments, the schema has no more.
 pub(super) fn write_request_download(out: &mut Out, call: &RequestDownload) {
+    let arguments = &call.arguments[..call.arguments.len().min(ARGUMENTS)];
     out.leaf("FileType", &call.file_type);
-    out.array("FileTypeArg", "cwmp:ArgStruct", &call.arguments, |out, (name, value)| {
+    out.array("FileTypeArg", "cwmp:ArgStruct", arguments, |out, (name, value)| {
         out.leaf("Name", name);
         out.leaf("Value", value);
     });

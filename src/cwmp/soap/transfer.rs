@@ -1,5 +1,6 @@
 //! `TransferComplete` and `AutonomousTransferComplete` (TR-069 A.3.3.2, A.3.3.3).
 
+use super::envelope::Namespace;
 use super::error::Stop;
 use super::write::Out;
 use super::xml::{Xml, boolean, need, number, put, short};
@@ -39,12 +40,21 @@ pub(super) fn fault_struct(xml: &mut Xml<'_>) -> Result<(u16, String), Stop> {
     Ok((need(code, "FaultCode")?, string.unwrap_or_default()))
 }
 
-/// The arguments of the request.
-pub(super) fn write_complete(out: &mut Out, call: &TransferComplete) {
+/// The arguments of the request, with a fault code that the namespace has.
+pub(super) fn write_complete(out: &mut Out, call: &TransferComplete, namespace: Namespace) {
     out.leaf("CommandKey", &call.command_key);
-    write_fault_struct(out, call.fault_code, &call.fault_string);
+    write_fault_struct(out, known_code(call.fault_code, namespace), &call.fault_string);
     out.leaf("StartTime", &call.start_time);
     out.leaf("CompleteTime", &call.complete_time);
+}
+
+/// The code that the schema of a namespace has for a failed transfer. 9014 to 9020 came with CWMP 1.1 and 1.2, and
+/// are kinds of 9010: an ACS of 1.0 would refuse them each time, and the event would never be confirmed.
+fn known_code(code: u16, namespace: Namespace) -> u16 {
+    match code {
+        9014..=9020 if namespace < Namespace::V1_1 => 9010,
+        code => code,
+    }
 }
 
 /// `FaultStruct`. A text that is too long is cut: a message that the ACS must refuse would never be delivered.
@@ -87,15 +97,15 @@ pub(super) fn read_autonomous(xml: &mut Xml<'_>) -> Result<AutonomousTransferCom
     })
 }
 
-/// The same, written.
-pub(super) fn write_autonomous(out: &mut Out, call: &AutonomousTransferComplete) {
+/// The same, written, with a fault code that the namespace has.
+pub(super) fn write_autonomous(out: &mut Out, call: &AutonomousTransferComplete, namespace: Namespace) {
     out.leaf("AnnounceURL", &call.announce_url);
     out.leaf("TransferURL", &call.transfer_url);
     out.boolean("IsDownload", call.is_download);
     out.leaf("FileType", &call.file_type);
     out.number("FileSize", call.file_size);
     out.leaf("TargetFileName", &call.target_file_name);
-    write_fault_struct(out, call.fault_code, &call.fault_string);
+    write_fault_struct(out, known_code(call.fault_code, namespace), &call.fault_string);
     out.leaf("StartTime", &call.start_time);
     out.leaf("CompleteTime", &call.complete_time);
 }
@@ -133,6 +143,17 @@ mod tests {
         write_fault_struct(&mut out, 9010, &"ü".repeat(300));
         let written = String::from_utf8(out.into_bytes()).unwrap();
         assert_eq!(written.matches("&#252;").count(), 256);
+    }
+
+    #[test]
+    fn codes_are_those_of_the_namespace() {
+        for (code, old) in
+            [(0, 0), (9001, 9001), (9010, 9010), (9011, 9011), (9012, 9012), (9014, 9010), (9020, 9010)]
+        {
+            assert_eq!(known_code(code, Namespace::V1_0), old);
+            assert_eq!(known_code(code, Namespace::V1_1), code);
+            assert_eq!(known_code(code, Namespace::V1_2), code);
+        }
     }
 
     #[test]

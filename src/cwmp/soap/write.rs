@@ -34,7 +34,7 @@ pub fn write(envelope: &Envelope) -> Vec<u8> {
     header(&mut out, &envelope.header, envelope.namespace);
     out.raw("<soap-env:Body>");
     match &envelope.message {
-        Message::Request(call) => request(&mut out, call),
+        Message::Request(call) => request(&mut out, call, envelope.namespace),
         Message::Response(answer) => response(&mut out, answer),
         Message::Fault(refusal) => fault::write(&mut out, refusal),
     }
@@ -74,7 +74,7 @@ fn header(out: &mut Out, header: &Header, namespace: Namespace) {
     out.raw("</soap-env:Header>");
 }
 
-fn request(out: &mut Out, call: &Request) {
+fn request(out: &mut Out, call: &Request, namespace: Namespace) {
     out.message(call.name(), "", |out| match call {
         Request::GetRpcMethods
         | Request::FactoryReset
@@ -101,8 +101,8 @@ fn request(out: &mut Out, call: &Request) {
         Request::SetVouchers(list) => legacy::write_vouchers(out, list),
         Request::GetOptions(name) => out.leaf("OptionName", name),
         Request::Inform(call) => inform::write(out, call),
-        Request::TransferComplete(call) => transfer::write_complete(out, call),
-        Request::AutonomousTransferComplete(call) => transfer::write_autonomous(out, call),
+        Request::TransferComplete(call) => transfer::write_complete(out, call, namespace),
+        Request::AutonomousTransferComplete(call) => transfer::write_autonomous(out, call, namespace),
         Request::DuStateChangeComplete(call) => du::write_complete(out, call),
         Request::AutonomousDuStateChangeComplete(results) => du::write_autonomous(out, results),
         Request::RequestDownload(call) => legacy::write_request_download(out, call),
