@@ -4,6 +4,8 @@
 //! says so, and elements that are passwords themselves (Download, Upload, ChangeDUState). The text need not be
 //! well-formed, since it is logged when it is not, too.
 
+use crate::http::url::Place;
+
 /// What the last part of a secret parameter's name, or a secret element's name, has in it.
 const SECRETS: [&str; 7] = ["Password", "Passphrase", "Secret", "PreSharedKey", "WEPKey", "PIN", "Voucher"];
 /// What stands for a secret.
@@ -24,10 +26,18 @@ pub fn redacted(body: &[u8]) -> String {
             name.push_str(before);
         }
         out.push_str(before);
-        let end = tag.find('>').map_or(tag.len(), |end| end + 1);
+        let special = special(tag);
+        let end = special.or_else(|| tag.find('>').map(|end| end + 1)).unwrap_or(tag.len());
         let (tag, after) = tag.split_at(end);
         out.push_str(tag);
         rest = after;
+        if special.is_some() {
+            // A name may be written in CDATA, and its text is the name all the same.
+            if let Some(text) = tag.strip_prefix("<![CDATA[").filter(|_| in_name) {
+                name.push_str(text.trim_end_matches("]]>"));
+            }
+            continue;
+        }
         let inner = tag.trim_start_matches('<').trim_end_matches('>');
         let closing = inner.starts_with('/');
         let local = local_name(inner.trim_start_matches('/'));
@@ -35,7 +45,9 @@ pub fn redacted(body: &[u8]) -> String {
             ("Name", false) => (in_name, name) = (true, String::new()),
             ("Name", true) => {
                 in_name = false;
-                secret_value = is_secret(name.trim().rsplit('.').next().unwrap_or_default());
+                let last = name.trim().rsplit('.').next().unwrap_or_default();
+                // No parameter's name needs a reference: one that has it may be any other's.
+                secret_value = is_secret(last) || last.contains('&');
             }
             (local, false)
                 if !inner.ends_with('/') && ((local == "Value" && secret_value) || is_secret(local)) =>
@@ -52,15 +64,34 @@ pub fn redacted(body: &[u8]) -> String {
 /// Puts stars for all up to the end tag of `local`, or to the end if there is none; gives the rest.
 fn hide<'t>(local: &str, after: &'t str, out: &mut String) -> &'t str {
     let mut from = 0;
-    while let Some(at) = after[from..].find("</").map(|at| from + at) {
-        if local_name(&after[at + 2..]) == local {
+    while let Some(at) = after[from..].find('<').map(|at| from + at) {
+        let tag = &after[at..];
+        if tag.strip_prefix("</").is_some_and(|name| local_name(name) == local) {
             out.push_str(if at == 0 { "" } else { STARS });
-            return &after[at..];
+            return tag;
         }
-        from = at + 2;
+        from = at + special(tag).unwrap_or(1);
     }
     out.push_str(STARS);
     ""
+}
+
+/// The length of what holds `<` and `>` as text: CDATA, a comment or an instruction, cut short or not.
+fn special(tag: &str) -> Option<usize> {
+    let kinds = [("<![CDATA[", "]]>"), ("<!--", "-->"), ("<?", "?>")];
+    let (open, close) = kinds.into_iter().find(|(open, _)| tag.starts_with(open))?;
+    Some(tag[open.len()..].find(close).map_or(tag.len(), |at| open.len() + at + close.len()))
+}
+
+/// The URL with stars for what may be a user's name and password in it: such a URL is not accepted, but logged.
+pub fn shown_url(url: &str) -> String {
+    let authority = url.find("://").map_or(0, |at| at + 3);
+    match url.rfind('@') {
+        Some(at) if at >= authority && Place::parse(&url[authority..], 80).is_err() => {
+            format!("{}{STARS}{}", &url[..authority], &url[at..])
+        }
+        _ => url.to_owned(),
+    }
 }
 
 /// The name of a tag without its prefix.
@@ -99,8 +130,38 @@ mod tests {
             "<Name>A.PasswordReset.B</Name><Value>v</Value>",
             "<Name>A.PasswordReset.B</Name><Value>v</Value>",
         );
+        check("<Password>s<!-- </Password> -->3</Password>", "<Password>***</Password>");
+        check("<Password><![CDATA[s</Password>3]]></Password>", "<Password>***</Password>");
+        check("<Password><![CDATA[s</Password>3", "<Password>***");
+        check(
+            "<Name><![CDATA[A.Password]]></Name><Value>s</Value>",
+            "<Name><![CDATA[A.Password]]></Name><Value>***</Value>",
+        );
+        check(
+            "<Name>A.Pass<?x y?>word</Name><Value>s</Value>",
+            "<Name>A.Pass<?x y?>word</Name><Value>***</Value>",
+        );
+        check(
+            "<Name>A.Pass&#119;ord</Name><Value>s</Value>",
+            "<Name>A.Pass&#119;ord</Name><Value>***</Value>",
+        );
+        check("<!--Password--><URL>u</URL>", "<!--Password--><URL>u</URL>");
         for plain in ["", "<a/>", "no tags", "<", "a<b", "</Name><Value>x</Value>"] {
             check(plain, plain);
+        }
+    }
+
+    #[test]
+    fn a_url_shows_no_password() {
+        for (url, shown) in [
+            ("http://u:s3cret@acs/x", "http://***@acs/x"),
+            ("http://u:s3/cr@et@acs/", "http://***@acs/"),
+            ("u:s3cret@acs", "***@acs"),
+            ("http://acs:7547/cwmp?a=b", "http://acs:7547/cwmp?a=b"),
+            ("http://acs/a@b?c=d@e", "http://acs/a@b?c=d@e"),
+            ("", ""),
+        ] {
+            assert_eq!(shown_url(url), shown);
         }
     }
 }

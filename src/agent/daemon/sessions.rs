@@ -9,6 +9,7 @@ use super::{Daemon, SESSION, add, both_clocks, local_address, read_settings};
 use crate::agent::exchange::{self, Ended, Exchange};
 use crate::agent::inform;
 use crate::agent::programs::Program;
+use crate::agent::redact::shown_url;
 use crate::agent::state::State;
 use crate::cwmp::dispatch;
 use crate::cwmp::event::EventCode;
@@ -67,7 +68,7 @@ impl Daemon {
         let time = date::format_local(epoch, self.zone.offset_at(epoch) / 60);
         let count = state.ladder.count();
         info!("Start session");
-        info!("ACS url: {}", self.settings.acs.url);
+        info!("ACS url: {}", shown_url(&self.settings.acs.url));
         let names: Vec<String> = snapshot.events.iter().map(|event| event.code.to_string()).collect();
         info!("Preparing the Inform RPC message to send to the ACS ({})", names.join(", "));
         let changed: Vec<&str> = changed.iter().map(String::as_str).collect();
