@@ -508,7 +508,11 @@ fn a_dropped_server_ends_scripts_and_held_sessions() {
     let (start, notes, office, instance) =
         (Instant::now(), lab.notes.clone(), lab.office.clone(), lab.instance);
     drop(lab.server);
-    assert_eq!(cpe.join().unwrap(), Ok(Close::Success));
+    // The session is held, and answered as over; or its next POST is still on its way, and comes too late.
+    match cpe.join().unwrap() {
+        Ok(close) => assert_eq!(close, Close::Success),
+        Err(why) => assert!(why.contains("cannot be reached") || why.contains("closed"), "{why}"),
+    }
     notes.wait("failed ");
     assert_eq!(office.store.instance(instance).unwrap().unwrap().reason, "the script was stopped");
     assert!(start.elapsed() < Duration::from_secs(3));
