@@ -15,11 +15,11 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use rcwmp::agent::units::run::{run, uuids};
-use rcwmp::agent::units::{CurrentState, Known, Memory, OpResult, Operation, Units};
+use rcwmp::agent::units::{CurrentState, Known, Memory, OpResult, Units};
 use rcwmp::backend::packages;
+use rcwmp::cwmp::rpc::{Operation, Secret};
 use rcwmp::sys::clock::Now;
 use rcwmp::sys::fs::Root;
-use rcwmp::transfer::plan::Secret;
 use support::{APK, OPKG};
 
 const UUID: &str = "0D1D0E2F-1b7c-4f5a-8d9e-000000000001";

@@ -12,7 +12,6 @@ use crate::sys::clock::Now;
 use crate::transfer::plan::{self, Details, Id, Refused, Window};
 
 use super::state::StateFile;
-use super::units;
 
 /// The agent's part in one request.
 pub struct Desk<'d> {
@@ -91,8 +90,7 @@ impl Desk<'_> {
                 Ok(Response::GetAllQueuedTransfers(state.transfers.list().into_iter().map(one).collect()))
             }
             Request::ChangeDuState(call) => {
-                let operations = call.operations.iter().map(operation).collect();
-                let accepted = state.units.accept(&call.command_key, operations, now);
+                let accepted = state.units.accept(&call.command_key, call.operations.clone(), now);
                 accepted.map_err(|(code, why)| Fault::new(code, why))?;
                 Ok(Response::ChangeDuState)
             }
@@ -106,32 +104,6 @@ impl Desk<'_> {
             }
             other => Err(Fault::new(fault::METHOD_NOT_SUPPORTED, other.name())),
         }
-    }
-}
-
-fn operation(operation: &rpc::Operation) -> units::Operation {
-    match operation {
-        rpc::Operation::Install { url, uuid, username, password, execution_env_ref } => {
-            units::Operation::Install {
-                url: url.clone(),
-                uuid: uuid.clone(),
-                username: username.clone(),
-                password: plan::Secret(password.0.clone()),
-                execution_env_ref: execution_env_ref.clone(),
-            }
-        }
-        rpc::Operation::Update { uuid, version, url, username, password } => units::Operation::Update {
-            uuid: uuid.clone(),
-            version: version.clone(),
-            url: url.clone(),
-            username: username.clone(),
-            password: plan::Secret(password.0.clone()),
-        },
-        rpc::Operation::Uninstall { uuid, version, execution_env_ref } => units::Operation::Uninstall {
-            uuid: uuid.clone(),
-            version: version.clone(),
-            execution_env_ref: execution_env_ref.clone(),
-        },
     }
 }
 

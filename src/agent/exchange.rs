@@ -30,6 +30,7 @@ use crate::model::watch::ByAcs;
 use crate::sys::clock::{self, Now};
 use crate::sys::fs::Root;
 use crate::transfer::plan::Id;
+use crate::transfer::{Direction, Transfer};
 
 /// A running session.
 pub(super) struct Exchange {
@@ -165,9 +166,7 @@ impl Exchange {
                         if file.state.queue.contains(&EventCode::Bootstrap) {
                             file.state.bootstrapped = Some(url.to_owned());
                         }
-                    }
-                    if receipt == Receipt::Inform {
-                        let told = self.told.drain(..).collect::<Vec<_>>();
+                        let told = std::mem::take(&mut self.told);
                         file.state.watch.told(told.iter().map(|(name, value)| (name.as_str(), value)));
                     }
                     file.state.queue.delivered(receipt);
@@ -245,11 +244,26 @@ pub const USER_AGENT: &str = concat!("rcwmpd/", env!("CARGO_PKG_VERSION"));
 ///
 /// # Errors
 /// When the certificates cannot be used.
-pub(super) fn secure(acs: &Acs, root: &Root, tls: &mut Tls) -> Result<Secure, String> {
-    let scheme = acs.url.split(':').next().unwrap_or_default().to_ascii_lowercase();
+pub(super) fn secure(url: &str, acs: &Acs, root: &Root, tls: &mut Tls) -> Result<Secure, String> {
+    let scheme = url.split(':').next().unwrap_or_default().to_ascii_lowercase();
     match scheme.as_str() {
         "https" | "ftps" => tls.client(acs, root),
         _ => Ok(None),
+    }
+}
+
+/// A transfer as this device makes them; whoever has one to make says which.
+pub(super) fn transfer(acs: &Acs, tls: Secure) -> Transfer {
+    Transfer {
+        direction: Direction::Download { into: PathBuf::new() },
+        url: String::new(),
+        credentials: Credentials::new(String::new(), String::new()),
+        size: 0,
+        tls,
+        tls_for_ftp: false,
+        user_agent: USER_AGENT.to_owned(),
+        interface: acs.interface.clone(),
+        force_ipv4: acs.force_ipv4,
     }
 }
 
@@ -260,7 +274,7 @@ pub(super) fn http_settings(
     deadline: Instant,
     tls: &mut Tls,
 ) -> Result<client::Settings, String> {
-    let secure = secure(acs, root, tls)?;
+    let secure = secure(&acs.url, acs, root, tls)?;
     Ok(client::Settings {
         credentials: Credentials::new(acs.username.clone(), acs.password.clone()),
         tls: secure,

@@ -18,10 +18,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::backend::packages;
+use crate::cwmp::rpc::Operation;
 use crate::http::url::{Url, UrlError};
 use crate::sys::age::Age;
 use crate::sys::clock::Now;
-use crate::transfer::plan::Secret;
 
 /// The most operations of one call; the standard asks for 16 at least.
 pub const MAX_OPERATIONS: usize = 32;
@@ -42,46 +42,6 @@ pub const ENVIRONMENT: &str = "Device.SoftwareModules.ExecEnv.1";
 
 /// A fault of an operation or call: its code and what to say.
 pub type Refused = (u16, String);
-
-/// One operation of a call. Absent arguments are empty.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Operation {
-    /// InstallOpStruct.
-    Install {
-        /// URL, of at most 1024 characters.
-        url: String,
-        /// UUID.
-        uuid: String,
-        /// Username.
-        username: String,
-        /// Password.
-        password: Secret,
-        /// ExecutionEnvRef.
-        execution_env_ref: String,
-    },
-    /// UpdateOpStruct; with neither UUID nor URL it is about every deployment unit.
-    Update {
-        /// UUID.
-        uuid: String,
-        /// Version of what is installed.
-        version: String,
-        /// URL; for an empty one the unit's own, or the device's feeds.
-        url: String,
-        /// Username.
-        username: String,
-        /// Password.
-        password: Secret,
-    },
-    /// UninstallOpStruct.
-    Uninstall {
-        /// UUID.
-        uuid: String,
-        /// Version; any if empty.
-        version: String,
-        /// ExecutionEnvRef.
-        execution_env_ref: String,
-    },
-}
 
 /// CurrentDeploymentUnitState of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -231,6 +191,11 @@ impl Units {
     /// Whether there is something to do or to tell.
     pub fn is_empty(&self) -> bool {
         self.jobs.is_empty()
+    }
+
+    /// Whether an operation waits for [`Units::next`].
+    pub fn has_work(&self) -> bool {
+        self.jobs.iter().any(|call| !call.todo.is_empty()) && self.jobs.iter().all(|call| !call.running)
     }
 
     /// The next operation, to be given to a worker once the state is saved; none while one is running.

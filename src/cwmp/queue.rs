@@ -205,7 +205,7 @@ impl Queue {
     /// # Errors
     /// [`Refused::Full`] beyond [`MAX_MESSAGES`], [`Refused::TooLong`]; the queue is then as it was.
     pub fn add_message(&mut self, message: Message, cause: Option<Event>) -> Result<Ticket, Refused> {
-        if self.messages.len() >= MAX_MESSAGES {
+        if !self.has_room() {
             return Err(Refused::Full);
         }
         if cause.as_ref().is_some_and(too_long) {
@@ -256,6 +256,11 @@ impl Queue {
         let held_back = |entry: &Entry| self.retrying && entry.event.code == EventCode::Heartbeat;
         self.entries.iter().filter(new).any(|entry| !held_back(entry))
             || self.messages.iter().any(|pending| pending.place == Place::New)
+    }
+
+    /// Whether [`Queue::add_message`] would take one more.
+    pub fn has_room(&self) -> bool {
+        self.messages.len() < MAX_MESSAGES
     }
 
     /// Whether a message is still to be delivered.

@@ -364,7 +364,8 @@ pub struct TransferComplete {
 }
 
 /// A password on its way, which no log shows.
-#[derive(Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Secret(pub String);
 
 impl fmt::Debug for Secret {
@@ -498,7 +499,7 @@ pub struct ChangeDuState {
 }
 
 /// `OperationStruct` in its three kinds; absent elements are empty.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Operation {
     /// `InstallOpStruct`.
     Install {

@@ -259,7 +259,7 @@ pub(super) fn real_path(path: &Path) -> Result<PathBuf, FsError> {
 pub fn free_space(path: &Path) -> Result<u64, FsError> {
     let found = statvfs(path).map_err(|why| FsError::io("ask for the free space at", path)(why.into()))?;
     // These are 32 bits wide on some routers.
-    #[allow(clippy::useless_conversion)]
+    #[allow(clippy::useless_conversion, reason = "the other width needs it")]
     let (blocks, size) = (u64::from(found.blocks_available()), u64::from(found.fragment_size()));
     Ok(blocks.saturating_mul(size))
 }

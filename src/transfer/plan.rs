@@ -385,6 +385,11 @@ impl Plan {
         self.entries.iter().map(listed).collect()
     }
 
+    /// There is nothing to do, to tell or to confirm.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// A transfer is running, being applied or waiting for its reboot.
     pub fn is_busy(&self) -> bool {
         self.entries.iter().any(Entry::is_busy)

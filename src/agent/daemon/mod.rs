@@ -312,10 +312,15 @@ impl Daemon {
             return;
         }
         let due = self.file.state.queue.is_due() || self.retry_at.is_some_and(|at| now >= at);
-        if due && !self.resetting && self.settings.enabled && !self.settings.acs.url.is_empty() {
+        if due && self.may_begin() {
             self.retry_at = None;
             self.begin(now);
         }
+    }
+
+    /// Whether sessions are wanted at all, and somebody is there to have them with.
+    fn may_begin(&self) -> bool {
+        !self.resetting && self.settings.enabled && !self.settings.acs.url.is_empty()
     }
 
     /// Waits for something to happen; gives the listener's descriptors that are ready.
@@ -324,9 +329,10 @@ impl Daemon {
         let deadlines = [
             self.transfer_deadline(),
             self.unit_deadline(now),
-            Some(self.notices.deadline()),
+            // What cannot be served now must not keep the loop awake.
+            self.exchange.is_none().then(|| self.notices.deadline()),
             self.file.state.alarms.deadline(both_clocks(&self.clock)),
-            self.retry_at,
+            self.retry_at.filter(|_| self.exchange.is_none() && self.may_begin()),
             self.exchange.as_ref().and_then(Exchange::deadline),
             self.listener.as_ref().and_then(Listener::deadline),
             (self.listener.is_none() && self.port_wanted()).then_some(self.port_retry),

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use log::{debug, error, info, warn};
 
+use super::transfers::Transfers;
+use super::trials::Trials;
+use super::units::Units;
 use super::{Daemon, SESSION, add, both_clocks, local_address, read_settings};
 use crate::agent::exchange::{self, Ended, Exchange};
 use crate::agent::inform;
@@ -234,8 +237,11 @@ impl Daemon {
         if let Err(why) = std::fs::remove_file(&kept) {
             debug!("{}: {why}", kept.display());
         }
-        // Nothing more is to be said or written by this life.
+        // Nothing more is to be said or written by this life, nor done by its workers.
         self.resetting = true;
+        self.transfers = Transfers::default();
+        self.units = Units::default();
+        self.trials = Trials::default();
         self.children.extend(Program::FirstBoot.start(&self.options.root, &["-y"]));
         self.act(Program::Reboot);
     }

@@ -8,6 +8,7 @@
 
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -38,6 +39,8 @@ const SCRATCH: &str = "/tmp/rcwmp";
 const WEB: &str = "/www";
 /// Where an image that is not to run yet is kept, in the state directory.
 const STORED_IMAGE: &str = "stored-image.bin";
+/// What a file is called where it belongs, until it is whole and tested.
+const COMING: &str = ".rcwmp-coming";
 /// Where an image has what fwtool has appended, counted from its end.
 const METADATA: u64 = 64 * 1024;
 /// The largest log that is uploaded.
@@ -84,6 +87,9 @@ impl Daemon {
             }
         }
         if self.exchange.is_some() {
+            return;
+        }
+        if self.file.state.transfers.is_empty() {
             return;
         }
         let idle = self.is_idle();
@@ -149,11 +155,8 @@ impl Daemon {
     fn work(&mut self, planned: &Planned, until: Instant) -> Result<Job<Moved>, (u16, String)> {
         let general = planned.request.method().failure();
         let local = |why: &dyn std::fmt::Display| (general, why.to_string());
-        let root = &self.options.root;
-        let scratch = root.resolve(SCRATCH).map_err(|why| local(&why))?;
-        fs::create_dir_all(&scratch).map_err(|why| local(&format_args!("{SCRATCH}: {why}")))?;
         let upload = planned.request.method() == Method::Upload;
-        let path = scratch.join(if upload { "upload" } else { "download" });
+        let path = self.place(planned).map_err(|why| local(&why))?;
         let mut log = None;
         if upload {
             match self.content(planned.file).map_err(|why| local(&why))? {
@@ -162,8 +165,8 @@ impl Daemon {
             }
         }
         let request = &planned.request;
-        let acs = exchange::Acs { url: request.url.clone(), ..self.settings.acs.clone() };
-        let tls = exchange::secure(&acs, &self.options.root, &mut self.tls).map_err(|why| local(&why))?;
+        let tls = exchange::secure(&request.url, &self.settings.acs, &self.options.root, &mut self.tls);
+        let tls = tls.map_err(|why| local(&why))?;
         let transfer = Transfer {
             direction: match upload {
                 true => Direction::Upload { from: path.clone() },
@@ -172,11 +175,7 @@ impl Daemon {
             url: request.url.clone(),
             credentials: Credentials::new(request.username.clone(), request.password.0.clone()),
             size: u64::from(request.target().0),
-            tls,
-            tls_for_ftp: false,
-            user_agent: exchange::USER_AGENT.to_owned(),
-            interface: self.settings.acs.interface.clone(),
-            force_ipv4: self.settings.acs.force_ipv4,
+            ..exchange::transfer(&self.settings.acs, tls)
         };
         let is_image = matches!(planned.file, FileType::Firmware | FileType::StoredFirmware);
         let sysupgrade = Program::Sysupgrade.find(&self.options.root);
@@ -202,6 +201,27 @@ impl Daemon {
             Ok(File { path, version })
         });
         started.map_err(|why| local(&why))
+    }
+
+    /// Where the file of a transfer is while it is on its way: on the file system that it is for, so that
+    /// a name is all that is left to give it.
+    fn place(&self, planned: &Planned) -> Result<PathBuf, String> {
+        let root = &self.options.root;
+        let resolved = |path: &str| root.resolve(path).map_err(|why| why.to_string());
+        match planned.file {
+            FileType::StoredFirmware => Ok(self.options.state_dir().join(COMING)),
+            FileType::WebContent => match (planned.request.target().1, resolved(WEB)?) {
+                (name, _) if !is_plain(name) => Err(format!("{name:?} is not the name of a file")),
+                (_, folder) if !folder.is_dir() => Err(format!("there is no {WEB}")),
+                (_, folder) => Ok(folder.join(COMING)),
+            },
+            _ => {
+                let scratch = resolved(SCRATCH)?;
+                fs::create_dir_all(&scratch).map_err(|why| format!("{SCRATCH}: {why}"))?;
+                let upload = planned.request.method() == Method::Upload;
+                Ok(scratch.join(if upload { "upload" } else { "download" }))
+            }
+        }
     }
 
     /// What an upload sends.
@@ -267,8 +287,9 @@ impl Daemon {
                 match planned.file {
                     FileType::Firmware => return self.install(planned, &file),
                     FileType::Configuration(_) => self.import(planned, &file),
-                    FileType::StoredFirmware => self.keep_image(&file),
-                    FileType::WebContent => self.place_page(planned, &file),
+                    FileType::StoredFirmware => self.named(&file, STORED_IMAGE, 0o600),
+                    // Its name was looked at before it came.
+                    FileType::WebContent => self.named(&file, planned.request.target().1, 0o644),
                     FileType::Log(_) => Outcome::failure(9010, "a log cannot be downloaded"),
                 }
             }
@@ -334,36 +355,16 @@ impl Daemon {
         }
     }
 
-    fn keep_image(&self, file: &File) -> Outcome {
-        let place = self.options.state_dir().join(STORED_IMAGE);
-        let moved = fs::rename(&file.path, &place).or_else(|_| {
-            // Another file system.
-            let copied = fs::copy(&file.path, &place).and_then(|_| fs::File::open(&place)?.sync_all());
-            let _ = fs::remove_file(&file.path);
-            copied.inspect_err(|_| {
-                let _ = fs::remove_file(&place);
-            })
-        });
-        match moved {
+    /// The file is where it belongs, and gets its name.
+    fn named(&self, file: &File, name: &str, mode: u32) -> Outcome {
+        let named = fs::set_permissions(&file.path, fs::Permissions::from_mode(mode))
+            .and_then(|()| fs::rename(&file.path, file.path.with_file_name(name)));
+        match named {
             Ok(()) => self.success(),
-            Err(why) => Outcome::failure(9010, format!("the image cannot be stored: {why}")),
-        }
-    }
-
-    /// A page goes where the device's web server has its own, under the name that the ACS gives.
-    fn place_page(&self, planned: &Planned, file: &File) -> Outcome {
-        let name = planned.request.target().1;
-        let placed = match is_plain(name) {
-            false => Err(format!("{name:?} is not the name of a file")),
-            true => self.options.root.resolve(WEB).map_err(|why| why.to_string()).and_then(|folder| {
-                let bytes = fs::read(&file.path).map_err(|why| why.to_string())?;
-                write_atomic(&folder.join(name), &bytes, 0o644).map_err(|why| why.to_string())
-            }),
-        };
-        let _ = fs::remove_file(&file.path);
-        match placed {
-            Ok(()) => self.success(),
-            Err(why) => Outcome::failure(9010, why),
+            Err(why) => {
+                let _ = fs::remove_file(&file.path);
+                Outcome::failure(9010, format!("{name} cannot be put in its place: {why}"))
+            }
         }
     }
 

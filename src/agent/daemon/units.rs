@@ -80,17 +80,18 @@ impl Daemon {
     /// By when an operation that waits is to be started.
     pub(super) fn unit_deadline(&self, now: Duration) -> Option<Duration> {
         let waits = self.exchange.is_none() && self.units.running.is_none();
-        (waits && !self.file.state.units.is_empty()).then_some(now)
+        (waits && self.file.state.units.has_work()).then_some(now)
     }
 
     fn start_unit(&mut self, task: Task) -> Result<Job<OpResult>, String> {
         self.units.paths = self.paths_of(UNITS).into_iter().collect();
-        let acs = exchange::Acs { url: "https://".to_owned(), ..self.settings.acs.clone() };
-        let tls = exchange::secure(&acs, &self.options.root, &mut self.tls).unwrap_or_else(|why| {
+        // A package's URL may be known to the worker only.
+        let tls = exchange::secure("https:", &self.settings.acs, &self.options.root, &mut self.tls);
+        let tls = tls.unwrap_or_else(|why| {
             warn!("packages over HTTPS cannot be fetched: {why}");
             None
         });
-        let (interface, force_ipv4) = (self.settings.acs.interface.clone(), self.settings.acs.force_ipv4);
+        let usual = exchange::transfer(&self.settings.acs, tls);
         let root = self.options.root.clone();
         let started = Job::start("units", Arc::clone(&self.wake), move |cancel| {
             let deadline = Instant::now() + task.limit;
@@ -99,12 +100,7 @@ impl Daemon {
                     direction: Direction::Download { into: into.to_owned() },
                     url: url.to_owned(),
                     credentials: Credentials::new(username.to_owned(), password.to_owned()),
-                    size: 0,
-                    tls: tls.clone(),
-                    tls_for_ftp: false,
-                    user_agent: exchange::USER_AGENT.to_owned(),
-                    interface: interface.clone(),
-                    force_ipv4,
+                    ..usual.clone()
                 };
                 let run = transfer::run(&transfer, &Limits::default(), cancel, deadline);
                 run.map(drop).map_err(|failure| (failure.code, failure.text()))
@@ -144,7 +140,10 @@ impl Daemon {
 
     /// Puts DUStateChangeComplete into the queue for each call that is done; one save for both.
     fn tell_changed_units(&mut self) {
-        while let Some(complete) = self.file.state.units.take_complete() {
+        // What finds no room is told when some of the others have been delivered.
+        while self.file.state.queue.has_room()
+            && let Some(complete) = self.file.state.units.take_complete()
+        {
             let time = |epoch: Option<i64>| epoch.map_or_else(|| UNKNOWN_TIME.to_owned(), date::format_utc);
             let one = |result: OpResult| OperationResult {
                 uuid: result.uuid,
@@ -168,7 +167,7 @@ impl Daemon {
                 command_key: complete.command_key,
             });
             if let Err(why) = self.file.state.queue.add_message(message, Some(cause)) {
-                error!("a DUStateChangeComplete is lost: {why}");
+                error!("a DUStateChangeComplete was refused: {why}");
             }
         }
         self.save();

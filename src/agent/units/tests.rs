@@ -1,6 +1,7 @@
 //! Tests of the plan: what is accepted, in which order it is done, and that each is told once.
 
 use super::*;
+use crate::cwmp::rpc::Secret;
 
 const UUID: &str = "e21a20c6-e998-38ac-9365-6a0d5c0aa341";
 const TODAY: i64 = 1_795_237_200;
