@@ -96,7 +96,8 @@ fn genie_2_requests_during_a_session_give_exactly_one_more() {
     let steps = vec![
         inform(),
         // The first comes before the Inform is confirmed by the next POST, the others later.
-        step().computed(|seen| say(play::methods_response(&seen.text())).wait(Duration::from_millis(300))),
+        step()
+            .computed(|seen| say(play::methods_response(&seen.text(), &[])).wait(Duration::from_millis(300))),
         say(get_values("1", &[SERIAL])).wait(Duration::from_millis(300)),
         end(),
         inform_with(&["6 CONNECTION REQUEST"]),

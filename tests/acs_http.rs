@@ -67,7 +67,7 @@ fn openacs_and_oktopus_cookies_with_paths_and_dates() {
         ]),
         wants(
             "JSESSIONID=\"Q2FmZQ==.node1\"; oktopus=LAB0000001; c=1",
-            step().computed(|seen| say(methods_response(&seen.text())).header("Set-Cookie", "c=3")),
+            step().computed(|seen| say(methods_response(&seen.text(), &[])).header("Set-Cookie", "c=3")),
         ),
         wants(LONG, read()),
         wants(LONG, end()),
@@ -94,7 +94,7 @@ fn close_after_each_reply() {
     let close = |step: Step| step.header("Connection", "close").close();
     let (seen, _) = play(vec![
         step().computed(move |seen| close(say(inform_response(&seen.text())))),
-        step().computed(move |seen| close(say(methods_response(&seen.text())))),
+        step().computed(move |seen| close(say(methods_response(&seen.text(), &[])))),
         close(read()),
         close(end()),
     ]);
@@ -170,7 +170,7 @@ fn genie_5_digest_without_algorithm_and_a_nonce_for_each_connection() {
     let (seen, log) = play(vec![
         challenge(),
         genie_checked(inform()),
-        genie_checked(step().computed(|seen| say(methods_response(&seen.text())).close())),
+        genie_checked(step().computed(|seen| say(methods_response(&seen.text(), &[])).close())),
         challenge(), // the empty POST, over a new connection
         genie_checked(read().header("Connection", "close").close()),
         challenge(), // our response, over another one
@@ -259,7 +259,7 @@ fn clause_3_4_2_a_circle_of_redirects_ends() {
 fn genie_6_chunked_replies() {
     let (seen, _) = play(vec![
         step().computed(|seen| say(inform_response(&seen.text())).chunked()),
-        step().computed(|seen| say(methods_response(&seen.text())).chunked()),
+        step().computed(|seen| say(methods_response(&seen.text(), &[])).chunked()),
         read().chunked(),
         // Not even a chunk: as empty as 204.
         step().status(200).chunked(),
@@ -289,7 +289,7 @@ fn genie_6_compressed_requests_and_replies() {
     };
     let acs = Scripted::start(vec![
         step().computed(move |seen| pack(inform_response(&unpack(seen)))),
-        step().computed(move |seen| pack(methods_response(&unpack(seen)))),
+        step().computed(move |seen| pack(methods_response(&unpack(seen), &[]))),
         pack(get_values("1", &[SERIAL])),
         end(),
     ]);

@@ -14,15 +14,12 @@ mod play;
 #[path = "support/scripted.rs"]
 mod scripted;
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use agent::Router;
-use messages::{envelope, get_values, id_of};
-use play::{Knock, codes, end, events, has, inform, knock, methods, request_url, router, say};
-use scripted::{Scripted, Seen, Step, step};
+use messages::{envelope, get_values};
+use play::{Knock, codes, confirm, end, events, has, inform, knock, methods, request_url, router, say};
+use scripted::{Scripted, Seen, step};
 
 const IMAGE: &str = "1 Firmware Upgrade Image";
 const CONFIGURATION: &str = "3 Vendor Configuration File";
@@ -51,33 +48,10 @@ fn call(id: &str, name: &str) -> String {
     envelope(id, &format!("<cwmp:{name}/>"))
 }
 
-/// Answers a call of the agent with its empty response.
-fn confirm(method: &'static str) -> Step {
-    step().computed(move |seen| {
-        let text = seen.text();
-        assert!(text.contains(&format!("<cwmp:{method}>")), "{method}, not {text}");
-        say(envelope(&id_of(&text), &format!("<cwmp:{method}Response/>")))
-    })
-}
-
 /// The text of the first element of a name.
 fn leaf(message: &str, name: &str) -> String {
     let rest = message.split(&format!("<{name}>")).nth(1).unwrap_or_default();
     rest.split('<').next().unwrap_or_default().to_owned()
-}
-
-/// A program of the router that notes its arguments and does what it is told.
-fn program(router: &Router, path: &str, does: &str) {
-    let file = router.root().join(path);
-    fs::create_dir_all(file.parent().unwrap()).unwrap();
-    let (name, log) = (path.rsplit('/').next().unwrap(), router.root().join("ran"));
-    fs::write(&file, format!("#!/bin/sh\necho {name} \"$@\" >> '{}'\n{does}\n", log.display())).unwrap();
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
-}
-
-fn ran(router: &Router) -> Vec<String> {
-    let text = fs::read_to_string(router.root().join("ran")).unwrap_or_default();
-    text.lines().map(|line| line.replace(&router.root().display().to_string(), "")).collect()
 }
 
 #[track_caller]
@@ -102,15 +76,15 @@ fn firmware_is_tested_installed_and_told_after_the_reboot() {
         // After the reboot.
         inform(),
         methods(),
-        confirm("TransferComplete"),
+        confirm("TransferComplete", ""),
         say(call("3", "GetAllQueuedTransfers")),
         end(),
     ]);
     let router = router(&acs.url());
-    program(&router, "sbin/sysupgrade", "exit 0");
+    router.program("sbin/sysupgrade", "exit 0");
     let agent = router.start(&[]);
-    wait_for("sysupgrade is run", || ran(&router).len() == 2);
-    assert_eq!(ran(&router), ["sysupgrade --test /tmp/rcwmp/download", "sysupgrade /tmp/rcwmp/download"]);
+    wait_for("sysupgrade is run", || router.ran().len() == 2);
+    assert_eq!(router.ran(), ["sysupgrade --test /tmp/rcwmp/download", "sysupgrade /tmp/rcwmp/download"]);
     files.finish();
     // The system goes down and comes up with the image.
     agent.kill();
@@ -138,16 +112,16 @@ fn an_image_of_another_board_is_not_installed() {
         say(at_once("1", "flash", IMAGE, &files.url())),
         end(),
         inform(),
-        confirm("TransferComplete"),
+        confirm("TransferComplete", ""),
         end(),
     ]);
     let router = router(&acs.url());
-    program(&router, "sbin/sysupgrade", "echo Device example,board not supported by this image; exit 1");
+    router.program("sbin/sysupgrade", "echo Device example,board not supported by this image; exit 1");
     let agent = router.start(&[]);
     agent.wait_for("End session", 2);
     assert!(agent.stop().0.success());
     files.finish();
-    assert_eq!(ran(&router), ["sysupgrade --test /tmp/rcwmp/download"]);
+    assert_eq!(router.ran(), ["sysupgrade --test /tmp/rcwmp/download"]);
     assert!(!router.root().join("tmp/rcwmp/download").exists());
     let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
     assert_eq!(codes(&seen[4]), ["7 TRANSFER COMPLETE", "M Download"]);
@@ -169,22 +143,22 @@ fn configurations_are_imported_whole_or_not_at_all() {
         say(at_once("2", "bad", CONFIGURATION, &files.url())),
         end(),
         inform(),
-        confirm("TransferComplete"),
+        confirm("TransferComplete", ""),
         say(get_values("3", &["Device.DeviceInfo.HostName"])),
         end(),
         inform(),
-        confirm("TransferComplete"),
+        confirm("TransferComplete", ""),
         end(),
     ]);
     let router = router(&acs.url());
-    program(&router, "sbin/reload_config", "exit 0");
+    router.program("sbin/reload_config", "exit 0");
     let agent = router.start(&[]);
     agent.wait_for("End session", 3);
     assert!(agent.stop().0.success());
     files.finish();
     assert_eq!(router.read("/etc/config/system"), "config system\n\toption hostname 'imported'\n");
     assert_eq!(router.read("/etc/config/example"), "config a 'b'\n");
-    assert_eq!(ran(&router), ["reload_config"]);
+    assert_eq!(router.ran(), ["reload_config"]);
     let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
     let told: Vec<(String, String)> = seen
         .iter()
@@ -210,17 +184,17 @@ fn uploads_and_refusals() {
         say(at_once("5", "x", IMAGE, "http://u:p@a/b")),
         end(),
         inform(),
-        confirm("TransferComplete"),
+        confirm("TransferComplete", ""),
         end(),
         inform(),
-        confirm("TransferComplete"),
+        confirm("TransferComplete", ""),
         end(),
         inform(),
-        confirm("TransferComplete"),
+        confirm("TransferComplete", ""),
         end(),
     ]);
     let router = router(&acs.url());
-    program(&router, "sbin/logread", "echo from the ring");
+    router.program("sbin/logread", "echo from the ring");
     router.write("/tmp/example.log", "a line\n");
     router.set("cpe", "log_file_name", "/tmp/example.log");
     let agent = router.start(&[]);
@@ -299,7 +273,7 @@ fn an_interrupted_download_is_told_once() {
         end(),
         inform(),
         methods(),
-        confirm("TransferComplete"),
+        confirm("TransferComplete", ""),
         end(),
     ]);
     let router = router(&acs.url());
@@ -333,11 +307,11 @@ fn a_factory_reset_begins_anew() {
         end(),
     ]);
     let router = router(&acs.url());
-    program(&router, "sbin/firstboot", "exit 0");
-    program(&router, "sbin/reboot", "exit 0");
+    router.program("sbin/firstboot", "exit 0");
+    router.program("sbin/reboot", "exit 0");
     let agent = router.start(&[]);
-    wait_for("the reset", || ran(&router).len() == 2);
-    let mut did = ran(&router);
+    wait_for("the reset", || router.ran().len() == 2);
+    let mut did = router.ran();
     did.sort();
     assert_eq!(did, ["firstboot -y", "reboot"]);
     play::stays_quiet(&agent, "Start session", 1);
@@ -433,20 +407,17 @@ fn packages_come_and_go() {
         say(change("1", &both)),
         end(),
         inform(),
-        confirm("DUStateChangeComplete"),
+        confirm("DUStateChangeComplete", ""),
         say(get_values("2", &["Device.SoftwareModules.DeploymentUnit."])),
         say(change("3", &remove)),
         end(),
         inform(),
-        confirm("DUStateChangeComplete"),
+        confirm("DUStateChangeComplete", ""),
         say(get_values("4", &["Device.SoftwareModules.DeploymentUnitNumberOfEntries"])),
         end(),
     ]);
     let router = router(&acs.url());
-    let apk = router.root().join("usr/bin/apk");
-    fs::create_dir_all(apk.parent().unwrap()).unwrap();
-    fs::write(&apk, packages::APK).unwrap();
-    fs::set_permissions(&apk, fs::Permissions::from_mode(0o755)).unwrap();
+    router.script("/usr/bin/apk", packages::APK);
     for place in ["/rom/lib/apk/db/installed", "/lib/apk/db/installed"] {
         router.write(place, "P:base-files\nV:1\n\n");
     }

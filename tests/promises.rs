@@ -12,8 +12,6 @@ mod play;
 #[path = "support/scripted.rs"]
 mod scripted;
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -26,13 +24,8 @@ const NAME: &str = "Device.DeviceInfo.HostName";
 
 /// Programs that write down that they were run.
 fn with_programs(router: &Router) {
-    for (path, name) in [("sbin/reboot", "reboot"), ("sbin/reload_config", "reload")] {
-        let log = router.root().join("ran");
-        let file = router.root().join(path);
-        fs::create_dir_all(file.parent().unwrap()).unwrap();
-        fs::write(&file, format!("#!/bin/sh\necho {name} >> '{}'\n", log.display())).unwrap();
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
-    }
+    router.program("sbin/reboot", "");
+    router.program("sbin/reload_config", "");
 }
 
 /// Waits until the programs named, and no others, were run; order does not matter.
@@ -40,8 +33,7 @@ fn with_programs(router: &Router) {
 fn ran(router: &Router, expected: &[&str]) {
     let until = Instant::now() + Duration::from_secs(10);
     loop {
-        let text = fs::read_to_string(router.root().join("ran")).unwrap_or_default();
-        let mut lines: Vec<&str> = text.lines().collect();
+        let mut lines: Vec<String> = router.ran().iter().map(|line| line.trim().to_owned()).collect();
         lines.sort_unstable();
         if lines == expected || Instant::now() > until {
             assert_eq!(lines, expected);
@@ -89,14 +81,14 @@ fn after_sigterm_and_after_sigkill() {
             ran(&router, &[]);
             // The next life does it, before anything else.
             let agent = router.start(&[]);
-            ran(&router, &["reboot", "reload"]);
+            ran(&router, &["reboot", "reload_config"]);
             assert!(agent.stop().0.success());
         }
-        ran(&router, &["reboot", "reload"]);
+        ran(&router, &["reboot", "reload_config"]);
         // The reboot has happened: nothing is done twice, and the ACS hears whose it was.
         router.write("/proc/sys/kernel/random/boot_id", "another\n");
         router.play();
-        ran(&router, &["reboot", "reload"]);
+        ran(&router, &["reboot", "reload_config"]);
         let seen = acs.finish();
         let boot = seen.iter().rev().find(|one| one.text().contains(":Inform>")).unwrap().text();
         assert!(codes(&boot).contains(&"1 BOOT".to_owned()), "{boot}");
@@ -126,7 +118,7 @@ fn reboots_by_the_clock() {
         with_programs(&router);
         let agent = router.start(&[]);
         agent.wait_for("Rebooting as it was scheduled", 1);
-        ran(&router, &["reboot", "reload"]);
+        ran(&router, &["reboot", "reload_config"]);
         assert!(agent.stop().0.success());
         // After the boot neither is done again.
         router.write("/proc/sys/kernel/random/boot_id", "another\n");

@@ -183,6 +183,7 @@ impl Exchange {
                 Output::Learned(methods) => {
                     self.learned = true;
                     debug!("the ACS has the methods {}", methods.join(" "));
+                    file.state.acs_methods = Some(bounded(methods));
                 }
                 Output::Remark(remark) => warn!("{remark}"),
                 Output::Close(close) => {
@@ -235,6 +236,13 @@ fn absorb(file: &mut StateFile, model: &mut Model<System>, request: &Request) {
     if let Err(why) = file.save() {
         error!("the state is not saved: {why}");
     }
+}
+
+/// Names of methods as they are worth remembering: `string(64)` by the schema, and no ACS has hundreds.
+fn bounded(mut methods: Vec<String>) -> Vec<String> {
+    methods.retain(|name| name.chars().count() <= 64);
+    methods.truncate(64);
+    methods
 }
 
 /// How we introduce ourselves to servers.

@@ -1,5 +1,6 @@
 //! The shell: everything that touches the world, around pure parts.
 
+pub mod autonomous;
 pub mod changes;
 pub mod daemon;
 pub mod diagnose;
@@ -13,6 +14,7 @@ pub mod log;
 pub mod options;
 pub mod programs;
 pub mod redact;
+pub mod requests;
 pub mod schedule;
 pub mod settings;
 pub mod state;

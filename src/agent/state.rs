@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::autonomous::Inventory;
 use super::schedule::Alarms;
 use super::units::Units;
 use crate::cwmp::queue::{Queue, Ticket};
@@ -61,6 +62,12 @@ pub struct State {
     pub alarms: Alarms,
     /// The random phase of the periodic Inform.
     pub phase: u32,
+    /// The methods of the ACS, as it has told them last; another ACS is not yet asked.
+    pub acs_methods: Option<Vec<String>>,
+    /// SoftwareVersion at the last start.
+    pub software_version: String,
+    /// The deployment units that the ACS knows of, while it wants to know of changes by others.
+    pub inventory: Option<Inventory>,
 }
 
 /// The state with its file.

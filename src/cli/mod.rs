@@ -5,6 +5,7 @@
 
 mod check;
 mod commands;
+mod wish;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -14,12 +15,18 @@ use lexopt::prelude::*;
 
 use crate::agent::daemon;
 use crate::agent::options::Options;
+use crate::agent::requests::Wish;
 use crate::sys::fs::Root;
 
 /// What can be asked for, with its arguments and what it does.
 const MODES: &[(&str, &str)] = &[
     ("", "the daemon"),
     ("-c, --cli COMMAND [ARGUMENT]…", "one command on the data model: see `-c help`"),
+    ("request-download TYPE [NAME=VALUE]…", "asks the ACS for a file, if it takes such requests"),
+    (
+        "kicked COMMAND [REFERER [ARG [NEXT]]]",
+        "tells the ACS that the user has followed a link that kicks the device",
+    ),
     ("validate", "checks configuration and data model, every complaint at once"),
     ("dump-model", "path, kind, type and access of every object and parameter, separated by tabs"),
     #[cfg(feature = "lab")]
@@ -45,6 +52,7 @@ const FLAGS: &[(&str, &str, &str, &str)] = &[
 enum Mode {
     Daemon,
     Command(Vec<String>),
+    Wish(Wish),
     Validate,
     DumpModel,
     Help,
@@ -86,6 +94,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             }
         },
         Mode::Command(words) => commands::run(&options, &words),
+        Mode::Wish(wish) => wish::leave(&options, &wish),
         Mode::Validate => check::validate(&options),
         Mode::DumpModel => check::dump_model(&options),
         #[cfg(feature = "lab")]
@@ -112,11 +121,13 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<(Mode, Options
             Short('v') | Long("version") => mode = Some(Mode::Version),
             // The rest belongs to the command, dashes included: a value may begin with one.
             Short('c') | Long("cli") => {
-                let words = parser.raw_args().map_err(text)?;
-                let words: Result<Vec<String>, OsString> = words.map(OsString::into_string).collect();
-                mode = Some(Mode::Command(words.map_err(|word| format!("{word:?} is not UTF-8"))?));
+                mode = Some(Mode::Command(rest(&mut parser)?));
             }
             Value(word) if mode.is_none() => match word.to_str() {
+                Some("request-download") => {
+                    mode = Some(Mode::Wish(wish::request_download(&rest(&mut parser)?)?));
+                }
+                Some("kicked") => mode = Some(Mode::Wish(wish::kicked(&rest(&mut parser)?)?)),
                 Some("validate") => mode = Some(Mode::Validate),
                 Some("dump-model") => mode = Some(Mode::DumpModel),
                 #[cfg(feature = "lab")]
@@ -129,6 +140,13 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<(Mode, Options
         }
     }
     Ok((mode.unwrap_or(Mode::Daemon), options))
+}
+
+/// All that follows, as it is.
+fn rest(parser: &mut lexopt::Parser) -> Result<Vec<String>, String> {
+    let words = parser.raw_args().map_err(|error| error.to_string())?;
+    let words: Result<Vec<String>, OsString> = words.map(OsString::into_string).collect();
+    words.map_err(|word| format!("{word:?} is not UTF-8"))
 }
 
 /// A directory, made absolute: journals and locks hold paths that must mean the same everywhere.

@@ -222,6 +222,11 @@ impl Plan {
         self.look(now);
     }
 
+    /// Whether an image is being installed, by a program that ends with a reboot.
+    pub fn is_installing(&self) -> bool {
+        self.entries.iter().any(|entry| matches!(entry.stage, Stage::Installing { .. }))
+    }
+
     /// The next transfer to start: none while one is in progress. To be called between sessions; the agent
     /// starts it or asks again later. `idle`: nobody uses the router, which WindowMode 3 waits for. Transfers whose time has
     /// passed fail here, so [`Plan::hand_over`] follows.

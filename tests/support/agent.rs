@@ -1,6 +1,7 @@
 //! The agent as a child process on a simulated router in a temporary folder.
 #![allow(dead_code, clippy::unwrap_used)]
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -37,6 +38,25 @@ impl Router {
         let path = self.root().join(path.trim_start_matches('/'));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
+    }
+
+    /// Puts a program there.
+    pub fn script(&self, path: &str, text: &str) {
+        self.write(path, text);
+        let file = self.root().join(path.trim_start_matches('/'));
+        fs::set_permissions(file, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// Puts a program there that notes its name and arguments and does what it is told.
+    pub fn program(&self, path: &str, does: &str) {
+        let (name, log) = (path.rsplit('/').next().unwrap(), self.root().join("ran"));
+        self.script(path, &format!("#!/bin/sh\necho {name} \"$@\" >> '{}'\n{does}\n", log.display()));
+    }
+
+    /// What such programs have noted, with the paths of a router.
+    pub fn ran(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.root().join("ran")).unwrap_or_default();
+        text.lines().map(|line| line.replace(&self.root().display().to_string(), "")).collect()
     }
 
     /// Sets an option of `/etc/config/cwmp`, which must stand there on a line of its own or not at all.

@@ -29,17 +29,32 @@ pub fn inform() -> Step {
 }
 
 /// What an ACS says to GetRPCMethods.
-pub fn methods_response(question: &str) -> String {
+pub fn methods_response(question: &str, more: &[&str]) -> String {
     assert!(question.contains("GetRPCMethods"), "GetRPCMethods, not {question}");
     let names = ["Inform", "GetRPCMethods", "TransferComplete"];
-    let list: String = names.iter().map(|name| format!("<string>{name}</string>")).collect();
-    let list = format!("<MethodList soap-enc:arrayType=\"xsd:string[3]\">{list}</MethodList>");
+    let list: String = names.iter().chain(more).map(|name| format!("<string>{name}</string>")).collect();
+    let count = names.len() + more.len();
+    let list = format!("<MethodList soap-enc:arrayType=\"xsd:string[{count}]\">{list}</MethodList>");
     envelope(&id_of(question), &format!("<cwmp:GetRPCMethodsResponse>{list}</cwmp:GetRPCMethodsResponse>"))
 }
 
 /// Answers our GetRPCMethods.
 pub fn methods() -> Step {
-    step().computed(|seen| say(methods_response(&seen.text())))
+    methods_and(&[])
+}
+
+/// Answers our GetRPCMethods with the methods that every ACS has, and more.
+pub fn methods_and(more: &'static [&'static str]) -> Step {
+    step().computed(move |seen| say(methods_response(&seen.text(), more)))
+}
+
+/// Answers a call of the agent with a response of this content.
+pub fn confirm(method: &'static str, content: &'static str) -> Step {
+    step().computed(move |seen| {
+        let text = seen.text();
+        has(&text, &[&format!("<cwmp:{method}>")]);
+        say(envelope(&id_of(&text), &format!("<cwmp:{method}Response>{content}</cwmp:{method}Response>")))
+    })
 }
 
 /// 200 with a message.
@@ -105,6 +120,7 @@ impl Router {
         agent.wait_for("Waiting the next session", 1);
         while !agent.log().contains("End session") {
             let ended = agent.log().matches("Waiting the next session").count();
+            assert!(ended < 6, "no session goes well:\n{}", agent.log());
             agent.wait_for("Waiting the next session", ended + 1);
         }
         let log = agent.log();

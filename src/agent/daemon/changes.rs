@@ -15,12 +15,16 @@ const SLOWLY: Duration = Duration::from_secs(60);
 /// What tells of changes.
 pub(super) struct Notices {
     pub(super) files: Option<ConfigChanges>,
+    /// Of the directory where requests are left.
+    pub(super) requests: Option<ConfigChanges>,
+    /// Something may have been left there without a notice.
+    pub(super) requests_left: bool,
     next: Duration,
 }
 
 impl Notices {
-    pub(super) fn new(files: Option<ConfigChanges>) -> Notices {
-        Notices { files, next: SLOWLY }
+    pub(super) fn new(files: Option<ConfigChanges>, requests: Option<ConfigChanges>) -> Notices {
+        Notices { files, requests, requests_left: true, next: SLOWLY }
     }
 
     /// When to look again without a notice.
@@ -39,6 +43,8 @@ impl Daemon {
         let slow = now >= self.notices.next;
         if slow {
             self.notices.next = now + SLOWLY;
+            self.notices.requests_left = true;
+            self.look_at_packages();
         }
         // Before the first session nothing was told, so nothing can have changed since.
         if self.file.state.watch.is_empty() || (files.is_none() && !slow) {

@@ -9,6 +9,7 @@
 //! Only the session worker waits for the network, so requests on the port and signals are served
 //! during a session too.
 
+mod autonomous;
 mod changes;
 mod port;
 mod reading;
@@ -190,7 +191,7 @@ impl Daemon {
             trials: Trials::default(),
             transfers: Transfers::default(),
             units: Units::default(),
-            notices: Notices::new(watched(options)),
+            notices: Notices::new(watched(options), autonomous::watched(options)),
             children: Vec::new(),
             session_id: 1,
             resetting: false,
@@ -206,6 +207,7 @@ impl Daemon {
         daemon.set_alarms(now);
         daemon.greet();
         daemon.resume_units();
+        daemon.look_at_packages();
         daemon.keep_promises();
         daemon.configure_echo();
         // What an earlier life left unsuccessful is retried, even if its events are gone.
@@ -216,6 +218,7 @@ impl Daemon {
 
     /// What has happened while we were away: a boot, a first start.
     fn greet(&mut self) {
+        let self_made = self.file.state.transfers.is_installing();
         let boot_id = self.model.backend().text("/proc/sys/kernel/random/boot_id");
         let boot_id = boot_id.map(|text| text.trim().to_owned()).unwrap_or_default();
         let state = &mut self.file.state;
@@ -241,6 +244,7 @@ impl Daemon {
         if !booted {
             self.resume_transfers(false);
         }
+        self.look_at_firmware(self_made);
         match self.settings.periodic.enabled {
             true => {
                 info!("Periodic event is enabled. Interval period = {}s", self.settings.periodic.interval)
@@ -294,6 +298,7 @@ impl Daemon {
         self.run_transfers();
         self.run_units();
         self.look_for_changes(now);
+        self.look_for_wishes();
         self.run_trials();
         self.serve(&ready, now);
         self.children.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
@@ -351,6 +356,9 @@ impl Daemon {
         // During a session its events wait: the model looks frozen.
         if let Some(files) = self.notices.files.as_ref().filter(|_| self.exchange.is_none()) {
             fds.push(PollFd::new(files.as_fd(), PollFlags::POLLIN));
+        }
+        if let Some(requests) = self.notices.requests.as_ref().filter(|_| self.exchange.is_none()) {
+            fds.push(PollFd::new(requests.as_fd(), PollFlags::POLLIN));
         }
         if let Some(echo) = &self.trials.echo {
             fds.push(PollFd::new(echo.as_fd(), PollFlags::POLLIN));

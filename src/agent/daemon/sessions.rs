@@ -55,6 +55,9 @@ impl Daemon {
         let state = &mut self.file.state;
         let known =
             state.bootstrapped.as_deref() == Some(&self.settings.acs.url) && state.identity == identity;
+        if !known {
+            state.acs_methods = None;
+        }
         if !known && !state.queue.contains(&EventCode::Bootstrap) {
             let boot = state.queue.contains(&EventCode::Boot);
             add(&mut state.queue, EventCode::Bootstrap);
@@ -167,6 +170,7 @@ impl Daemon {
                     self.file.state.first_use = Some(clock::epoch_seconds());
                 }
                 self.ask_methods = self.ask_methods && !ended.learned;
+                self.notices.requests_left = true;
                 info!("End session");
             }
             Close::Failed(_) => {
@@ -191,6 +195,7 @@ impl Daemon {
         self.file.state.alarms.session_ended(success, clocks);
         self.trials_changed();
         self.configure_echo();
+        self.look_at_packages();
         self.after_session(success);
         self.save();
         // What was read for this session is not needed until the next.

@@ -124,7 +124,7 @@ impl Daemon {
         self.tell_completions();
     }
 
-    fn software_version(&mut self) -> String {
+    pub(super) fn software_version(&mut self) -> String {
         let name = "Device.DeviceInfo.SoftwareVersion";
         let found = self.model.values([name]).ok().and_then(|list| list.into_iter().next());
         found.map(|(_, value)| value.text).unwrap_or_default()

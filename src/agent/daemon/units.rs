@@ -52,6 +52,7 @@ impl Daemon {
                     self.model.refresh();
                     info!("package {} is {}", result.deployment_unit_ref, result.current_state.name());
                     self.file.state.units.done(result);
+                    self.packages_are_known();
                 }
                 Outcome::Lost => self.file.state.units.resume(both_clocks(&self.clock)),
             }

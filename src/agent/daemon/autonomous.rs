@@ -1,0 +1,133 @@
+//! The daemon's news of what others have done: packages, firmware, and requests by somebody on the router.
+
+use log::{info, warn};
+
+use super::Daemon;
+use crate::agent::autonomous::{self, MAX_RESULTS, Policy};
+use crate::agent::changes::ConfigChanges;
+use crate::agent::options::Options;
+use crate::agent::requests;
+use crate::cwmp::queue::Message;
+use crate::cwmp::rpc::UNKNOWN_TIME;
+use crate::model::date;
+use crate::sys::clock;
+
+const UNITS: &str = "Device.SoftwareModules.DeploymentUnit.";
+const UNIT_POLICY: &str = "Device.ManagementServer.DUStateChangeComplPolicy.";
+const TRANSFER_POLICY: &str = "Device.ManagementServer.AutonomousTransferCompletePolicy.";
+
+/// Notices of requests that are left; without them there is the slow look.
+pub(super) fn watched(options: &Options) -> Option<ConfigChanges> {
+    if let Err(why) = requests::prepare(&options.root) {
+        warn!("requests of this router's users are not taken: {why}");
+        return None;
+    }
+    let opened = ConfigChanges::open(options.root.clone(), requests::PLACE);
+    opened.map_err(|why| warn!("requests of this router's users are taken late: {why}")).ok()
+}
+
+impl Daemon {
+    /// Compares the packages with those that the ACS knows of, while it wants to know (TR-069 A.3.3.5).
+    pub(super) fn look_at_packages(&mut self) {
+        // What we change ourselves is told by DUStateChangeComplete.
+        if !self.file.state.units.is_empty() {
+            return;
+        }
+        let policy = self.policy(UNIT_POLICY);
+        if !policy.is_enabled() {
+            self.file.state.inventory = None;
+            return;
+        }
+        // A list that cannot be read is not an empty one.
+        let Some(now) = self.texts(UNITS).map(autonomous::inventory) else { return };
+        // Whatever is told of a row later, it is told by the number that the row has now.
+        if let Err(why) = self.model.save() {
+            warn!("packages are not looked at: {why}");
+            return;
+        }
+        let before = self.file.state.inventory.clone().unwrap_or_else(|| now.clone());
+        let results = autonomous::changes(&before, &now, &policy, &date_now());
+        for part in results.chunks(MAX_RESULTS) {
+            let message = Message::AutonomousDuStateChangeComplete(part.to_vec());
+            if !self.tell_acs(message, "AutonomousDUStateChangeComplete") {
+                // Looked at again when there is room.
+                return;
+            }
+        }
+        self.file.state.inventory = Some(now);
+        self.save();
+    }
+
+    /// The ACS's own operation has ended: what it brought is no news.
+    pub(super) fn packages_are_known(&mut self) {
+        if self.file.state.inventory.is_some()
+            && let Some(now) = self.texts(UNITS).map(autonomous::inventory)
+        {
+            self.file.state.inventory = Some(now);
+        }
+    }
+
+    /// At a start: another firmware may run than before. `self_made`: the ACS has asked for one.
+    pub(super) fn look_at_firmware(&mut self, self_made: bool) {
+        let now = self.software_version();
+        if now.is_empty() || now == self.file.state.software_version {
+            return;
+        }
+        let before = std::mem::replace(&mut self.file.state.software_version, now.clone());
+        let policy = self.policy(TRANSFER_POLICY);
+        if !self_made && let Some(complete) = autonomous::firmware(&before, &now, &policy, &date_now()) {
+            info!("firmware {now} was installed by somebody else");
+            let message = Message::AutonomousTransferComplete(Box::new(complete));
+            self.tell_acs(message, "AutonomousTransferComplete");
+        }
+    }
+
+    /// Takes what somebody on the router wants told, and tells what the ACS says that it has a method for:
+    /// another one may not survive the call.
+    pub(super) fn look_for_wishes(&mut self) {
+        if self.exchange.is_some() {
+            return;
+        }
+        let noticed = self.notices.requests.as_mut().and_then(ConfigChanges::changed).is_some();
+        if !(std::mem::take(&mut self.notices.requests_left) || noticed) {
+            return;
+        }
+        if self.file.state.acs_methods.is_none() {
+            // They are looked at again when the next session has ended.
+            self.ask_methods |= requests::any(&self.options.root);
+            return;
+        }
+        let (wishes, complaints) = requests::take(&self.options.root);
+        complaints.iter().for_each(|complaint| warn!("{complaint}"));
+        for wish in wishes {
+            let method = wish.method();
+            self.tell_acs(wish.message(), method);
+        }
+        self.save();
+    }
+
+    /// Puts a message of ours into the queue; false when there is no room for it now.
+    fn tell_acs(&mut self, message: Message, method: &str) -> bool {
+        let lacks = |methods: &Vec<String>| !methods.iter().any(|name| name == method);
+        if self.file.state.acs_methods.as_ref().is_some_and(lacks) {
+            warn!("{method} is not told: the ACS has no such method");
+            return true;
+        }
+        let told = self.file.state.queue.add_message(message, None);
+        told.map_err(|why| warn!("{method} is not told: {why}")).is_ok()
+    }
+
+    fn policy(&mut self, object: &str) -> Policy {
+        self.texts(object).map(Policy::of).unwrap_or_default()
+    }
+
+    /// The values below an object as texts; `None` when they cannot be read.
+    fn texts(&mut self, object: &str) -> Option<Vec<(String, String)>> {
+        let values = self.model.values([object]).ok()?;
+        Some(values.into_iter().map(|(name, value)| (name, value.text)).collect())
+    }
+}
+
+fn date_now() -> String {
+    if clock::is_set() { date::format_utc(clock::epoch_seconds()) } else { UNKNOWN_TIME.to_owned() }
+}
