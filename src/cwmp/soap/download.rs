@@ -36,16 +36,16 @@ pub(super) fn read_download(xml: &mut Xml<'_>) -> Result<Download, Stop> {
         _ => xml.skip(),
     })?;
     Ok(Download {
-        command_key: key.unwrap_or_default(),
+        command_key: need(key, "CommandKey")?,
         file_type: need(file_type, "FileType")?,
         url: need(url, "URL")?,
-        username: username.unwrap_or_default(),
-        password: Secret(password.unwrap_or_default()),
-        file_size: size.unwrap_or_default(),
-        target_file_name: target.unwrap_or_default(),
-        delay_seconds: delay.unwrap_or_default(),
-        success_url: success.unwrap_or_default(),
-        failure_url: failure.unwrap_or_default(),
+        username: need(username, "Username")?,
+        password: Secret(need(password, "Password")?),
+        file_size: need(size, "FileSize")?,
+        target_file_name: need(target, "TargetFileName")?,
+        delay_seconds: need(delay, "DelaySeconds")?,
+        success_url: need(success, "SuccessURL")?,
+        failure_url: need(failure, "FailureURL")?,
     })
 }
 
@@ -79,13 +79,13 @@ pub(super) fn read_schedule(xml: &mut Xml<'_>) -> Result<ScheduleDownload, Stop>
         _ => xml.skip(),
     })?;
     Ok(ScheduleDownload {
-        command_key: key.unwrap_or_default(),
+        command_key: need(key, "CommandKey")?,
         file_type: need(file_type, "FileType")?,
         url: need(url, "URL")?,
-        username: username.unwrap_or_default(),
-        password: Secret(password.unwrap_or_default()),
-        file_size: size.unwrap_or_default(),
-        target_file_name: target.unwrap_or_default(),
+        username: need(username, "Username")?,
+        password: Secret(need(password, "Password")?),
+        file_size: need(size, "FileSize")?,
+        target_file_name: need(target, "TargetFileName")?,
         windows: need(windows, "TimeWindowList")?,
     })
 }
@@ -104,8 +104,8 @@ fn window(xml: &mut Xml<'_>, _: &Tag) -> Result<TimeWindow, Stop> {
         start: need(start, "WindowStart")?,
         end: need(end, "WindowEnd")?,
         mode: need(mode, "WindowMode")?,
-        user_message: message.unwrap_or_default(),
-        max_retries: retries.unwrap_or(-1),
+        user_message: need(message, "UserMessage")?,
+        max_retries: need(retries, "MaxRetries")?,
     })
 }
 
@@ -141,12 +141,12 @@ pub(super) fn read_upload(xml: &mut Xml<'_>) -> Result<Upload, Stop> {
         _ => xml.skip(),
     })?;
     Ok(Upload {
-        command_key: key.unwrap_or_default(),
+        command_key: need(key, "CommandKey")?,
         file_type: need(file_type, "FileType")?,
         url: need(url, "URL")?,
-        username: username.unwrap_or_default(),
-        password: Secret(password.unwrap_or_default()),
-        delay_seconds: delay.unwrap_or_default(),
+        username: need(username, "Username")?,
+        password: Secret(need(password, "Password")?),
+        delay_seconds: need(delay, "DelaySeconds")?,
     })
 }
 
@@ -183,14 +183,14 @@ pub(super) fn write_times(out: &mut Out, times: &TransferTimes) {
     out.leaf("CompleteTime", &times.complete_time);
 }
 
-/// The CommandKey of `CancelTransfer`; a missing one is read as empty.
+/// The CommandKey of `CancelTransfer`.
 pub(super) fn read_cancel(xml: &mut Xml<'_>) -> Result<String, Stop> {
     let mut key = None;
     xml.children(|xml, tag| match tag.name() {
         "CommandKey" => put(&mut key, tag, short(xml, tag, KEY)?),
         _ => xml.skip(),
     })?;
-    Ok(key.unwrap_or_default())
+    need(key, "CommandKey")
 }
 
 /// `DelaySeconds` and `CommandKey` of `ScheduleInform`.
@@ -201,7 +201,7 @@ pub(super) fn read_schedule_inform(xml: &mut Xml<'_>) -> Result<(u32, String), S
         "CommandKey" => put(&mut key, tag, short(xml, tag, KEY)?),
         _ => xml.skip(),
     })?;
-    Ok((need(delay, "DelaySeconds")?, key.unwrap_or_default()))
+    Ok((need(delay, "DelaySeconds")?, need(key, "CommandKey")?))
 }
 
 /// The list of GetQueuedTransfersResponse.
@@ -349,25 +349,54 @@ mod tests {
         }
     }
 
+    /// Every argument is required by the schema (TR-069 A.2.3).
     #[test]
-    fn what_may_be_missing_and_what_not() {
-        match call("<c:Download><URL>u</URL><FileType>f</FileType></c:Download>") {
-            Request::Download(call) => assert_eq!((call.delay_seconds, call.file_size), (0, 0)),
-            other => panic!("{other:?}"),
+    fn every_argument_must_be_there() {
+        let leaf = |name: &&str| {
+            let text = if name.starts_with("URL") { "http://a/" } else { "7" };
+            format!("<{name}>{text}</{name}>")
+        };
+        let transfer = ["CommandKey", "FileType", "URL", "Username", "Password"];
+        let download = ["FileSize", "TargetFileName", "DelaySeconds", "SuccessURL", "FailureURL"];
+        for (method, arguments) in [
+            ("Download", [&transfer[..], &download].concat()),
+            ("Upload", [&transfer[..], &["DelaySeconds"]].concat()),
+            ("ScheduleInform", vec!["DelaySeconds", "CommandKey"]),
+            ("CancelTransfer", vec!["CommandKey"]),
+            ("Reboot", vec!["CommandKey"]),
+            ("GetOptions", vec!["OptionName"]),
+        ] {
+            let whole: String = arguments.iter().map(leaf).collect();
+            call(&format!("<c:{method}>{whole}</c:{method}>"));
+            for left_out in &arguments {
+                let rest: String = arguments.iter().filter(|name| name != &left_out).map(leaf).collect();
+                let why = refused(&format!("<c:{method}>{rest}</c:{method}>"));
+                assert!(why.contains(&format!("{left_out} is missing")), "{method}: {why}");
+            }
         }
+        let window = ["WindowStart", "WindowEnd", "WindowMode", "UserMessage", "MaxRetries"];
+        let scheduled = |window: &str, download: &[&str]| {
+            let rest: String = transfer.iter().chain(download).map(leaf).collect();
+            let list = "<TimeWindowList><TimeWindowStruct>";
+            let end = "</TimeWindowStruct></TimeWindowList></c:ScheduleDownload>";
+            format!("<c:ScheduleDownload>{rest}{list}{window}{end}")
+        };
+        let whole: String = window.iter().map(leaf).collect();
+        call(&scheduled(&whole, &download[..2]));
+        assert!(refused(&scheduled(&whole, &download[..1])).contains("TargetFileName is missing"));
+        for left_out in &window {
+            let rest: String = window.iter().filter(|name| name != &left_out).map(leaf).collect();
+            let why = refused(&scheduled(&rest, &download[..2]));
+            assert!(why.contains(&format!("{left_out} is missing")), "{why}");
+        }
+    }
+
+    #[test]
+    fn arguments_that_cannot_be() {
         for (text, why) in [
-            ("<c:Download><FileType>f</FileType></c:Download>", "URL is missing"),
-            (
-                "<c:Download><URL>u</URL><FileType>f</FileType><FileSize>-1</FileSize></c:Download>",
-                "FileSize",
-            ),
-            (
-                "<c:Download><URL>u</URL><FileType>f</FileType><FileSize>4294967296</FileSize></c:Download>",
-                "FileSize",
-            ),
-            ("<c:Upload><URL>u</URL></c:Upload>", "FileType is missing"),
-            ("<c:ScheduleInform><CommandKey/></c:ScheduleInform>", "DelaySeconds is missing"),
-            ("<c:ScheduleDownload><URL>u</URL><FileType>f</FileType></c:ScheduleDownload>", "TimeWindowList"),
+            ("<c:Download><FileSize>-1</FileSize></c:Download>", "FileSize"),
+            ("<c:Download><FileSize>4294967296</FileSize></c:Download>", "FileSize"),
+            ("<c:Download><URL>u</URL><URL>v</URL></c:Download>", "URL is there twice"),
         ] {
             assert!(refused(text).contains(why), "{text}: {}", refused(text));
         }

@@ -28,7 +28,7 @@ pub(super) fn read_change(xml: &mut Xml<'_>) -> Result<ChangeDuState, Stop> {
     if operations.is_empty() {
         return Err(Stop::content("Operations is missing"));
     }
-    Ok(ChangeDuState { operations, command_key: key.unwrap_or_default() })
+    Ok(ChangeDuState { operations, command_key: need(key, "CommandKey")? })
 }
 
 /// Reads one more of what repeats without being an array.

@@ -36,14 +36,14 @@ pub(super) fn write_vouchers(out: &mut Out, list: &[String]) {
     out.array("VoucherList", "soapenc:base64", list, |out, voucher| out.text(voucher));
 }
 
-/// The OptionName of `GetOptions`; a missing one is read as empty, for all.
+/// The OptionName of `GetOptions`; an empty one means all.
 pub(super) fn read_option_name(xml: &mut Xml<'_>) -> Result<String, Stop> {
     let mut name = None;
     xml.children(|xml, tag| match tag.name() {
         "OptionName" => put(&mut name, tag, short(xml, tag, 64)?),
         _ => xml.skip(),
     })?;
-    Ok(name.unwrap_or_default())
+    need(name, "OptionName")
 }
 
 /// The list of GetOptionsResponse.

@@ -302,7 +302,7 @@ mod tests {
     }
 
     fn headers(headers: &str) -> Result<Header, ReadError> {
-        envelope(&format!("<s:Header>{headers}</s:Header><s:Body><c:Reboot/></s:Body>"))
+        envelope(&format!("<s:Header>{headers}</s:Header><s:Body><c:FactoryReset/></s:Body>"))
             .map(|read| read.header)
     }
 
@@ -312,7 +312,7 @@ mod tests {
             "<c:ID s:mustUnderstand='1'> a&#10;b </c:ID><c:HoldRequests s:mustUnderstand='1'>true</c:HoldRequests>\
              <c:SessionTimeout>40</c:SessionTimeout><c:SupportedCWMPVersions>1.0,1.4</c:SupportedCWMPVersions>\
              <c:UseCWMPVersion s:mustUnderstand='1'>1.2</c:UseCWMPVersion>\
-             <c:NoMoreRequests s:mustUnderstand='1'>1</c:NoMoreRequests><v:x s:mustUnderstand='0'><c:Reboot/></v:x>",
+             <c:NoMoreRequests s:mustUnderstand='1'>1</c:NoMoreRequests><v:x s:mustUnderstand='0'><c:FactoryReset/></v:x>",
         );
         let expected = Header {
             id: Some(" a\nb ".into()),
@@ -350,7 +350,7 @@ mod tests {
         for header in ["<v:x s:mustUnderstand='1'/>", "<c:New s:mustUnderstand='1'/>"] {
             match headers(&format!("<c:ID>5</c:ID>{header}")) {
                 Err(ReadError::MustUnderstand(refusal)) => {
-                    assert_eq!((refusal.method.as_str(), refusal.fault.code), ("Reboot", 9003));
+                    assert_eq!((refusal.method.as_str(), refusal.fault.code), ("FactoryReset", 9003));
                     assert_eq!(refusal.answer().header.id.as_deref(), Some("5"));
                 }
                 other => panic!("{other:?}"),
@@ -367,18 +367,18 @@ mod tests {
             "<s:Body/>",
             "<s:Body>text</s:Body>",
             "<s:Header/>",
-            "<s:Header><c:Reboot/></s:Header>",
-            "<s:Body><c:Reboot/><c:Reboot/></s:Body>",
-            "<s:Body><c:Reboot/></s:Body><s:Body><c:Reboot/></s:Body>",
-            "<s:Body><c:Reboot/></s:Body><s:Header/>",
-            "<s:Header/><s:Header/><s:Body><c:Reboot/></s:Body>",
-            "<s:Body><c:Reboot/></s:Body><v:extra/>",
-            "<s:Body><Reboot/></s:Body>",
-            "<s:Body><v:Reboot/></s:Body>",
-            "<s:Body><s:Reboot/></s:Body>",
-            "<s:Body><c:Reboot xmlns:c='urn:dslforum-org:cwmp-9-9'/></s:Body>",
-            "<Body><c:Reboot/></Body>",
-            "<c:Reboot/>",
+            "<s:Header><c:FactoryReset/></s:Header>",
+            "<s:Body><c:FactoryReset/><c:FactoryReset/></s:Body>",
+            "<s:Body><c:FactoryReset/></s:Body><s:Body><c:FactoryReset/></s:Body>",
+            "<s:Body><c:FactoryReset/></s:Body><s:Header/>",
+            "<s:Header/><s:Header/><s:Body><c:FactoryReset/></s:Body>",
+            "<s:Body><c:FactoryReset/></s:Body><v:extra/>",
+            "<s:Body><FactoryReset/></s:Body>",
+            "<s:Body><v:FactoryReset/></s:Body>",
+            "<s:Body><s:FactoryReset/></s:Body>",
+            "<s:Body><c:FactoryReset xmlns:c='urn:dslforum-org:cwmp-9-9'/></s:Body>",
+            "<Body><c:FactoryReset/></Body>",
+            "<c:FactoryReset/>",
             "<s:Body><c:AddObject/>text</s:Body>",
         ] {
             assert!(matches!(envelope(bad), Err(ReadError::NotSoap(_))), "{bad} gave {:?}", envelope(bad));
@@ -408,7 +408,7 @@ mod tests {
             ("urn:dslforum-org:cwmp-1-2", Namespace::V1_2),
             ("urn:dslforum-org:cwmp-1-3", Namespace::V1_2),
         ] {
-            let read = envelope(&format!("<s:Body><x:Reboot xmlns:x='{uri}'/></s:Body>")).unwrap();
+            let read = envelope(&format!("<s:Body><x:FactoryReset xmlns:x='{uri}'/></s:Body>")).unwrap();
             assert_eq!(read.namespace, namespace);
         }
         let from_header = "<s:Header><x:ID xmlns:x='urn:dslforum-org:cwmp-1-0'>1</x:ID></s:Header><s:Body><s:Fault/></s:Body>";
