@@ -48,10 +48,14 @@ impl Daemon {
         // A port that is closed only for a moment, because its settings were read again, is no news.
         self.open_port(self.clock.now());
         self.tell();
+        self.configure_light();
         for scope in files.into_iter().chain(slow.then_some(Scope::Slow)) {
             let found = self.file.state.watch.check(&mut self.model, &scope);
             if !found.active.is_empty() {
                 self.file.state.alarms.active_change();
+            }
+            if !found.lightweight_active.is_empty() {
+                self.light.look();
             }
             if !found.passive.is_empty()
                 && let Err(why) = self.file.state.queue.add_passive_value_change()
@@ -68,7 +72,9 @@ impl Daemon {
     /// A session begins: what has changed until now is told in its Inform; the names.
     pub(super) fn changes_to_tell(&mut self, first_contact: bool) -> Vec<String> {
         let state = &mut self.file.state;
-        state.watch.check(&mut self.model, &Scope::All);
+        if !state.watch.check(&mut self.model, &Scope::All).lightweight_active.is_empty() {
+            self.light.look();
+        }
         if first_contact {
             state.watch.discard();
         }

@@ -10,6 +10,7 @@
 //! during a session too.
 
 mod changes;
+mod light;
 mod port;
 mod reading;
 mod sessions;
@@ -28,6 +29,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use self::changes::Notices;
+use self::light::Light;
 use self::port::{local_address, rule_settings};
 use self::reading::{periodic, read_zone, sinks};
 use self::transfers::Transfers;
@@ -126,6 +128,7 @@ struct Daemon {
     transfers: Transfers,
     units: Units,
     notices: Notices,
+    light: Light,
     children: Vec<Child>,
     session_id: u32,
     /// A factory reset is on its way: no more sessions.
@@ -191,6 +194,7 @@ impl Daemon {
             transfers: Transfers::default(),
             units: Units::default(),
             notices: Notices::new(watched(options)),
+            light: Light::default(),
             children: Vec::new(),
             session_id: 1,
             resetting: false,
@@ -208,6 +212,7 @@ impl Daemon {
         daemon.resume_units();
         daemon.keep_promises();
         daemon.configure_echo();
+        daemon.configure_light();
         // What an earlier life left unsuccessful is retried, even if its events are gone.
         daemon.plan_retry(now.mono);
         daemon.save();
@@ -294,6 +299,7 @@ impl Daemon {
         self.run_transfers();
         self.run_units();
         self.look_for_changes(now);
+        self.run_light();
         self.run_trials();
         self.serve(&ready, now);
         self.children.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
@@ -329,6 +335,7 @@ impl Daemon {
         let deadlines = [
             self.transfer_deadline(),
             self.unit_deadline(now),
+            self.light_deadline(),
             // What cannot be served now must not keep the loop awake.
             self.exchange.is_none().then(|| self.notices.deadline()),
             self.file.state.alarms.deadline(both_clocks(&self.clock)),
@@ -440,6 +447,7 @@ impl Daemon {
             self.event(EventCode::Bootstrap);
         }
         self.configure_echo();
+        self.configure_light();
         info!("Configuration read again");
         self.save();
     }
@@ -464,6 +472,7 @@ impl Daemon {
             self.file.state.in_session = false;
             self.after_session(false);
         }
+        self.stop_light();
         self.save();
         info!("STOPPED");
     }
