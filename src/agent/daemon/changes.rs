@@ -11,6 +11,8 @@ use crate::model::reach::Scope;
 
 /// How often values are looked at that change without a file of the configuration.
 const SLOWLY: Duration = Duration::from_secs(60);
+/// Its active notification has a limit of its own (ManageableDeviceNotificationLimit).
+const MANAGEABLE: &str = "Device.ManagementServer.ManageableDeviceNumberOfEntries";
 
 /// What tells of changes.
 pub(super) struct Notices {
@@ -51,8 +53,12 @@ impl Daemon {
         self.configure_light();
         for scope in files.into_iter().chain(slow.then_some(Scope::Slow)) {
             let found = self.file.state.watch.check(&mut self.model, &scope);
-            if !found.active.is_empty() {
+            let (limited, free): (Vec<_>, Vec<_>) = found.active.iter().partition(|name| *name == MANAGEABLE);
+            if !free.is_empty() {
                 self.file.state.alarms.active_change();
+            }
+            if !limited.is_empty() {
+                self.file.state.alarms.manageable_change();
             }
             if !found.lightweight_active.is_empty() {
                 self.light.look();

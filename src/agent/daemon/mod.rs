@@ -380,6 +380,7 @@ impl Daemon {
         state.alarms.heartbeat(periodic(settings.heartbeat), state.phase, now);
         state.alarms.schedule_reboot(settings.schedule_reboot, now);
         state.alarms.throttle(settings.throttle);
+        state.alarms.manageable_limit(settings.manageable_limit);
     }
 
     /// What is due by the clocks.
