@@ -1,28 +1,54 @@
 //! The daemon's notifications: changes by others are found between sessions and at the beginning of one.
 
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use log::warn;
 
 use super::{Daemon, add};
 use crate::agent::changes::ConfigChanges;
+use crate::agent::options::Options;
 use crate::cwmp::event::EventCode;
 use crate::model::reach::Scope;
 
 /// How often values are looked at that change without a file of the configuration.
 const SLOWLY: Duration = Duration::from_secs(60);
+/// As often at the most, when there is a sign of a change: what the LAN does is not to keep us busy.
+const SOON: Duration = Duration::from_secs(5);
+/// Where others write what they know: the DHCP server's hook its manageable devices.
+const NEWS: &str = "/var/run/rcwmp";
 /// Its active notification has a limit of its own (ManageableDeviceNotificationLimit).
 const MANAGEABLE: &str = "Device.ManagementServer.ManageableDeviceNumberOfEntries";
 
 /// What tells of changes.
 pub(super) struct Notices {
-    pub(super) files: Option<ConfigChanges>,
+    /// Of configuration files.
+    files: Option<ConfigChanges>,
+    /// Of files that others write for us; without it there is the slow look.
+    news: Option<ConfigChanges>,
     next: Duration,
+    last: Duration,
 }
 
 impl Notices {
-    pub(super) fn new(files: Option<ConfigChanges>) -> Notices {
-        Notices { files, next: SLOWLY }
+    pub(super) fn new(options: &Options) -> Notices {
+        let watch = |dir: PathBuf| {
+            let opened = ConfigChanges::open(options.root.clone(), dir.clone());
+            let late = |why| warn!("changes in {} are not noticed at once: {why}", dir.display());
+            opened.map_err(late).ok()
+        };
+        Notices {
+            files: watch(options.config_dir.clone()),
+            news: watch(NEWS.into()),
+            next: SLOWLY,
+            last: Duration::ZERO,
+        }
+    }
+
+    /// What is ready for reading when there is something to look at.
+    pub(super) fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.files.iter().chain(&self.news).map(AsFd::as_fd)
     }
 
     /// When to look again without a notice.
@@ -38,9 +64,12 @@ impl Daemon {
             return;
         }
         let files = self.notices.files.as_mut().and_then(ConfigChanges::changed);
+        if self.notices.news.as_mut().and_then(ConfigChanges::changed).is_some() {
+            self.notices.next = self.notices.next.min(self.notices.last + SOON);
+        }
         let slow = now >= self.notices.next;
         if slow {
-            self.notices.next = now + SLOWLY;
+            (self.notices.last, self.notices.next) = (now, now + SLOWLY);
         }
         // Before the first session nothing was told, so nothing can have changed since.
         if self.file.state.watch.is_empty() || (files.is_none() && !slow) {
@@ -53,13 +82,7 @@ impl Daemon {
         self.configure_light();
         for scope in files.into_iter().chain(slow.then_some(Scope::Slow)) {
             let found = self.file.state.watch.check(&mut self.model, &scope);
-            let (limited, free): (Vec<_>, Vec<_>) = found.active.iter().partition(|name| *name == MANAGEABLE);
-            if !free.is_empty() {
-                self.file.state.alarms.active_change();
-            }
-            if !limited.is_empty() {
-                self.file.state.alarms.manageable_change();
-            }
+            self.active_changes(&found.active);
             if !found.lightweight_active.is_empty() {
                 self.light.look();
             }
@@ -75,6 +98,23 @@ impl Daemon {
         self.save();
     }
 
+    /// These are to be told as soon as it is allowed.
+    fn active_changes(&mut self, names: &[String]) {
+        let alarms = &mut self.file.state.alarms;
+        if names.iter().any(|name| name == MANAGEABLE) {
+            alarms.manageable_change();
+        }
+        if names.iter().any(|name| name != MANAGEABLE) {
+            alarms.active_change();
+        }
+    }
+
+    /// What an earlier life has found and was not allowed to tell yet.
+    pub(super) fn resume_notices(&mut self) {
+        let waiting = self.file.state.watch.pending(&self.model).active;
+        self.active_changes(&waiting);
+    }
+
     /// A session begins: what has changed until now is told in its Inform; the names.
     pub(super) fn changes_to_tell(&mut self, first_contact: bool) -> Vec<String> {
         let state = &mut self.file.state;
@@ -84,7 +124,12 @@ impl Daemon {
         if first_contact {
             state.watch.discard();
         }
-        let changed: Vec<String> = state.watch.pending(&self.model).inform().map(str::to_owned).collect();
+        let pending = state.watch.pending(&self.model);
+        if pending.active.iter().any(|name| name == MANAGEABLE) {
+            // Whatever the session is for, it counts for the limit.
+            state.alarms.manageable_change();
+        }
+        let changed: Vec<String> = pending.inform().map(str::to_owned).collect();
         if changed.is_empty() {
             state.queue.discard(&EventCode::ValueChange);
         } else if !state.queue.contains(&EventCode::ValueChange) {

@@ -35,7 +35,6 @@ use self::reading::{periodic, read_zone, sinks};
 use self::transfers::Transfers;
 use self::trials::Trials;
 use self::units::Units;
-use super::changes::ConfigChanges;
 use super::exchange::{Exchange, Tls};
 use super::options::Options;
 use super::programs::Program;
@@ -193,7 +192,7 @@ impl Daemon {
             trials: Trials::default(),
             transfers: Transfers::default(),
             units: Units::default(),
-            notices: Notices::new(watched(options)),
+            notices: Notices::new(options),
             light: Light::default(),
             children: Vec::new(),
             session_id: 1,
@@ -211,6 +210,7 @@ impl Daemon {
         daemon.greet();
         daemon.resume_units();
         daemon.keep_promises();
+        daemon.resume_notices();
         daemon.configure_echo();
         daemon.configure_light();
         // What an earlier life left unsuccessful is retried, even if its events are gone.
@@ -356,8 +356,8 @@ impl Daemon {
             PollFd::new(self.wake.as_fd(), PollFlags::POLLIN),
         ];
         // During a session its events wait: the model looks frozen.
-        if let Some(files) = self.notices.files.as_ref().filter(|_| self.exchange.is_none()) {
-            fds.push(PollFd::new(files.as_fd(), PollFlags::POLLIN));
+        if self.exchange.is_none() {
+            fds.extend(self.notices.fds().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
         }
         if let Some(echo) = &self.trials.echo {
             fds.push(PollFd::new(echo.as_fd(), PollFlags::POLLIN));
@@ -477,12 +477,6 @@ impl Daemon {
         self.save();
         info!("STOPPED");
     }
-}
-
-/// Notices of changed configuration files; without them there is the slow look.
-fn watched(options: &Options) -> Option<ConfigChanges> {
-    let opened = ConfigChanges::open(options.root.clone(), options.config_dir.clone());
-    opened.map_err(|why| warn!("changes of the configuration are not noticed at once: {why}")).ok()
 }
 
 /// What both clocks show.
