@@ -108,8 +108,7 @@ impl Daemon {
         }
         let due = self.light.look && self.light.running.is_none() && now.mono >= self.light.not_before;
         if due && self.exchange.is_none() && self.light_wanted() {
-            self.model.refresh();
-            self.notify_lightly(now.mono);
+            self.notify_lightly(now.mono, true);
         }
     }
 
@@ -117,7 +116,7 @@ impl Daemon {
     pub(super) fn run_light_first(&mut self, now: Duration) {
         let due = self.light.look && self.light.running.is_none() && now >= self.light.not_before;
         if due && self.light_wanted() {
-            self.notify_lightly(now);
+            self.notify_lightly(now, false);
         }
     }
 
@@ -156,8 +155,8 @@ impl Daemon {
         self.save();
     }
 
-    /// Starts a worker with what is due.
-    fn notify_lightly(&mut self, now: Duration) {
+    /// Starts a worker with what is due; with values as they are now, if `refresh`.
+    fn notify_lightly(&mut self, now: Duration, refresh: bool) {
         self.light.look = false;
         let Some(settings) = self.light.settings.clone() else { return };
         let pending = self.file.state.watch.pending(&self.model);
@@ -165,6 +164,12 @@ impl Daemon {
             return;
         }
         self.light.triggered = false;
+        if pending.lightweight_active.is_empty() && pending.lightweight_passive.is_empty() {
+            return;
+        }
+        if refresh {
+            self.model.refresh();
+        }
         let names = pending.lightweight_active.iter().chain(&pending.lightweight_passive);
         let mut values: Vec<(String, Value)> = Vec::new();
         for name in names {
