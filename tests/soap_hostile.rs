@@ -122,7 +122,8 @@ fn lists_of_the_other_methods() {
     let all = |method: &str, inside: &str| framed("", "", &format!("<c:{method}>{inside}</c:{method}>"));
     let operation = "<Operations xmlns:i=\"http://www.w3.org/2001/XMLSchema-instance\" i:type=\"c:UninstallOpStruct\">\
                      <UUID/></Operations>";
-    match read(all("ChangeDUState", &operation.repeat(16)).as_bytes()).unwrap().message {
+    let sixteen = operation.repeat(16) + "<CommandKey/>";
+    match read(all("ChangeDUState", &sixteen).as_bytes()).unwrap().message {
         Message::Request(Request::ChangeDuState(call)) => assert_eq!(call.operations.len(), 16),
         other => panic!("{other:?}"),
     }

@@ -1,4 +1,4 @@
-//! Who has changed which package of `/etc/config`: inotify(7) on the directory, for the poll loop.
+//! Who has changed which package of `/etc/config`, or a file of another folder: inotify(7), for the poll loop.
 //!
 //! ```text
 //!  uci commit, editors, sysupgrade ─► rename, close after writing, unlink ─► names of packages

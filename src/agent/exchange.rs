@@ -8,6 +8,7 @@ use log::{debug, error, info, warn};
 use nix::sys::eventfd::EventFd;
 
 use super::duties::Desk;
+use super::light;
 use super::redact::redacted;
 use super::settings;
 pub use super::settings::Acs;
@@ -149,6 +150,11 @@ impl Exchange {
                 Output::Perform(request) => {
                     let name = request.name().to_owned();
                     let clocks = Now { mono: now(), wall: clock::is_set().then(clock::epoch_seconds) };
+                    if matches!(request, Request::SetParameterAttributes(_)) {
+                        // A moment ago the ACS may have turned it on or off.
+                        let used = light::is_used(model);
+                        model.set_lightweight(used);
+                    }
                     let mut desk = Desk { file, now: clocks, stopped };
                     let result = dispatch::perform(&request, model, &mut desk);
                     if result.is_ok() {

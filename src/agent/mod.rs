@@ -9,6 +9,7 @@ pub mod duties;
 pub mod exchange;
 pub mod inform;
 pub mod job;
+pub mod light;
 pub mod lock;
 pub mod log;
 pub mod options;

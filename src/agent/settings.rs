@@ -27,6 +27,8 @@ pub struct Settings {
     pub delay_reboot: i64,
     /// `cpe.active_notif_throttle`: seconds between sessions that are only about active notifications.
     pub throttle: u32,
+    /// `cpe.md_notif_limit`: seconds between active notifications of the number of manageable devices.
+    pub manageable_limit: u32,
     /// `acs.retry_min_wait_interval` in seconds and `acs.retry_interval_multiplier` in thousandths.
     pub retry: (u32, u32),
     /// The connection-request listener.
@@ -209,6 +211,7 @@ impl Settings {
             schedule_reboot,
             delay_reboot,
             throttle: reader.number("cpe.active_notif_throttle", 0, 0, u32::MAX),
+            manageable_limit: reader.number("cpe.md_notif_limit", 0, 0, u32::MAX),
             retry,
             connection_request,
             session_timeout: reader.number("cpe.session_timeout", 60, 1, 86_400).max(30),

@@ -56,6 +56,8 @@ pub struct State {
     pub units: Units,
     /// What the ACS knows of the parameters with notification.
     pub watch: Watch,
+    /// The time in the last lightweight notification, in seconds since 1970: each has a later one.
+    pub light_time: i64,
     /// The messages in `queue` that tell of transfers.
     pub told: Vec<(Ticket, Id)>,
     /// What waits for a time.

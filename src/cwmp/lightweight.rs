@@ -56,8 +56,9 @@ impl std::error::Error for TooLarge {}
 
 /// The packets that tell of `params`, in their order; none for none.
 ///
-/// `time` is in seconds since 1970; what is beyond the schema's 32 bits stays at their end. `cnonce` is
-/// random, and gets a number behind it when one packet is not enough.
+/// `time` is in seconds since 1970, and each further packet is a second later, so that no two have the
+/// same; what is beyond the schema's 32 bits stays at their end. `cnonce` is random, and gets a number
+/// behind it when one packet is not enough.
 ///
 /// # Errors
 /// [`TooLarge`] naming the first value that no packet can hold; nothing is to be sent then, or all but that.
@@ -71,6 +72,7 @@ pub fn packets(
     let mut rest = params;
     while !rest.is_empty() {
         let nonce = if out.is_empty() { cnonce.to_owned() } else { format!("{cnonce}-{}", out.len() + 1) };
+        let time = time.saturating_add(i64::try_from(out.len()).unwrap_or(i64::MAX));
         // Measured first: the frame is the same for all, each parameter adds its own.
         let frame = packet(sender, time, &nonce, &[]).len();
         let mut size = frame;
@@ -233,6 +235,9 @@ mod tests {
         let nonces: std::collections::BTreeSet<_> =
             list.iter().filter_map(|packet| packet.split("<CN>").nth(1)?.split("</CN>").next()).collect();
         assert_eq!(nonces.len(), list.len());
+        for (at, packet) in list.iter().enumerate() {
+            assert!(packet.contains(&format!("<TS>{}</TS>", 1_700_000_000 + at)));
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //!  outside of sessions   model.refresh(); check(model, scope) ─► what is newly changed
 //!  a session begins      model.refresh(); check(model, All); pending(model) ─► the Inform's list
 //!  InformResponse        told(what the Inform carried)
+//!  a datagram            sending_lightweight(what it carries); sent_lightweight(whether it left)
 //!  the ACS changes       absorb(model, by) after each success, within the session
 //! ```
 //! For each parameter with notification, and each that every Inform carries, a [`Watch`] remembers a
@@ -61,6 +62,9 @@ struct Entry {
     /// To be told by lightweight notification.
     #[serde(rename = "l", default, skip_serializing_if = "std::ops::Not::not")]
     light: bool,
+    /// On its way by lightweight notification.
+    #[serde(rename = "s", default, skip_serializing_if = "std::ops::Not::not")]
+    sending: bool,
     /// Reads as nothing, so what was told says nothing of the value.
     #[serde(rename = "h", default, skip_serializing_if = "std::ops::Not::not")]
     hidden: bool,
@@ -159,9 +163,18 @@ impl Watch {
         self.deliver(delivered, |entry| entry.inform = false);
     }
 
-    /// As [`Watch::told`], for a lightweight notification that was sent (there is no confirmation).
-    pub fn told_lightweight<'a>(&mut self, sent: impl IntoIterator<Item = (&'a str, &'a Value)>) {
-        self.deliver(sent, |entry| entry.light = false);
+    /// A lightweight notification with these values is on its way: what changes from now on is news again.
+    /// [`Watch::sent_lightweight`] must follow; a state file from between says that it failed.
+    pub fn sending_lightweight<'a>(&mut self, values: impl IntoIterator<Item = (&'a str, &'a Value)>) {
+        self.deliver(values, |entry| (entry.light, entry.sending) = (false, true));
+    }
+
+    /// What was on its way has left (there is no confirmation), or could not, and is still to be told.
+    pub fn sent_lightweight(&mut self, left: bool) {
+        for entry in self.entries.values_mut() {
+            let sending = std::mem::take(&mut entry.sending);
+            entry.light |= sending && !left;
+        }
     }
 
     /// Takes what the ACS itself has done as known to it. To be called within the session, after each
@@ -209,7 +222,7 @@ impl Watch {
     /// begins anew with another ACS may do so at any time. What the ACS knows stays.
     pub fn discard(&mut self) {
         for entry in self.entries.values_mut() {
-            (entry.inform, entry.light) = (false, false);
+            (entry.inform, entry.light, entry.sending) = (false, false, false);
         }
     }
 
@@ -254,7 +267,8 @@ impl Watch {
                 Err(_) => continue,
             };
             let Some(entry) = self.entries.get_mut(&name) else {
-                self.entries.insert(name, Entry { known, inform: false, light: false, hidden });
+                let fresh = Entry { known, inform: false, light: false, sending: false, hidden };
+                self.entries.insert(name, fresh);
                 continue;
             };
             if entry.known == known {
@@ -481,5 +495,10 @@ fn bounded<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<BTreeMap<S
     let all = BTreeMap::<String, Entry>::deserialize(from)?;
     let names: BTreeSet<String> =
         all.keys().filter(|name| name.len() <= MAX_NAME).take(MAX_WATCHED).cloned().collect();
-    Ok(all.into_iter().filter(|(name, _)| names.contains(name)).collect())
+    let mut kept: BTreeMap<String, Entry> =
+        all.into_iter().filter(|(name, _)| names.contains(name)).collect();
+    for entry in kept.values_mut() {
+        entry.light |= std::mem::take(&mut entry.sending);
+    }
+    Ok(kept)
 }

@@ -98,6 +98,29 @@ impl Router {
         Agent { child, log: self.dir.path().join("agent.log") }
     }
 
+    /// As [`Router::start`], where looking a name up asks this server, and nobody else is changed; `None`
+    /// where the system does not allow that.
+    pub fn start_with_name_server(&self, address: &str) -> Option<Agent> {
+        let file = self.dir.path().join("resolv.conf");
+        fs::write(&file, format!("nameserver {address}\noptions timeout:2 attempts:1\n")).unwrap();
+        let unshare = |then: &str, arguments: &[&std::ffi::OsStr]| {
+            let mount = format!("mount --bind '{}' /etc/resolv.conf && {then}", file.display());
+            let mut command = Command::new("unshare");
+            command.args(["--mount", "sh", "-c", &mount, "sh"]).args(arguments);
+            command.stdin(Stdio::null()).stdout(Stdio::null());
+            command
+        };
+        if !unshare("exit 0", &[]).stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
+            return None;
+        }
+        let root = self.root();
+        let arguments = ["-f".as_ref(), "--root".as_ref(), root.as_os_str()];
+        let binary = concat!("exec '", env!("CARGO_BIN_EXE_rcwmpd"), "' \"$@\"");
+        let log = self.dir.path().join("agent.log");
+        let child = unshare(binary, &arguments).stderr(fs::File::create(&log).unwrap()).spawn().unwrap();
+        Some(Agent { child, log })
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rcwmpd"));
         command.arg("--root").arg(self.root()).args(arguments);

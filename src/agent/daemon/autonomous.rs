@@ -5,7 +5,6 @@ use log::{info, warn};
 use super::Daemon;
 use crate::agent::autonomous::{self, MAX_RESULTS, Policy};
 use crate::agent::changes::ConfigChanges;
-use crate::agent::options::Options;
 use crate::agent::requests;
 use crate::cwmp::queue::Message;
 use crate::cwmp::rpc::UNKNOWN_TIME;
@@ -15,16 +14,6 @@ use crate::sys::clock;
 const UNITS: &str = "Device.SoftwareModules.DeploymentUnit.";
 const UNIT_POLICY: &str = "Device.ManagementServer.DUStateChangeComplPolicy.";
 const TRANSFER_POLICY: &str = "Device.ManagementServer.AutonomousTransferCompletePolicy.";
-
-/// Notices of requests that are left; without them there is the slow look.
-pub(super) fn watched(options: &Options) -> Option<ConfigChanges> {
-    if let Err(why) = requests::prepare(&options.root) {
-        warn!("requests of this router's users are not taken: {why}");
-        return None;
-    }
-    let opened = ConfigChanges::open(options.root.clone(), requests::PLACE);
-    opened.map_err(|why| warn!("requests of this router's users are taken late: {why}")).ok()
-}
 
 impl Daemon {
     /// Compares the packages with those that the ACS knows of, while it wants to know (TR-069 A.3.3.5).

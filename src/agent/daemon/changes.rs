@@ -1,30 +1,64 @@
 //! The daemon's notifications: changes by others are found between sessions and at the beginning of one.
 
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use log::warn;
 
 use super::{Daemon, add};
 use crate::agent::changes::ConfigChanges;
+use crate::agent::options::Options;
+use crate::agent::requests;
 use crate::cwmp::event::EventCode;
 use crate::model::reach::Scope;
 
 /// How often values are looked at that change without a file of the configuration.
 const SLOWLY: Duration = Duration::from_secs(60);
+/// As often at the most, when there is a sign of a change: what the LAN does is not to keep us busy.
+const SOON: Duration = Duration::from_secs(5);
+/// Where others write what they know: the DHCP server's hook its manageable devices.
+const NEWS: &str = "/var/run/rcwmp";
+/// Its active notification has a limit of its own (ManageableDeviceNotificationLimit).
+const MANAGEABLE: &str = "Device.ManagementServer.ManageableDeviceNumberOfEntries";
 
 /// What tells of changes.
 pub(super) struct Notices {
-    pub(super) files: Option<ConfigChanges>,
+    /// Of configuration files.
+    files: Option<ConfigChanges>,
+    /// Of files that others write for us; without it there is the slow look.
+    news: Option<ConfigChanges>,
     /// Of the directory where requests are left.
     pub(super) requests: Option<ConfigChanges>,
     /// Something may have been left there without a notice.
     pub(super) requests_left: bool,
     next: Duration,
+    last: Duration,
 }
 
 impl Notices {
-    pub(super) fn new(files: Option<ConfigChanges>, requests: Option<ConfigChanges>) -> Notices {
-        Notices { files, requests, requests_left: true, next: SLOWLY }
+    pub(super) fn new(options: &Options) -> Notices {
+        let watch = |dir: PathBuf| {
+            let opened = ConfigChanges::open(options.root.clone(), dir.clone());
+            let late = |why| warn!("changes in {} are not noticed at once: {why}", dir.display());
+            opened.map_err(late).ok()
+        };
+        // First: it makes the directory of news too.
+        let prepared = requests::prepare(&options.root);
+        let has_place = prepared.map_err(|why| warn!("requests of users are not taken: {why}")).is_ok();
+        Notices {
+            files: watch(options.config_dir.clone()),
+            news: watch(NEWS.into()),
+            requests: has_place.then(|| watch(requests::PLACE.into())).flatten(),
+            requests_left: true,
+            next: SLOWLY,
+            last: Duration::ZERO,
+        }
+    }
+
+    /// What is ready for reading when there is something to look at.
+    pub(super) fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.files.iter().chain(&self.news).chain(&self.requests).map(AsFd::as_fd)
     }
 
     /// When to look again without a notice.
@@ -40,9 +74,12 @@ impl Daemon {
             return;
         }
         let files = self.notices.files.as_mut().and_then(ConfigChanges::changed);
+        if self.notices.news.as_mut().and_then(ConfigChanges::changed).is_some() {
+            self.notices.next = self.notices.next.min(self.notices.last + SOON);
+        }
         let slow = now >= self.notices.next;
         if slow {
-            self.notices.next = now + SLOWLY;
+            (self.notices.last, self.notices.next) = (now, now + SLOWLY);
             self.notices.requests_left = true;
             self.look_at_packages();
         }
@@ -54,10 +91,12 @@ impl Daemon {
         // A port that is closed only for a moment, because its settings were read again, is no news.
         self.open_port(self.clock.now());
         self.tell();
+        self.configure_light();
         for scope in files.into_iter().chain(slow.then_some(Scope::Slow)) {
             let found = self.file.state.watch.check(&mut self.model, &scope);
-            if !found.active.is_empty() {
-                self.file.state.alarms.active_change();
+            self.active_changes(&found.active);
+            if !found.lightweight_active.is_empty() {
+                self.light.look();
             }
             if !found.passive.is_empty()
                 && let Err(why) = self.file.state.queue.add_passive_value_change()
@@ -71,14 +110,38 @@ impl Daemon {
         self.save();
     }
 
+    /// These are to be told as soon as it is allowed.
+    fn active_changes(&mut self, names: &[String]) {
+        let alarms = &mut self.file.state.alarms;
+        if names.iter().any(|name| name == MANAGEABLE) {
+            alarms.manageable_change();
+        }
+        if names.iter().any(|name| name != MANAGEABLE) {
+            alarms.active_change();
+        }
+    }
+
+    /// What an earlier life has found and was not allowed to tell yet.
+    pub(super) fn resume_notices(&mut self) {
+        let waiting = self.file.state.watch.pending(&self.model).active;
+        self.active_changes(&waiting);
+    }
+
     /// A session begins: what has changed until now is told in its Inform; the names.
     pub(super) fn changes_to_tell(&mut self, first_contact: bool) -> Vec<String> {
         let state = &mut self.file.state;
-        state.watch.check(&mut self.model, &Scope::All);
+        if !state.watch.check(&mut self.model, &Scope::All).lightweight_active.is_empty() {
+            self.light.look();
+        }
         if first_contact {
             state.watch.discard();
         }
-        let changed: Vec<String> = state.watch.pending(&self.model).inform().map(str::to_owned).collect();
+        let pending = state.watch.pending(&self.model);
+        if pending.active.iter().any(|name| name == MANAGEABLE) {
+            // Whatever the session is for, it counts for the limit.
+            state.alarms.manageable_change();
+        }
+        let changed: Vec<String> = pending.inform().map(str::to_owned).collect();
         if changed.is_empty() {
             state.queue.discard(&EventCode::ValueChange);
         } else if !state.queue.contains(&EventCode::ValueChange) {

@@ -11,6 +11,7 @@
 
 mod autonomous;
 mod changes;
+mod light;
 mod port;
 mod reading;
 mod sessions;
@@ -29,12 +30,12 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use self::changes::Notices;
+use self::light::Light;
 use self::port::{local_address, rule_settings};
 use self::reading::{periodic, read_zone, sinks};
 use self::transfers::Transfers;
 use self::trials::Trials;
 use self::units::Units;
-use super::changes::ConfigChanges;
 use super::exchange::{Exchange, Tls};
 use super::options::Options;
 use super::programs::Program;
@@ -127,6 +128,7 @@ struct Daemon {
     transfers: Transfers,
     units: Units,
     notices: Notices,
+    light: Light,
     children: Vec<Child>,
     session_id: u32,
     /// A factory reset is on its way: no more sessions.
@@ -191,7 +193,8 @@ impl Daemon {
             trials: Trials::default(),
             transfers: Transfers::default(),
             units: Units::default(),
-            notices: Notices::new(watched(options), autonomous::watched(options)),
+            notices: Notices::new(options),
+            light: Light::default(),
             children: Vec::new(),
             session_id: 1,
             resetting: false,
@@ -209,7 +212,9 @@ impl Daemon {
         daemon.resume_units();
         daemon.look_at_packages();
         daemon.keep_promises();
+        daemon.resume_notices();
         daemon.configure_echo();
+        daemon.configure_light();
         // What an earlier life left unsuccessful is retried, even if its events are gone.
         daemon.plan_retry(now.mono);
         daemon.save();
@@ -299,6 +304,7 @@ impl Daemon {
         self.run_units();
         self.look_for_changes(now);
         self.look_for_wishes();
+        self.run_light();
         self.run_trials();
         self.serve(&ready, now);
         self.children.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
@@ -334,6 +340,7 @@ impl Daemon {
         let deadlines = [
             self.transfer_deadline(),
             self.unit_deadline(now),
+            self.light_deadline(),
             // What cannot be served now must not keep the loop awake.
             self.exchange.is_none().then(|| self.notices.deadline()),
             self.file.state.alarms.deadline(both_clocks(&self.clock)),
@@ -354,11 +361,8 @@ impl Daemon {
             PollFd::new(self.wake.as_fd(), PollFlags::POLLIN),
         ];
         // During a session its events wait: the model looks frozen.
-        if let Some(files) = self.notices.files.as_ref().filter(|_| self.exchange.is_none()) {
-            fds.push(PollFd::new(files.as_fd(), PollFlags::POLLIN));
-        }
-        if let Some(requests) = self.notices.requests.as_ref().filter(|_| self.exchange.is_none()) {
-            fds.push(PollFd::new(requests.as_fd(), PollFlags::POLLIN));
+        if self.exchange.is_none() {
+            fds.extend(self.notices.fds().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
         }
         if let Some(echo) = &self.trials.echo {
             fds.push(PollFd::new(echo.as_fd(), PollFlags::POLLIN));
@@ -381,6 +385,7 @@ impl Daemon {
         state.alarms.heartbeat(periodic(settings.heartbeat), state.phase, now);
         state.alarms.schedule_reboot(settings.schedule_reboot, now);
         state.alarms.throttle(settings.throttle);
+        state.alarms.manageable_limit(settings.manageable_limit);
     }
 
     /// What is due by the clocks.
@@ -448,6 +453,7 @@ impl Daemon {
             self.event(EventCode::Bootstrap);
         }
         self.configure_echo();
+        self.configure_light();
         info!("Configuration read again");
         self.save();
     }
@@ -472,15 +478,10 @@ impl Daemon {
             self.file.state.in_session = false;
             self.after_session(false);
         }
+        self.stop_light();
         self.save();
         info!("STOPPED");
     }
-}
-
-/// Notices of changed configuration files; without them there is the slow look.
-fn watched(options: &Options) -> Option<ConfigChanges> {
-    let opened = ConfigChanges::open(options.root.clone(), options.config_dir.clone());
-    opened.map_err(|why| warn!("changes of the configuration are not noticed at once: {why}")).ok()
 }
 
 /// What both clocks show.

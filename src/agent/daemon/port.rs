@@ -7,6 +7,7 @@ use std::time::Duration;
 use log::{debug, error, info};
 
 use super::{Daemon, PORT_RETRY, REALM};
+use crate::agent::light;
 use crate::agent::settings::Settings;
 use crate::connreq::listener::{self, Listener};
 use crate::connreq::rule;
@@ -90,7 +91,7 @@ impl Daemon {
             ("HTTPCompressionSupported", "GZIP,Deflate"),
             ("NATDetected", "0"),
             ("UDPConnectionRequestAddress", ""),
-            ("LightweightNotificationProtocolsSupported", ""),
+            ("LightweightNotificationProtocolsSupported", light::PROTOCOL),
             ("TimeStatus", if clock::is_set() { "Synchronized" } else { "Unsynchronized" }),
         ] {
             system.tell(name, value);

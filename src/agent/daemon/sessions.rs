@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use log::{debug, error, info, warn};
 
+use super::light::Light;
 use super::transfers::Transfers;
 use super::trials::Trials;
 use super::units::Units;
@@ -47,6 +48,7 @@ impl Daemon {
         self.open_port(now);
         self.tell();
         self.tell_echo();
+        self.configure_light();
         let device_id = match inform::device_id(&mut self.model) {
             Ok(id) => id,
             Err(why) => return self.not_begun(now, &why),
@@ -67,6 +69,7 @@ impl Daemon {
             self.number_instances();
         }
         let changed = self.changes_to_tell(!known);
+        self.run_light_first(now);
         let state = &mut self.file.state;
         let version = if state.fall_back { Version::V1_0 } else { version_of(self.settings.amendment) };
         let snapshot = state.queue.open_session(version);
@@ -196,6 +199,7 @@ impl Daemon {
         self.trials_changed();
         self.configure_echo();
         self.look_at_packages();
+        self.configure_light();
         self.after_session(success);
         self.save();
         // What was read for this session is not needed until the next.
@@ -246,6 +250,7 @@ impl Daemon {
         self.resetting = true;
         self.transfers = Transfers::default();
         self.units = Units::default();
+        self.light = Light::default();
         self.trials = Trials::default();
         self.children.extend(Program::FirstBoot.start(&self.options.root, &["-y"]));
         self.act(Program::Reboot);

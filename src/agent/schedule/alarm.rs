@@ -7,6 +7,7 @@
 //! | ScheduleReboot | the wall clock | goes on; a missed one is dropped | once at most for a value |
 //! | DelayReboot | the end of the session | forgotten | unmoved |
 //! | throttled active notification | the end of the last successful session | forgotten | unmoved |
+//! | that of manageable devices | the last one that told of them | forgotten | unmoved |
 //!
 //! The agent asks at each wake-up, at least once a minute so that a clock that was set is noticed, and saves
 //! what [`Alarms::fire`] changed together with the events it adds, before it acts on a [`Due::Reboot`].
@@ -59,6 +60,8 @@ pub struct Alarms {
     heartbeat: Option<Periodic>,
     #[serde(skip)]
     active: Active,
+    #[serde(skip)]
+    manageable: Manageable,
     /// The wall clock has been known in this run.
     #[serde(skip)]
     clock_known: bool,
@@ -90,6 +93,17 @@ struct Active {
     pending: bool,
     throttle: u32,
     /// The end of the last successful session.
+    last: Option<Duration>,
+}
+
+/// The number of manageable devices, which the LAN can change as often as it likes.
+#[derive(Debug, Clone, Copy, Default)]
+struct Manageable {
+    pending: bool,
+    limit: u32,
+    /// The session that tells of it is about to begin, or open.
+    told: bool,
+    /// When it was told of last.
     last: Option<Duration>,
 }
 
@@ -156,16 +170,31 @@ impl Alarms {
         self.active.pending = true;
     }
 
+    /// ManagementServer.ManageableDeviceNotificationLimit in seconds.
+    pub fn manageable_limit(&mut self, seconds: u32) {
+        self.manageable.limit = seconds;
+    }
+
+    /// ManageableDeviceNumberOfEntries has active notification, and has changed: as
+    /// [`Alarms::active_change`], but not sooner than the limit allows.
+    pub fn manageable_change(&mut self) {
+        self.manageable.pending = true;
+    }
+
     /// A session begins. Whatever opened it, the notifications that wait ride along; what is not delivered
     /// is the retry ladder's.
     pub fn session_started(&mut self) {
         self.active.pending = false;
+        self.manageable.told |= std::mem::take(&mut self.manageable.pending);
     }
 
     /// A session is over.
     pub fn session_ended(&mut self, successful: bool, now: Now) {
         if successful {
             self.active.last = Some(now.mono);
+        }
+        if std::mem::take(&mut self.manageable.told) {
+            self.manageable.last = Some(now.mono);
         }
         if let Some(DelayReboot::AfterSession(seconds)) = self.delay_reboot {
             let at = now.mono.saturating_add(Duration::from_secs(u64::from(seconds)));
@@ -178,7 +207,7 @@ impl Alarms {
         self.informs.clear();
         self.schedule_reboot = None;
         self.delay_reboot = None;
-        self.active.pending = false;
+        (self.active.pending, self.manageable.pending) = (false, false);
     }
 
     /// The monotonic time by which to call [`Alarms::fire`]; `None` with nothing to wait for.
@@ -189,6 +218,7 @@ impl Alarms {
             self.heartbeat.as_ref().and_then(Periodic::deadline),
             self.periodic.as_ref().and_then(Periodic::deadline),
             self.active.due(),
+            self.manageable.due(),
             self.scheduled(now),
             match self.delay_reboot {
                 Some(DelayReboot::At(at)) => Some(at),
@@ -215,6 +245,11 @@ impl Alarms {
             }
             waits
         });
+        if self.manageable.due().is_some_and(|at| now.mono >= at) {
+            self.manageable.pending = false;
+            self.manageable.told = true;
+            self.active.pending = true;
+        }
         if self.active.due().is_some_and(|at| now.mono >= at) {
             self.active.pending = false;
             due.push(Due::ActiveNotification);
@@ -254,6 +289,13 @@ impl Active {
     fn due(&self) -> Option<Duration> {
         let throttle = Duration::from_secs(u64::from(self.throttle));
         self.pending.then(|| self.last.map_or(Duration::ZERO, |last| last.saturating_add(throttle)))
+    }
+}
+
+impl Manageable {
+    fn due(&self) -> Option<Duration> {
+        let limit = Duration::from_secs(u64::from(self.limit));
+        self.pending.then(|| self.last.map_or(Duration::ZERO, |last| last.saturating_add(limit)))
     }
 }
 
@@ -438,6 +480,38 @@ mod tests {
         alarms.active_change();
         alarms.throttle(10);
         assert_eq!(run(&mut alarms, 2000, 3000), [(2010, Due::ActiveNotification)]);
+    }
+
+    #[test]
+    fn the_lan_cannot_ask_for_more_sessions_than_the_limit() {
+        let mut alarms = Alarms::default();
+        alarms.manageable_limit(100);
+        let session = |alarms: &mut Alarms, at| {
+            alarms.session_started();
+            alarms.session_ended(true, t(at));
+        };
+        alarms.manageable_change();
+        assert_eq!(run(&mut alarms, 5, 1000), [(5, Due::ActiveNotification)]);
+        session(&mut alarms, 10);
+        alarms.manageable_change();
+        assert_eq!(run(&mut alarms, 20, 1000), [(110, Due::ActiveNotification)]);
+        session(&mut alarms, 110);
+        // Other changes are not held back, and this one rides along and counts.
+        alarms.manageable_change();
+        alarms.active_change();
+        assert_eq!(alarms.fire(t(120)), [Due::ActiveNotification]);
+        session(&mut alarms, 130);
+        assert_eq!(alarms.deadline(t(130)), None);
+        alarms.manageable_change();
+        assert_eq!(run(&mut alarms, 140, 1000), [(230, Due::ActiveNotification)]);
+        session(&mut alarms, 230);
+        // A session without any news of it does not count; the throttle holds beside the limit.
+        session(&mut alarms, 300);
+        alarms.throttle(50);
+        alarms.manageable_change();
+        alarms.fire(t(330));
+        assert_eq!(alarms.fire(t(349)), []);
+        assert_eq!(alarms.fire(t(350)), [Due::ActiveNotification]);
     }
 
     #[test]

@@ -126,7 +126,7 @@ impl Hosts {
 }
 
 /// A MAC address in lower case with colons, from that form or from bare digits.
-fn normal_mac(text: &str) -> Option<String> {
+pub(super) fn normal_mac(text: &str) -> Option<String> {
     let digits: String = match text.len() {
         17 => text.split(':').filter(|part| part.len() == 2).collect(),
         12 => text.to_owned(),

@@ -15,6 +15,7 @@ pub mod hosts;
 pub mod ip;
 pub mod items;
 pub mod kernel_routes;
+pub mod manageable;
 pub mod nat;
 pub mod netif;
 pub mod packages;
@@ -48,6 +49,7 @@ const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (firewall::VALUES, firewall::TABLES),
     (&[], fixed::TABLES),
     (hosts::VALUES, hosts::TABLES),
+    (manageable::VALUES, manageable::TABLES),
     (nat::VALUES, nat::TABLES),
     (packages::VALUES, packages::TABLES),
     (processes::VALUES, processes::TABLES),

@@ -22,6 +22,7 @@ const ROWS: &[(&str, &[&str], bool)] = &[
     ("port_mapping", &["cwmp", "firewall", "network"], true),
     ("dhcp_", &["dhcp", "network"], true),
     ("dns_", &["dhcp", "network"], true),
+    ("manageable_devices", &[], true),
     ("firmware_images", &["cwmp"], true),
     ("host", &["cwmp", "dhcp", "firewall", "network"], true),
     ("route", &["network"], true),

@@ -75,7 +75,8 @@ fn each_kind_goes_its_way() {
         watch.told(told());
         let [.., light_passive, light_active] = expected;
         assert_eq!(lists(&watch.pending(&model)), ["", "", &light_passive, &light_active]);
-        watch.told_lightweight(told());
+        watch.sending_lightweight(told());
+        watch.sent_lightweight(true);
         assert!(watch.pending(&model).is_empty());
         assert!(watch.check(&mut model, &Scope::All).is_empty());
     }
@@ -122,6 +123,35 @@ fn a_change_after_the_inform_was_built_is_told_again() {
     watch.told(values.iter().map(|(name, value)| (name.as_str(), value)));
     assert!(watch.pending(&model).is_empty());
     assert_eq!(watch.check(&mut model, &Scope::All).active, ["Device.If.1.Mtu"]);
+}
+
+#[test]
+fn a_lightweight_notification_that_does_not_leave_is_made_again() {
+    let (mut model, mut watch) = watched(&[("Device.If.1.Mtu", 5)]);
+    let light = |watch: &Watch, model: &Model<Fake>| watch.pending(model).lightweight_active;
+    external(&mut model, "net.lan.mtu", "1400");
+    watch.check(&mut model, &Scope::All);
+    let values = model.values(["Device.If.1.Mtu"]).unwrap();
+    let values: Vec<_> = values.iter().map(|(name, value)| (name.as_str(), value)).collect();
+    watch.sending_lightweight(values.clone());
+    assert!(light(&watch, &model).is_empty());
+    // A life that ends here does not know whether it left.
+    let again: Watch = serde_json::from_str(&serde_json::to_string(&watch).unwrap()).unwrap();
+    assert_eq!(light(&again, &model), ["Device.If.1.Mtu"]);
+    watch.sent_lightweight(false);
+    assert_eq!(light(&watch, &model), ["Device.If.1.Mtu"]);
+    // What changes on the way is news, whether or not the old value left.
+    watch.sending_lightweight(values);
+    external(&mut model, "net.lan.mtu", "1300");
+    assert_eq!(watch.check(&mut model, &packages(&["net"])).lightweight_active, ["Device.If.1.Mtu"]);
+    watch.sent_lightweight(true);
+    assert_eq!(light(&watch, &model), ["Device.If.1.Mtu"]);
+    // The ACS has turned it off meanwhile.
+    let values = model.values(["Device.If.1.Mtu"]).unwrap();
+    watch.sending_lightweight(values.iter().map(|(name, value)| (name.as_str(), value)));
+    notify(&mut model, &mut watch, &[("Device.If.1.Mtu", 1)]);
+    watch.sent_lightweight(false);
+    assert!(watch.pending(&model).is_empty());
 }
 
 #[test]
