@@ -383,6 +383,38 @@ fn a_change_by_somebody_else_is_told() {
     assert_eq!(play::value(&seen[5], "Device.DeviceInfo.HostName"), "by-hand");
 }
 
+/// An agent that has just been started names instances as the ACS has asked its last life to (TR-069 3.6.1).
+#[test]
+fn a_change_is_told_by_alias_after_a_restart() {
+    let attributes = "<cwmp:SetParameterAttributes><ParameterList soap-enc:arrayType=\"cwmp:SetParameterAttributesStruct[1]\">\
+         <SetParameterAttributesStruct><Name>Device.WiFi.SSID.1.SSID</Name><NotificationChange>1</NotificationChange>\
+         <Notification>2</Notification><AccessListChange>0</AccessListChange><AccessList soap-enc:arrayType=\"xsd:string[0]\"/>\
+         </SetParameterAttributesStruct></ParameterList></cwmp:SetParameterAttributes>";
+    let changes = [
+        ("Device.WiFi.SSID.1.Alias", "xsd:string", "home"),
+        ("Device.WiFi.SSID.1.SSID", "xsd:string", "by-acs"),
+        ("Device.ManagementServer.InstanceMode", "xsd:string", "InstanceAlias"),
+    ];
+    let acs = Scripted::start(vec![
+        inform(),
+        methods(),
+        say(messages::set_values("1", &changes, "k")),
+        say(envelope("2", attributes)),
+        end(),
+        inform(),
+        methods(),
+        end(),
+    ]);
+    let router = router(&acs.url());
+    router.play();
+    let wireless = router.read("/etc/config/wireless").replace("by-acs", "by-hand");
+    router.write("/etc/config/wireless", &wireless);
+    router.play();
+    let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
+    assert_eq!(codes(&seen[5]), ["4 VALUE CHANGE"]);
+    assert_eq!(play::value(&seen[5], "Device.WiFi.SSID.[home].SSID"), "by-hand", "{}", seen[5]);
+}
+
 #[test]
 fn packages_come_and_go() {
     const UUID: &str = "0d1d0e2f-1b7c-4f5a-8d9e-000000000001";

@@ -32,6 +32,8 @@ pub(super) struct Notices {
     pub(super) requests: Option<ConfigChanges>,
     /// Something may have been left there without a notice.
     pub(super) requests_left: bool,
+    /// What is to be looked at without a notice: at first everything, for nobody watched before.
+    slow: Scope,
     next: Duration,
     last: Duration,
 }
@@ -51,7 +53,8 @@ impl Notices {
             news: watch(NEWS.into()),
             requests: has_place.then(|| watch(requests::PLACE.into())).flatten(),
             requests_left: true,
-            next: SLOWLY,
+            slow: Scope::All,
+            next: Duration::ZERO,
             last: Duration::ZERO,
         }
     }
@@ -92,7 +95,8 @@ impl Daemon {
         self.open_port(self.clock.now());
         self.tell();
         self.configure_light();
-        for scope in files.into_iter().chain(slow.then_some(Scope::Slow)) {
+        let slow = slow.then(|| std::mem::replace(&mut self.notices.slow, Scope::Slow));
+        for scope in files.into_iter().chain(slow) {
             let found = self.file.state.watch.check(&mut self.model, &scope);
             self.active_changes(&found.active);
             if !found.lightweight_active.is_empty() {

@@ -68,6 +68,9 @@ impl Daemon {
             }
             self.number_instances();
         }
+        // This life may have answered no request yet, which would have told the model.
+        let addressing = dispatch::addressing(&mut self.model);
+        self.model.set_addressing(addressing);
         let changed = self.changes_to_tell(!known);
         self.run_light_first(now);
         let state = &mut self.file.state;
