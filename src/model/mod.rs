@@ -11,6 +11,7 @@ pub mod load;
 pub mod memory;
 pub mod path;
 pub mod reach;
+mod references;
 #[cfg(test)]
 mod scenario;
 pub mod schema;

@@ -122,16 +122,24 @@ impl<B: Backend> Model<B> {
         let Some((gone, parents)) = target.rows.split_last() else { return Err(not_deletable()) };
         let table_name = canonical(table, parents);
         self.instances(at, &table_name, parents);
+        let instance = format!("{table_name}{}.", gone.number);
+        let referrers = self.referrers(&instance);
         self.changing(|model, before| {
+            let mut before = before.clone();
+            if !referrers.is_empty() {
+                model.release(referrers);
+                // An emptied option may have named its row.
+                model.renumber(&before, None);
+                before = std::mem::take(&mut model.listed);
+            }
             model.backend.delete(rows, Place { name: &target.name, rows: &target.rows })?;
             if let Some(key) = key {
                 model.backend.parameter_key(key)?;
             }
             model.backend.check()?;
-            let instance = format!("{table_name}{}.", gone.number);
             let memory = if rows.volatile { &mut model.passing } else { &mut model.memory };
             memory.forget(&table_name, &gone.row.name, &instance);
-            model.renumber(before, Some((&table_name, gone.number)));
+            model.renumber(&before, Some((&table_name, gone.number)));
             Ok(())
         })
     }
@@ -204,7 +212,7 @@ impl<B: Backend> Model<B> {
     }
 
     /// What the system is to hold for a text of the model.
-    fn raw_of(&mut self, param: &Param, name: &str, text: &str) -> Result<Raw> {
+    pub(super) fn raw_of(&mut self, param: &Param, name: &str, text: &str) -> Result<Raw> {
         let source = &param.source;
         let mut word = |word: &str| -> Result<String> {
             if !source.refs.is_empty() && !word.is_empty() {

@@ -200,7 +200,7 @@ impl<B: Backend> Model<B> {
         Ok(out)
     }
 
-    fn complain(&mut self, name: &str, what: &'static str, why: &str) {
+    pub(super) fn complain(&mut self, name: &str, what: &'static str, why: &str) {
         if let Some(known) = self.complaints.iter_mut().find(|known| known.why == why) {
             known.more += usize::from(known.name != name);
         } else if self.complaints.len() < MAX_COMPLAINTS {

@@ -216,6 +216,16 @@ impl Router {
         assert_eq!(found.as_deref(), Ok(expected), "{name}");
     }
 
+    /// The value of a parameter; none if there is no such parameter.
+    pub fn try_value(&mut self, name: &str) -> Option<String> {
+        self.model.values([name]).ok().map(|list| list[0].1.text.clone())
+    }
+
+    #[track_caller]
+    pub fn value(&mut self, name: &str) -> String {
+        self.try_value(name).unwrap()
+    }
+
     pub fn try_set(&mut self, list: &[(&str, &str)]) -> Result<(), String> {
         let list: Vec<_> = list
             .iter()

@@ -1,0 +1,64 @@
+//! Strong references follow what happens to their rows (TR-069 3.6.3): emptied when the row is deleted,
+//! taken out of lists, and not alive again when another row gets the old one's name.
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+#[path = "support/router.rs"]
+mod support;
+
+use support::router;
+
+#[test]
+fn a_deleted_interface_leaves_no_reference_behind() {
+    let mut router = router();
+    let interface = router.add("Device.IP.Interface.");
+    let path = interface.trim_end_matches('.').to_owned();
+    let section = router.value(&format!("{interface}Name"));
+    let route = router.add("Device.Routing.Router.1.IPv4Forwarding.");
+    router.set(&[
+        (&format!("{route}DestIPAddress"), "10.20.30.0"),
+        (&format!("{route}DestSubnetMask"), "255.255.255.0"),
+        (&format!("{route}Interface"), &path),
+    ]);
+    router.has("network", &[&format!("option interface '{section}'")]);
+    router.delete(&interface);
+    router.check(&format!("{route}Interface"), "");
+    let left = router.config("network").into_iter().filter(|line| line.contains(&format!("'{section}'")));
+    assert_eq!(left.collect::<Vec<_>>(), [""; 0]);
+    // Whoever gets the name of the deleted one is somebody else.
+    let again = router.add("Device.IP.Interface.");
+    assert_ne!(again, interface);
+    router.check(&format!("{again}Name"), &section);
+    router.check(&format!("{route}Interface"), "");
+}
+
+#[test]
+fn a_list_loses_one_item_and_keeps_the_others() {
+    let mut router = router();
+    let interface = router.find("Device.IP.Interface.", "Name", "lan");
+    let link = router.value(&format!("{interface}LowerLayers"));
+    assert!(!link.is_empty());
+    let vlan = router.add("Device.Ethernet.VLANTermination.");
+    let lower = router.value("Device.Ethernet.VLANTermination.1.LowerLayers");
+    router.set(&[(&format!("{vlan}LowerLayers"), &lower), (&format!("{vlan}VLANID"), "77")]);
+    let path = vlan.trim_end_matches('.').to_owned();
+    let other = router.add("Device.IP.Interface.");
+    router.set(&[(&format!("{other}LowerLayers"), &path)]);
+    router.delete(&vlan);
+    router.check(&format!("{other}LowerLayers"), "");
+    router.check(&format!("{interface}LowerLayers"), &link);
+}
+
+#[test]
+fn what_refers_to_a_row_below_goes_with_it() {
+    let mut router = router();
+    let bridge = router.add("Device.Bridging.Bridge.");
+    let vlan = router.add(&format!("{bridge}VLAN."));
+    let port = router.add(&format!("{bridge}VLANPort."));
+    router.set(&[(&format!("{vlan}VLANID"), "9")]);
+    router.set(&[(&format!("{port}VLAN"), vlan.trim_end_matches('.'))]);
+    router.delete(&vlan);
+    let left = router.try_value(&format!("{port}VLAN")).unwrap_or_default();
+    assert_eq!(left, "");
+    router.delete(&bridge);
+    assert_eq!(router.try_value(&format!("{bridge}Name")), None);
+}
