@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::addressing::Addressing;
+use super::attributes::AttributeChange;
 use super::backend::{Backend, Place, Raw, Row};
 use super::error::{Error, Result};
 use super::load::{Templates, load};
 use super::memory::Memory;
 use super::schema::{Rows, Schema, Source};
+use super::transaction::MAX_INSTANCES;
 use super::tree::Model;
 use super::value::{Input, Kind};
 
@@ -249,6 +251,9 @@ fn names_and_levels() {
         model.names(path, next).map(|list| list.into_iter().map(|(name, _)| name).collect::<Vec<_>>())
     };
     assert_eq!(names(&mut model, "", true).unwrap(), ["Device."]);
+    let all = names(&mut model, "", false).unwrap();
+    assert_eq!((all[0].as_str(), all.len() > 20), ("Device.", true));
+    assert_eq!(names(&mut model, "Device.", false).unwrap(), all);
     assert_eq!(names(&mut model, "Device.If.", true).unwrap(), ["Device.If.1.", "Device.If.2."]);
     assert_eq!(names(&mut model, "Device.Broken.", true).unwrap(), [""; 0]);
     assert_eq!(names(&mut model, "Device.Broken.", false).unwrap(), ["Device.Broken."]);
@@ -423,6 +428,42 @@ fn instances_made_by_alias() {
     assert_eq!(model.add("Device.If.[lab].", None), Ok(4));
     assert_eq!(text(&mut model, "Device.If.4.Alias"), "lab");
     assert!(matches!(model.add("Device.If.[lab].", None), Err(Error::NotAddable(_))));
+}
+
+#[test]
+fn a_full_table_takes_no_more() {
+    let mut model = model();
+    model.set_addressing(Addressing { by_alias: false, auto_create: true });
+    let rows = (0..MAX_INSTANCES).map(|n| row(&format!("r{n}"))).collect();
+    model.backend().rows.insert("net.if".into(), rows);
+    model.refresh();
+    assert!(matches!(model.add("Device.If.", Some("k")), Err(Error::Exhausted(_))));
+    // 9004 is not for single parameters (TR-069 A.3.2.1).
+    let refused = set(&mut model, &[("Device.If.[one-more].Mtu", "1400")]).unwrap_err();
+    let fault = crate::cwmp::fault::Fault::from(&refused);
+    assert_eq!((fault.code, fault.parameters.len()), (9004, 0), "{fault}");
+    assert_eq!((model.names("Device.If.", true).unwrap().len(), model.backend().key.as_str()), (256, ""));
+}
+
+#[test]
+fn numbers_aliases_and_attributes_survive_a_restart() {
+    let mut model = model();
+    model.add("Device.If.", None).unwrap();
+    model.delete("Device.If.2.", None).unwrap();
+    set(&mut model, &[("Device.If.1.Alias", "home")]).unwrap();
+    let change =
+        AttributeChange { name: "Device.If.3.Mtu".into(), notification: Some(2), subscriber: Some(false) };
+    model.set_attributes(&[change]).unwrap();
+    let fake = model.backend().clone();
+    let memory: Memory = serde_json::from_slice(fake.memory.as_ref().unwrap()).unwrap();
+    let schema = Schema::new(load("t.json", FILE, &mut Templates::default()).unwrap()).unwrap();
+    let mut again = Model::new(schema, fake, memory);
+    assert_eq!(again.names("Device.If.", true).unwrap(), model.names("Device.If.", true).unwrap());
+    assert_eq!(text(&mut again, "Device.If.[home].Mode"), "Bridged");
+    let (name, param) = again.params("Device.If.3.Mtu").unwrap().remove(0);
+    let found = again.attributes(&name, &param);
+    assert_eq!((found.notification, found.subscriber), (2, false));
+    assert_eq!(again.add("Device.If.", None), Ok(4), "the number 2 is not given again");
 }
 
 #[test]
