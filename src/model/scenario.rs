@@ -10,7 +10,7 @@ use super::load::{Templates, load};
 use super::memory::Memory;
 use super::schema::{Rows, Schema, Source};
 use super::transaction::MAX_INSTANCES;
-use super::tree::Model;
+use super::tree::{MAX_RESULTS, Model};
 use super::value::{Input, Kind};
 
 /// Values by filled address, rows by filled address; `staged` is dropped or kept as a whole.
@@ -464,6 +464,49 @@ fn numbers_aliases_and_attributes_survive_a_restart() {
     let found = again.attributes(&name, &param);
     assert_eq!((found.notification, found.subscriber), (2, false));
     assert_eq!(again.add("Device.If.", None), Ok(4), "the number 2 is not given again");
+}
+
+#[test]
+fn too_many_names_are_a_fault_unless_one_level_is_asked_for() {
+    let mut model = model();
+    let rows = (0..MAX_RESULTS / 10).map(|n| row(&format!("r{n}"))).collect();
+    model.backend().rows.insert("net.if".into(), rows);
+    assert!(matches!(model.names("Device.", false), Err(Error::Exhausted(_))));
+    assert!(matches!(model.values(["Device.If."]), Err(Error::Exhausted(_))));
+    assert_eq!(model.names("Device.If.", true).unwrap().len(), MAX_RESULTS / 10);
+}
+
+#[test]
+fn references_and_lists() {
+    let file = r#"{"objects":[
+     {"object":"Device.","params":[
+      {"name":"One","type":"string","access":"rw","uci":"a.s.one","ref":["Device.If.{i}."]},
+      {"name":"All","type":"list(string)","access":"rw","uci":"a.s.all","ref":["Device.If.{i}."]},
+      {"name":"Words","type":"list(string)","access":"rw","uci":"a.s.words"}]},
+     {"object":"Device.If.{i}.","add":true,"delete":true,"rows":{"uci":"net.if"},"params":[
+      {"name":"Mode","type":"string","uci":"net.{}.mode"}]}
+    ]}"#;
+    let mut fake = Fake::default();
+    fake.rows.insert("net.if".into(), vec![row("lan"), row("wan")]);
+    let mut model = model_of(file, fake);
+    let words = " a ,b%2Cc,\n%2c ";
+    set(
+        &mut model,
+        &[("Device.One", "Device.If.1."), ("Device.All", ".If.2, Device.If.1."), ("Device.Words", words)],
+    )
+    .unwrap();
+    assert_eq!(model.backend().values["a.s.words"], Raw::Many(vec!["a".into(), "b,c".into(), ",".into()]));
+    assert_eq!(text(&mut model, "Device.Words"), "a,b%2Cc,%2C");
+    assert_eq!(text(&mut model, "Device.All"), "Device.If.2,Device.If.1");
+    for dangling in ["Device.If.3", "Device.", "Device.One", "If.1", ".If.3", "Device.If.1,Device.If.9"] {
+        assert!(set(&mut model, &[("Device.All", dangling)]).is_err(), "{dangling}");
+    }
+    // Null when the target goes, and out of a list (TR-069 3.6.3).
+    model.delete("Device.If.1.", None).unwrap();
+    assert_eq!(text(&mut model, "Device.One"), "");
+    assert_eq!(text(&mut model, "Device.All"), "Device.If.2");
+    set(&mut model, &[("Device.All", "")]).unwrap();
+    assert_eq!(text(&mut model, "Device.All"), "");
 }
 
 #[test]
