@@ -510,6 +510,20 @@ fn references_and_lists() {
 }
 
 #[test]
+fn an_alias_changes_after_its_request() {
+    let mut model = model();
+    let new = ("Device.If.1.Alias", "home");
+    let refused = set(&mut model, &[new, ("Device.If.[home].Mtu", "1400")]).unwrap_err();
+    assert!(matches!(refused, Error::Several(list) if matches!(list[0].1, Error::UnknownName(_))));
+    assert_eq!(text(&mut model, "Device.If.1.Alias"), "cpe-1");
+    set(&mut model, &[new, ("Device.If.[cpe-1].Mtu", "1400")]).unwrap();
+    assert_eq!(text(&mut model, "Device.If.[home].Mtu"), "1400");
+    // Two can change places in one request only if neither is another's at any moment.
+    assert!(set(&mut model, &[("Device.If.2.Alias", "home"), ("Device.If.1.Alias", "cpe-2")]).is_err());
+    assert_eq!(text(&mut model, "Device.If.[home].Mtu"), "1400");
+}
+
+#[test]
 fn answers_by_alias() {
     let mut model = model();
     set(&mut model, &[("Device.If.1.Alias", "home")]).unwrap();
