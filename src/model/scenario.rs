@@ -341,6 +341,10 @@ fn what_the_system_cannot_hold_is_taken_back() {
     assert_eq!(text(&mut model, "Device.If.1.Mtu"), "1500");
     let twice = set(&mut model, &[("Device.If.1.Mtu", "1400"), ("Device.If.1.Mtu", "1400")]);
     assert!(matches!(twice, Err(Error::BadArgument(_))));
+    model.backend().refuse_commit = false;
+    let twice = set(&mut model, &[("Device.If.1.Mtu", "1400"), ("Device.If.[cpe-1].Mtu", "1400")]);
+    assert_eq!(twice, Err(Error::BadArgument("Device.If.[cpe-1].Mtu stands twice".into())));
+    assert_eq!(text(&mut model, "Device.If.1.Mtu"), "1500");
 }
 
 #[test]

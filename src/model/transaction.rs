@@ -9,6 +9,7 @@
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
+use super::addressing::in_numbers;
 use super::backend::{Backend, Instance, Place, Raw};
 use super::error::{Error, Result};
 use super::path::{Path, Segment};
@@ -164,7 +165,15 @@ impl<B: Backend> Model<B> {
                 Err(error) => bad.push((name.clone(), error)),
             }
         }
-        if bad.is_empty() { Ok(ready) } else { Err(Error::Several(bad)) }
+        if !bad.is_empty() {
+            return Err(Error::Several(bad));
+        }
+        // By its number and by its alias it is the same parameter.
+        let mut seen = HashSet::new();
+        match ready.iter().find(|change| !seen.insert(in_numbers(&change.target))) {
+            Some(twice) => Err(Error::BadArgument(format!("{} stands twice", twice.target.name))),
+            None => Ok(ready),
+        }
     }
 
     /// Resolves a name and checks a value against its type.
