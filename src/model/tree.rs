@@ -641,3 +641,6 @@ fn truth(word: &str) -> &'static str {
         _ => "0",
     }
 }
+
+#[cfg(test)]
+mod tests;
