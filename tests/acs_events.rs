@@ -137,6 +137,63 @@ fn event_6_is_not_retried() {
 }
 
 #[test]
+fn clause_3_2_2_a_port_that_is_disabled_is_closed_and_its_url_gone() {
+    const ENABLE: &str = "Device.ManagementServer.HTTPConnectionRequestEnable";
+    let acs = Scripted::start(vec![
+        inform(),
+        methods(),
+        say(set_values("1", &[(ENABLE, "xsd:boolean", "0")], "")),
+        end(),
+        // The URL is active by default, and others than the ACS have emptied it.
+        inform_with(&["4 VALUE CHANGE"]),
+        say(set_values("2", &[(ENABLE, "xsd:boolean", "1")], "")),
+        end(),
+        inform_with(&["4 VALUE CHANGE"]),
+        end(),
+    ]);
+    let router = router(&acs.url());
+    let agent = router.start(&[]);
+    agent.wait_for("End session", 3);
+    let urls: Vec<String> = acs
+        .seen()
+        .iter()
+        .map(Seen::text)
+        .filter(|one| one.contains(":Inform>"))
+        .map(|one| request_url(&one))
+        .collect();
+    assert_eq!((urls.len(), urls[1].as_str(), &urls[2]), (3, "", &urls[0]), "{urls:?}");
+    assert_eq!(knock(&urls[0], Knock { password: Some("guess"), ..Knock::default() }), 401);
+    stays_quiet(&agent, "Start session", 3);
+    acs.finish();
+}
+
+#[test]
+fn clause_3_2_2_each_device_has_a_path_of_its_own_and_keeps_it() {
+    let paths: Vec<String> = [false, true]
+        .map(|other| {
+            let mut steps = first();
+            steps.extend(if other { Vec::new() } else { vec![inform(), methods(), end()] });
+            let acs = Scripted::start(steps);
+            let router = router(&acs.url());
+            let text = router.read("/etc/config/cwmp");
+            let lines: Vec<&str> = text.lines().filter(|line| !line.contains("option path")).collect();
+            router.write("/etc/config/cwmp", &(lines.join("\n") + "\n"));
+            router.play();
+            if !other {
+                router.write("/proc/sys/kernel/random/boot_id", "another\n");
+                router.play();
+            }
+            let seen = acs.finish();
+            let informs = seen.iter().map(Seen::text).filter(|one| one.contains(":Inform>"));
+            informs.map(|one| request_url(&one).rsplit('/').next().unwrap().to_owned()).collect::<Vec<_>>()
+        })
+        .concat();
+    let [one, again, other] = &paths[..] else { panic!("{paths:?}") };
+    assert_eq!(one, again);
+    assert!(one != other && one.len() == 16 && one.bytes().all(|b| b.is_ascii_hexdigit()), "{paths:?}");
+}
+
+#[test]
 fn two_reboots_are_one_after_the_session_and_are_told_with_their_keys() {
     let steps = vec![
         inform(),

@@ -123,6 +123,59 @@ fn a_test_that_is_cancelled_tells_nothing() {
 }
 
 #[test]
+fn a_test_that_is_asked_for_again_or_changed() {
+    const UDP: &str = "Device.IP.Diagnostics.UDPEchoDiagnostics.";
+    let state = "Device.IP.Diagnostics.UDPEchoDiagnostics.DiagnosticsState";
+    // Nobody answers at this address, which is for documentation.
+    let slow = [
+        ("Host", "xsd:string", "192.0.2.1"),
+        ("NumberOfRepetitions", "xsd:unsignedInt", "1000"),
+        ("Timeout", "xsd:unsignedInt", "60000"),
+        ("DiagnosticsState", "xsd:string", "Requested"),
+    ];
+    let acs = Scripted::start(vec![
+        inform(),
+        methods(),
+        say(set("1", UDP, &slow)),
+        end(),
+        // It is ended, and begun anew.
+        inform(),
+        say(set("2", UDP, &slow[3..])),
+        say(get_values("3", &[state])),
+        end(),
+        // It is ended, and that is all.
+        inform(),
+        say(set("4", UDP, &[("Timeout", "xsd:unsignedInt", "50000")])),
+        say(get_values("5", &[state])),
+        say(set("6", UDP, &slow[3..])),
+        end(),
+        // The next life knows nothing of it.
+        inform(),
+        methods(),
+        say(get_values("7", &[UDP])),
+        end(),
+    ]);
+    let router = router(&acs.url());
+    let agent = router.start(&[]);
+    agent.wait_for("UDPEchoDiagnostics. is started", 1);
+    let url = play::request_url(&acs.seen()[0].text());
+    assert_eq!(play::knock(&url, play::Knock::default()), 200);
+    agent.wait_for("UDPEchoDiagnostics. is cancelled", 1);
+    agent.wait_for("UDPEchoDiagnostics. is started", 2);
+    assert_eq!(play::knock(&url, play::Knock::default()), 200);
+    agent.wait_for("UDPEchoDiagnostics. is started", 3);
+    assert_eq!(agent.log().matches("UDPEchoDiagnostics. is cancelled").count(), 2, "{}", agent.log());
+    agent.kill();
+    router.write("/proc/sys/kernel/random/boot_id", "another\n");
+    router.play();
+    let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
+    assert!(seen.iter().all(|one| !one.contains("8 DIAGNOSTICS COMPLETE")));
+    let states: Vec<String> =
+        seen.iter().filter(|one| one.contains(state)).map(|one| value(one, state)).collect();
+    assert_eq!(states, ["Requested", "None", "None"]);
+}
+
+#[test]
 fn the_echo_server() {
     let port = agent::free_port().to_string();
     let on = [

@@ -130,6 +130,48 @@ fn an_image_of_another_board_is_not_installed() {
 }
 
 #[test]
+fn an_image_is_stored_and_a_page_put_in_its_folder() {
+    let files = Scripted::start(vec![
+        step().status(200).body(b"an image for later"),
+        step().status(200).body(b"<p>hello</p>"),
+    ]);
+    let page = "<TargetFileName>hello.html</TargetFileName><DelaySeconds>0</DelaySeconds>";
+    let acs = Scripted::start(vec![
+        inform(),
+        methods(),
+        say(at_once("1", "stored", "6 Stored Firmware Image", &files.url())),
+        say(download("2", "page", "2 Web Content", &files.url(), page)),
+        end(),
+        inform(),
+        confirm("TransferComplete"),
+        end(),
+        inform(),
+        confirm("TransferComplete"),
+        end(),
+    ]);
+    let router = router(&acs.url());
+    program(&router, "sbin/sysupgrade", "exit 0");
+    router.write("/www/index.html", "home");
+    let agent = router.start(&[]);
+    agent.wait_for("End session", 3);
+    assert!(agent.stop().0.success());
+    files.finish();
+    // It is tested, and nothing is installed.
+    let tests = ran(&router);
+    assert!(tests.len() == 1 && tests[0].starts_with("sysupgrade --test "), "{tests:?}");
+    assert_eq!(router.read("/etc/rcwmp/stored-image.bin"), "an image for later");
+    assert_eq!(router.read("/www/hello.html"), "<p>hello</p>");
+    assert_eq!(fs::read_dir(router.root().join("www")).unwrap().count(), 2);
+    let told: Vec<String> =
+        acs.finish().iter().map(Seen::text).filter(|text| text.contains("<cwmp:TransferComplete>")).collect();
+    for (text, key) in told.iter().zip(["stored", "page"]) {
+        assert_eq!((leaf(text, "CommandKey").as_str(), leaf(text, "FaultCode").as_str()), (key, "0"));
+        assert_ne!(leaf(text, "CompleteTime"), "0001-01-01T00:00:00Z");
+    }
+    assert_eq!(told.len(), 2);
+}
+
+#[test]
 fn configurations_are_imported_whole_or_not_at_all() {
     let good =
         "package system\n\nconfig system\n\toption hostname 'imported'\n\npackage example\n\nconfig a 'b'\n";

@@ -204,6 +204,21 @@ fn a_smuggled_second_request_is_not_acted_on() {
 }
 
 #[test]
+fn a_body_is_ignored() {
+    let port = Port::open("127.0.0.1:0");
+    let mut stream = port.connect();
+    let with_body = |login: Option<&str>| {
+        let body = "<session>no</session>";
+        let head = get(login).replace("Host: cpe", &format!("Host: cpe\r\nContent-Length: {}", body.len()));
+        head + body
+    };
+    let challenge = exchange(&mut stream, &with_body(None));
+    let answer = exchange(&mut stream, &with_body(Some(&login(&challenge, "secret", PATH))));
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert_eq!(port.accepted(), 1);
+}
+
+#[test]
 fn endless_heads_and_slow_ones() {
     let port = Port::open("127.0.0.1:0");
     let mut stream = port.connect();

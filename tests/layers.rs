@@ -96,6 +96,11 @@ fn code(text: &str) -> String {
     text[..end].lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
+/// Whether a file has nothing but tests and what they need.
+fn is_test(name: &str) -> bool {
+    name.ends_with("scenario.rs") || name.ends_with("/tests.rs")
+}
+
 /// The crate's modules that a text names, as `crate::x` or in `use crate::{x, y}`.
 fn named(code: &str) -> Vec<String> {
     let mut out = Vec::new();
@@ -119,7 +124,7 @@ fn modules_keep_to_their_layer() {
         let Some((_, allowed)) = MAY_NAME.iter().find(|(prefix, _)| name.starts_with(prefix)) else {
             continue;
         };
-        if name.ends_with("scenario.rs") {
+        if is_test(&name) {
             continue;
         }
         for module in named(&code(&text)) {
@@ -135,7 +140,7 @@ fn modules_keep_to_their_layer() {
 fn pure_modules_are_pure() {
     let mut wrong = Vec::new();
     for (name, text) in sources() {
-        if !PURE.iter().any(|prefix| name.starts_with(prefix)) || name.ends_with("scenario.rs") {
+        if !PURE.iter().any(|prefix| name.starts_with(prefix)) || is_test(&name) {
             continue;
         }
         let code = code(&text);

@@ -98,6 +98,32 @@ fn after_sigterm_and_after_sigkill() {
 }
 
 #[test]
+fn a_factory_reset_waits_for_a_session_that_succeeds() {
+    let acs = Scripted::start(vec![
+        inform(),
+        methods(),
+        say(messages::envelope("1", "<cwmp:FactoryReset/>")),
+        step().status(503),
+        // The retry.
+        inform(),
+        methods(),
+        end(),
+    ]);
+    let router = router(&acs.url());
+    with_programs(&router);
+    let agent = router.start(&[]);
+    agent.wait_for("Retry in", 1);
+    assert!(!agent.log().contains("Resetting"), "{}", agent.log());
+    ran(&router, &[]);
+    agent.wait_for("Resetting to factory defaults", 1);
+    ran(&router, &["reboot"]);
+    assert!(agent.log().contains("End session"), "{}", agent.log());
+    drop(agent);
+    let seen = acs.finish();
+    play::has(&seen[3].text(), &["FactoryResetResponse"]);
+}
+
+#[test]
 fn reboots_by_the_clock() {
     let soon = rcwmp::model::date::format_utc(rcwmp::sys::clock::epoch_seconds() + 6);
     for (name, ty, text) in

@@ -5,6 +5,7 @@
 
 use crate::cwmp::dispatch::Duties;
 use crate::cwmp::fault::{self, Fault};
+use crate::cwmp::queue::MAX_EVENTS;
 use crate::cwmp::rpc::{
     self, AnyQueuedTransfer, QueuedTransfer, Request, Response, Status, TransferTimes, UNKNOWN_TIME,
 };
@@ -25,10 +26,19 @@ pub struct Desk<'d> {
 
 impl Duties for Desk<'_> {
     fn perform(&mut self, request: &Request) -> Result<Response, Fault> {
-        let response = self.accept(request)?;
+        let (before, stopped) = (self.file.state.clone(), self.stopped.len());
+        let result = self.accept(request);
+        // What is refused may have done something: CancelTransfer cancels what it can.
         match self.file.save() {
-            Ok(()) => Ok(response),
-            Err(why) => Err(Fault::new(fault::INTERNAL_ERROR, format_args!("not kept: {why}"))),
+            Ok(()) => result,
+            Err(why) => {
+                self.file.state = before;
+                self.stopped.truncate(stopped);
+                // The one method that has no 9002 (A.4.1.9).
+                let cancel = matches!(request, Request::CancelTransfer(_));
+                let code = if cancel { fault::REQUEST_DENIED } else { fault::INTERNAL_ERROR };
+                Err(Fault::new(code, format_args!("not kept: {why}")))
+            }
         }
     }
 }
@@ -40,6 +50,9 @@ impl Desk<'_> {
         match request {
             Request::Reboot(command_key) => {
                 state.reboot_keys.push(command_key.clone());
+                // No Inform has more (A.3.3.1); the oldest go.
+                let surplus = state.reboot_keys.len().saturating_sub(MAX_EVENTS);
+                state.reboot_keys.drain(..surplus);
                 state.reboot_pending = true;
                 Ok(Response::Reboot)
             }
@@ -167,5 +180,66 @@ fn upload(call: &rpc::Upload) -> plan::Request {
         username: call.username.clone(),
         password: plan::Secret(call.password.0.clone()),
         details: Details::Upload { delay_seconds: call.delay_seconds },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn upload(command_key: &str) -> Request {
+        Request::Upload(Box::new(rpc::Upload {
+            command_key: command_key.to_owned(),
+            file_type: "2 Vendor Log File".to_owned(),
+            url: "http://files.example/".to_owned(),
+            ..rpc::Upload::default()
+        }))
+    }
+
+    fn perform(file: &mut StateFile, request: &Request) -> Result<Response, Fault> {
+        let now = Now { mono: Duration::from_secs(100), wall: None };
+        let mut stopped = Vec::new();
+        let result = Desk { file, now, stopped: &mut stopped }.perform(request);
+        assert!(stopped.is_empty(), "nothing was running");
+        result
+    }
+
+    #[test]
+    fn what_cannot_be_kept_is_not_accepted() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut file, _) = StateFile::open(dir.path());
+        perform(&mut file, &upload("a")).unwrap();
+        // The file's folder is a file now.
+        fs::remove_dir_all(dir.path()).unwrap();
+        fs::write(dir.path(), "").unwrap();
+        for (request, code) in [
+            (Request::Reboot("k".to_owned()), 9002),
+            (Request::FactoryReset, 9002),
+            (upload("b"), 9002),
+            (Request::CancelTransfer("a".to_owned()), 9001),
+        ] {
+            let fault = perform(&mut file, &request).unwrap_err();
+            assert_eq!(fault.code, code, "{fault}");
+            assert!(fault.string.contains("not kept"), "{fault}");
+        }
+        let state = &file.state;
+        assert!(!state.reboot_pending && !state.reset_pending && state.reboot_keys.is_empty());
+        let keys: Vec<String> = state.transfers.list().into_iter().map(|one| one.command_key).collect();
+        assert_eq!(keys, ["a"]);
+        fs::remove_file(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn reboots_are_told_with_as_many_keys_as_an_inform_has_events() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut file, _) = StateFile::open(dir.path());
+        for number in 0..100 {
+            perform(&mut file, &Request::Reboot(number.to_string())).unwrap();
+        }
+        let keys = &file.state.reboot_keys;
+        assert_eq!((keys.len(), keys[0].as_str(), keys[63].as_str()), (64, "36", "99"));
     }
 }

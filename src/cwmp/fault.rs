@@ -140,6 +140,11 @@ impl From<&model::Error> for Fault {
         let mut fault = Fault::new(code_of(error), "");
         match error {
             model::Error::Several(list) => {
+                // 9004 blames no parameter (A.3.2.1): there it is the fault of the whole request.
+                let full = |(_, error): &&(String, model::Error)| code_of(error) == RESOURCES_EXCEEDED;
+                if let Some((_, why)) = list.iter().find(full) {
+                    return Fault::from(why);
+                }
                 fault.parameters = list
                     .iter()
                     .map(|(name, error)| ParameterFault {
@@ -185,5 +190,12 @@ mod tests {
         let error = model::Error::Several(vec![("A.B".into(), model::Error::NotWritable("A.B".into()))]);
         let fault = Fault::from(&error);
         assert_eq!((fault.code, fault.faultcode(), fault.parameters[0].code), (9003, "Client", 9008));
+        let full = ("A.[x].B".into(), model::Error::Exhausted("A. holds 256 instances already".into()));
+        let fault = Fault::from(&model::Error::Several(vec![
+            ("A.B".into(), model::Error::NotWritable("A.B".into())),
+            full,
+        ]));
+        assert_eq!((fault.code, fault.faultcode(), fault.parameters.len()), (9004, "Server", 0));
+        assert_eq!(fault.string, "Resources exceeded: A. holds 256 instances already");
     }
 }

@@ -212,6 +212,17 @@ mod tests {
     }
 
     #[test]
+    fn aliases() {
+        let longest = "a".repeat(64);
+        for good in ["a", "Z9", "cpe-1", "a_b-c", &longest] {
+            assert!(is_alias(good), "{good}");
+        }
+        for bad in ["", "1a", "-a", "_a", "a.b", "a b", "a]", "ä", &format!("{longest}a")] {
+            assert!(!is_alias(bad), "{bad}");
+        }
+    }
+
+    #[test]
     fn refused() {
         for text in [
             ".",

@@ -9,6 +9,7 @@
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
+use super::addressing::in_numbers;
 use super::backend::{Backend, Instance, Place, Raw};
 use super::error::{Error, Result};
 use super::path::{Path, Segment};
@@ -172,7 +173,15 @@ impl<B: Backend> Model<B> {
                 Err(error) => bad.push((name.clone(), error)),
             }
         }
-        if bad.is_empty() { Ok(ready) } else { Err(Error::Several(bad)) }
+        if !bad.is_empty() {
+            return Err(Error::Several(bad));
+        }
+        // By its number and by its alias it is the same parameter.
+        let mut seen = HashSet::new();
+        match ready.iter().find(|change| !seen.insert(in_numbers(&change.target))) {
+            Some(twice) => Err(Error::BadArgument(format!("{} stands twice", twice.target.name))),
+            None => Ok(ready),
+        }
     }
 
     /// Resolves a name and checks a value against its type.
@@ -202,10 +211,10 @@ impl<B: Backend> Model<B> {
         if param.ty.format == Some(Format::InformName) {
             self.check_inform_name(&target, &text)?;
         }
-        // References carry no final dot (TR-106 3.2.4), but ACSs send one.
+        let text = if param.ty.list { text.replace("%2c", "%2C") } else { text };
         let text = match param.source.refs {
             [] => text,
-            _ => text.split(',').map(|path| path.trim_end_matches('.')).collect::<Vec<_>>().join(","),
+            _ => text.split(',').map(|path| absolute(path, &target.name)).collect::<Vec<_>>().join(","),
         };
         let raw = self.raw_of(&param, name, &text)?;
         Ok(Change { target, param, text, raw })
@@ -249,8 +258,9 @@ impl<B: Backend> Model<B> {
             }
         };
         if param.ty.list {
-            let items: Result<Vec<String>> =
-                text.split(',').filter(|item| !item.is_empty()).map(&mut word).collect();
+            // A comma within an item is percent-encoded (TR-106 3.2.3).
+            let items = text.split(',').filter(|item| !item.is_empty());
+            let items: Result<Vec<String>> = items.map(|item| word(&item.replace("%2C", ","))).collect();
             return Ok(Raw::Many(items?));
         }
         word(text).map(Raw::One)
@@ -371,6 +381,14 @@ fn shifted(old: &[&Rc<Instance>], found: &[super::backend::Row]) -> Vec<(String,
         .filter(|(was, now)| was != now)
         .map(|(was, now)| (was.into(), now.into()))
         .collect()
+}
+
+/// A reference as it is kept: from the root, which a first dot stands for, and without a final dot, which
+/// ACSs send though it does not belong there (TR-106 3.2.4). `of`: any name below the same root.
+fn absolute(path: &str, of: &str) -> String {
+    let root = of.split('.').next().unwrap_or_default();
+    let bare = path.trim_end_matches('.');
+    if bare.starts_with('.') { format!("{root}{bare}") } else { bare.to_owned() }
 }
 
 fn target_object(target: &Target) -> Option<usize> {

@@ -528,7 +528,7 @@ impl<B: Backend> Model<B> {
         let text = if param.ty.list {
             let items: Vec<String> =
                 raw.items().into_iter().map(&mut word).filter(|item| !item.is_empty()).collect();
-            items.join(",")
+            items.iter().map(|item| item.replace(',', "%2C")).collect::<Vec<_>>().join(",")
         } else {
             word(&raw.text())
         };
@@ -641,3 +641,6 @@ fn truth(word: &str) -> &'static str {
         _ => "0",
     }
 }
+
+#[cfg(test)]
+mod tests;

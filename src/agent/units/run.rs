@@ -507,6 +507,18 @@ mod tests {
     }
 
     #[test]
+    fn codes_of_transfers_are_those_of_results() {
+        for code in 9000..9900 {
+            let found = transfer_fault(code);
+            // TR-069 A.3.3.4, OpResultStruct.
+            assert!(matches!(found, 9001 | 9003 | 9012 | 9013 | 9015..=9018 | 9022..=9032), "{found}");
+        }
+        let kept: Vec<u16> = (9000..9900).filter(|code| transfer_fault(*code) == *code).collect();
+        assert_eq!(kept, [9001, 9003, 9012, 9013, 9015, 9016, 9017, 9018, 9027]);
+        assert_eq!([9010, 9019, 9020].map(transfer_fault), [9017, 9018, 9001]);
+    }
+
+    #[test]
     fn what_apk_would_do() {
         let output = "(1/3) Installing libz (1.0)\n(2/3) Upgrading nlbwmon (1-r0 -> 2-r0)\n(3/3) Executing x\nOK: 3 MiB";
         let list = |verb| steps(output, verb).collect::<Vec<_>>();

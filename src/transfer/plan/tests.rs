@@ -284,6 +284,22 @@ fn times_are_those_of_the_attempt() {
 }
 
 #[test]
+fn only_codes_of_a_transfer_complete_are_told() {
+    for code in 9000..9900 {
+        for (request, general) in [(download("k", 0), 9010), (upload("k", 0), 9011)] {
+            let mut plan = Plan::default();
+            plan.accept(request, t(0)).unwrap();
+            begin(&mut plan, t(0)).unwrap();
+            fail(&mut plan, code, t(1));
+            // TR-069 A.3.3.2, FaultStruct.
+            let known = [9001, 9002, 9010, 9011, 9012, 9014, 9015, 9016, 9017, 9018, 9019, 9020];
+            let expected = if known.contains(&code) { code } else { general };
+            assert_eq!(told(&mut plan), [format!("k {expected} why")]);
+        }
+    }
+}
+
+#[test]
 fn a_schedule_uses_its_windows_and_retries() {
     let mut plan = Plan::default();
     plan.accept(schedule("s", &[(100, 1000, 1, NOW), (2000, 3000, 0, NOW)]), t(0)).unwrap();
