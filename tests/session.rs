@@ -158,7 +158,8 @@ fn bodies_of_a_cpe() {
         let is_fault = message == "    <soap-env:Fault>";
         assert!(is_fault || message.starts_with("    <cwmp:"), "{place}: {message}");
         // What is indented like the message is its end.
-        let beside = lines.clone().filter(|line| line.starts_with("    <") && !line.starts_with("     ")).count();
+        let beside =
+            lines.clone().filter(|line| line.starts_with("    <") && !line.starts_with("     ")).count();
         assert_eq!(beside, usize::from(!message.ends_with("/>") && !message.contains("</")), "{place}");
         if let Some(after) = body.split_once("<MaxEnvelopes>") {
             assert!(after.1.starts_with("1<"), "{place}");
@@ -174,7 +175,11 @@ fn bodies_of_a_cpe() {
         if is_fault {
             faults += 1;
             assert!(body.contains("<faultstring>CWMP fault</faultstring>"), "{place}");
-            assert_eq!(body.matches("<FaultCode>").count(), 1 + body.matches("<ParameterName>").count(), "{place}");
+            assert_eq!(
+                body.matches("<FaultCode>").count(),
+                1 + body.matches("<ParameterName>").count(),
+                "{place}"
+            );
         }
     }
     assert!(faults > 50, "{faults} faults");

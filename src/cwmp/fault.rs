@@ -190,7 +190,8 @@ mod tests {
             assert_eq!(Fault::new(code, "").faultcode(), expected, "{code}");
             assert!(!text(code).is_empty(), "{code}");
         }
-        let mut texts: Vec<&str> = codes.iter().filter(|code| **code >= 9000).map(|code| text(*code)).collect();
+        let mut texts: Vec<&str> =
+            codes.iter().filter(|code| **code >= 9000).map(|code| text(*code)).collect();
         texts.sort_unstable();
         texts.dedup();
         assert_eq!(texts.len(), 33, "a text stands for two codes");

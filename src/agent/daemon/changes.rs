@@ -23,6 +23,11 @@ impl Notices {
         Notices { files, next: SLOWLY }
     }
 
+    /// The next look comes at once: something has changed of which no file tells.
+    pub(super) fn hurry(&mut self) {
+        self.next = Duration::ZERO;
+    }
+
     /// When to look again without a notice.
     pub(super) fn deadline(&self) -> Duration {
         self.next

@@ -433,6 +433,8 @@ impl Daemon {
         self.rule.set(rule_settings(&self.settings, path));
         self.listener = None;
         self.port_retry = now.mono;
+        // The port may be another, and the files may have been looked at before it was.
+        self.notices.hurry();
         self.tls = Tls::default();
         if self.file.state.bootstrapped.as_deref() != Some(&self.settings.acs.url)
             && !self.settings.acs.url.is_empty()

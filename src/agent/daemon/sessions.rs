@@ -61,6 +61,8 @@ impl Daemon {
             if boot {
                 add(&mut state.queue, EventCode::Boot);
             }
+        }
+        if self.file.state.queue.contains(&EventCode::Bootstrap) {
             self.number_instances();
         }
         let changed = self.changes_to_tell(!known);
@@ -131,7 +133,8 @@ impl Daemon {
         let queue = &mut self.file.state.queue;
         queue.open_session(Version::V1_4);
         queue.close_session(false);
-        self.failed(now);
+        self.file.state.ladder.failed();
+        self.plan_retry(now);
         self.save();
     }
 
@@ -180,7 +183,7 @@ impl Daemon {
                 // That 415 was about the coding: it says nothing about the version.
                 let fall_back = ended.close.fall_back() && !ended.compression_refused;
                 self.file.state.fall_back = fall_back && !self.file.state.fall_back;
-                self.failed(now);
+                self.file.state.ladder.failed();
             }
         }
         let success = ended.close == Close::Success;
@@ -192,15 +195,12 @@ impl Daemon {
         self.trials_changed();
         self.configure_echo();
         self.after_session(success);
+        // After the settings that the ACS may have changed: the ladder's are among them.
+        self.plan_retry(now);
         self.save();
         // What was read for this session is not needed until the next.
         self.model.refresh();
         info!("Waiting the next session");
-    }
-
-    pub(super) fn failed(&mut self, now: Duration) {
-        self.file.state.ladder.failed();
-        self.plan_retry(now);
     }
 
     /// Sets the time of the next attempt, if the last session was not successful (TR-069 3.2.1.1).
