@@ -21,6 +21,8 @@ use play::{
     Knock, SERIAL, ask, codes, end, has, inform, inform_with, knock, names, request_url, router, say,
     stays_quiet, value,
 };
+use rcwmp::http::auth::{self, Authorization, Credentials};
+use rcwmp::lab::router::PASSWORD;
 use rcwmp::model::date;
 use scripted::{Scripted, Seen, step};
 
@@ -329,4 +331,20 @@ fn throttled_changes_ride_along() {
     let seen = acs.finish();
     assert_eq!(codes(&seen[2].text()), ["4 VALUE CHANGE", "6 CONNECTION REQUEST"]);
     assert_eq!(value(&seen[2].text(), CODE), "x");
+}
+
+/// 3.4.4: a device with a password alone is known by OUI, ProductClass and SerialNumber.
+#[test]
+fn a_user_name_of_its_own() {
+    let challenge = step().status(401).header("WWW-Authenticate", "Basic realm=\"acs\"");
+    let acs = Scripted::start(vec![challenge, inform(), end()]);
+    let router = terse(&acs);
+    router.set("acs", "userid", "");
+    router.set("cpe", "product_class", "Lab-Router");
+    router.play();
+    let seen = acs.finish();
+    assert!(seen[0].header("Authorization").is_none());
+    let given = auth::parse_authorization(seen[1].header("Authorization").unwrap()).unwrap();
+    let user = Credentials::new("020000-Lab%2DRouter-LAB0000001", PASSWORD);
+    assert_eq!(given, Authorization::Basic(user));
 }

@@ -16,6 +16,7 @@ pub mod redact;
 pub mod schedule;
 pub mod settings;
 pub mod state;
+mod tls;
 pub mod units;
 pub mod vendor;
 pub mod worker;

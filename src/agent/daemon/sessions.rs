@@ -51,6 +51,10 @@ impl Daemon {
             Ok(id) => id,
             Err(why) => return self.not_begun(now, &why),
         };
+        let acs = &mut self.settings.acs;
+        if acs.username.is_empty() && !acs.password.is_empty() {
+            acs.username = inform::username(&device_id);
+        }
         let identity = format!("{}-{}-{}", device_id.oui, device_id.product_class, device_id.serial_number);
         let state = &mut self.file.state;
         let known =
@@ -106,10 +110,11 @@ impl Daemon {
         let deadline = self.clock.instant(now + SESSION);
         let root = &self.options.root;
         let mut settings = exchange::http_settings(&self.settings.acs, root, deadline, &mut self.tls);
-        if self.plain_for.as_ref() == Some(&self.settings.acs.url)
-            && let Ok(settings) = &mut settings
-        {
-            settings.compression = Compression::None;
+        if let Ok(settings) = &mut settings {
+            settings.favourites = self.favourites.clone();
+            if self.plain_for.as_ref() == Some(&self.settings.acs.url) {
+                settings.compression = Compression::None;
+            }
         }
         self.exchange = Some(Exchange::begin(plan, told, settings, Arc::clone(&self.wake), now));
         self.pump();
