@@ -196,6 +196,65 @@ fn a_nonce_bound_to_the_connection() {
     assert_eq!(seen.iter().map(|seen| seen.connection).collect::<Vec<_>>(), [1, 1, 2, 2]);
 }
 
+/// TR-069 3.4.4: a new connection has a cnonce of its own, also where the old nonce goes on.
+#[test]
+fn a_cnonce_of_its_own_for_each_connection() {
+    let checked = |nc: u32| {
+        step().computed(move |seen| match knows_password(seen, "n", nc) {
+            true => step().status(200).body("x").close(),
+            false => step().status(500),
+        })
+    };
+    let acs = Scripted::start(vec![genie("n"), checked(1), checked(2), checked(3)]);
+    let mut session = session(&acs);
+    for _ in 0..3 {
+        assert_eq!(session.post(INFORM).unwrap().body, b"x");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let seen = acs.finish();
+    assert_eq!(seen.iter().map(|seen| seen.connection).collect::<Vec<_>>(), [1, 1, 2, 3]);
+    let cnonce = |seen: &Seen| {
+        let text = seen.header("authorization").unwrap().split("cnonce=\"").nth(1).unwrap();
+        text.split('"').next().unwrap().to_owned()
+    };
+    let mut cnonces: Vec<String> = seen[1..].iter().map(cnonce).collect();
+    cnonces.sort_unstable();
+    cnonces.dedup();
+    assert_eq!(cnonces.len(), 3, "{cnonces:?}");
+}
+
+/// TR-069 3.4.2 and 3.7.1.4: thirty seconds at the least for a connection and for an answer.
+#[test]
+fn the_patience_of_the_standard() {
+    let half_a_minute = Duration::from_secs(30);
+    assert!(Settings::new("http://192.0.2.1/").timeout >= half_a_minute);
+    assert!(rcwmp::cwmp::session::Limits::default().answer >= half_a_minute);
+}
+
+/// TR-069 3.2.1.2: the source port is the system's to choose, from its ephemeral ones.
+#[test]
+fn no_source_port_is_asked_for() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        [(); 3].map(|()| {
+            let (mut stream, peer) = listener.accept().unwrap();
+            std::io::Read::read(&mut stream, &mut [0; 1024]).unwrap();
+            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+            // Kept open, so that no port is free again too soon.
+            (stream, peer.port())
+        })
+    });
+    for _ in 0..3 {
+        Session::new(Settings::new(url.clone())).unwrap().post(INFORM).unwrap();
+    }
+    let ports = server.join().unwrap().map(|(_, port)| port);
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap();
+    let range: Vec<u16> = range.split_whitespace().map(|text| text.parse().unwrap()).collect();
+    assert!(ports.iter().all(|port| (range[0]..=range[1]).contains(port)), "{ports:?} of {range:?}");
+    assert!(ports[0] != ports[1] && ports[1] != ports[2], "{ports:?}");
+}
+
 #[test]
 fn auth_int_only_and_sha_256_first() {
     let int = "Digest realm=\"r\", nonce=\"n\", qop=\"auth-int\", algorithm=MD5-sess, opaque=\"o\"";

@@ -2,6 +2,12 @@
 #![allow(clippy::unwrap_used)]
 #![cfg(feature = "tls")]
 
+#[cfg(feature = "lab")]
+#[path = "support/agent.rs"]
+mod agent;
+#[cfg(feature = "lab")]
+#[path = "support/messages.rs"]
+mod messages;
 #[path = "support/scripted.rs"]
 mod scripted;
 
@@ -342,4 +348,64 @@ fn the_password_between_tls_and_plain_http() {
     assert!(seen[0].header("authorization").is_none(), "whoever sent us there was not proven");
     assert!(seen[1].header("authorization").is_some());
     acs.finish();
+}
+
+/// TR-069 3.3: TLS 1.2 at the least is offered, and the server's name is told (SNI).
+#[test]
+fn what_the_handshake_offers() {
+    let Some(lab) = lab() else { return };
+    let client = tls::Client::new(&trusting(lab.join("ca.pem"))).unwrap();
+    let hello = |host: &str| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut hello = vec![0; 4096];
+            let length = stream.read(&mut hello).unwrap();
+            hello.truncate(length);
+            hello
+        });
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let (wire, _) = Wire::connect(&[address], None, deadline).unwrap();
+        client.handshake(host, wire).unwrap_err();
+        server.join().unwrap()
+    };
+    let holds = |hello: &[u8], part: &[u8]| hello.windows(part.len()).any(|window| window == part);
+    let named = hello("acs.example.org");
+    assert!(holds(&named, b"acs.example.org"));
+    // RFC 8446 4.2.1, supported_versions: 1.3 and 1.2 in four octets, and no other.
+    let versions = |one: u8, other: u8| [0, 43, 0, 5, 4, 3, one, 3, other];
+    assert!(holds(&named, &versions(4, 3)) || holds(&named, &versions(3, 4)), "{named:x?}");
+    assert!(!holds(&hello("127.0.0.1"), b"127.0.0.1"), "an address is no name");
+}
+
+/// TR-069 3.4.2: an ACS at plain HTTP may redirect to HTTPS, where the certificate is checked for the new host.
+#[test]
+#[cfg(feature = "lab")]
+fn the_agent_goes_where_plain_http_sends_it() {
+    let Some(lab) = lab() else { return };
+    for (name, ca, good) in
+        [("right", "ca.pem", true), ("wrong", "ca.pem", false), ("right", "other.pem", false)]
+    {
+        let steps = match good {
+            true => vec![
+                step().computed(|seen| step().status(200).body(messages::inform_response(&seen.text()))),
+                step().status(204),
+            ],
+            false => vec![],
+        };
+        let target = secure_acs(server_config(lab, name, false), Arc::default(), steps);
+        let acs = Scripted::start(vec![step().status(302).header("Location", &target.url())]);
+        let router = agent::Router::new(&acs.url());
+        router.set("acs", "get_rpc_methods", "0");
+        std::fs::copy(lab.join(ca), router.root().join("etc/ca.pem")).unwrap();
+        router.set("acs", "ssl_capath", "/etc/ca.pem");
+        let running = router.start(&[]);
+        running.wait_for("Waiting the next session", 1);
+        assert_eq!(running.log().contains("End session"), good, "{name} {ca}: {}", running.log());
+        assert_eq!(running.log().contains("certificate"), !good, "{name} {ca}: {}", running.log());
+        drop(running);
+        assert_eq!(target.finish().len(), if good { 2 } else { 0 });
+        acs.finish();
+    }
 }

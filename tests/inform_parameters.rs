@@ -2,7 +2,7 @@
 //! of the InformParameter table, with the rules for its rows.
 #![allow(clippy::unwrap_used)]
 
-use rcwmp::agent::inform::{Content, content};
+use rcwmp::agent::inform::{Content, content, device_id};
 use rcwmp::cwmp::event::{Event, EventCode};
 use rcwmp::cwmp::rpc::DeviceId;
 use rcwmp::model::addressing::Addressing;
@@ -152,4 +152,32 @@ fn a_change_by_hand_is_told_once_and_one_by_the_acs_never() {
     watch.told(content.values.iter().map(|(name, value)| (name.as_str(), value)));
     assert!(watch.check(&mut router.model, &Scope::All).is_empty());
     assert!(watch.pending(&router.model).is_empty());
+}
+
+/// DeviceIdStruct (A.3.3.1): DeviceInfo's values, within the lengths that the schema has.
+#[test]
+fn who_we_are() {
+    let id = |options: &[(&str, &str)]| {
+        let options: String =
+            options.iter().map(|(name, value)| format!("\toption {name} '{value}'\n")).collect();
+        let file = format!("config acs 'acs'\n\nconfig cpe 'cpe'\n{options}");
+        device_id(&mut router_with(&[("etc/config/cwmp", &file)]).model)
+    };
+    let long = "ü".repeat(70);
+    let given = [
+        ("manufacturer", long.as_str()),
+        ("manufacturer_oui", "00a1bF"),
+        ("product_class", "Class"),
+        ("serial_number", "S-1"),
+    ];
+    let found = id(&given).unwrap();
+    assert_eq!(found.manufacturer, "ü".repeat(64));
+    assert_eq!((found.oui.as_str(), found.product_class.as_str()), ("00A1BF", "Class"));
+    assert_eq!(found.serial_number, "S-1");
+    for (at, bad) in [(1, "00A1B"), (1, "00A1BG"), (1, "+0A1BF")] {
+        let mut given = given;
+        given[at].1 = bad;
+        let why = id(&given).unwrap_err().to_string();
+        assert!(why.contains("ManufacturerOUI"), "{bad}: {why}");
+    }
 }

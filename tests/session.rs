@@ -107,6 +107,85 @@ fn every_message_is_valid() {
     }
 }
 
+/// What the agent says in all cases: case, file, text.
+fn said() -> Vec<(String, String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/session");
+    let mut all = Vec::new();
+    for case in list(&folder).into_iter().filter(|path| path.is_dir()) {
+        for file in list(&case).into_iter().filter(|path| path.to_string_lossy().ends_with("-cpe.xml")) {
+            let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
+            all.push((name(&case), name(&file), fs::read_to_string(&file).unwrap()));
+        }
+    }
+    assert!(all.len() > LEAST, "{} messages", all.len());
+    all
+}
+
+/// Each header where table 4 of TR-069 has it, as the schema has it.
+#[test]
+fn headers_of_a_cpe() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/session");
+    for (case, file, text) in said() {
+        let head = text.split_once("<soap-env:Body>").unwrap().0;
+        let is_inform = text.contains("<cwmp:Inform>");
+        let setup = fs::read_to_string(folder.join(&case).join("setup")).unwrap_or_default();
+        let version = setup.lines().find_map(|line| line.strip_prefix("version ")).unwrap_or("1.4");
+        let has = |name: &str| head.contains(&format!("<cwmp:{name} "));
+        let place = format!("{case}/{file}");
+        assert_eq!(has("SupportedCWMPVersions"), is_inform && version == "1.4", "{place}");
+        assert_eq!(has("SessionTimeout"), is_inform && ["1.3", "1.4"].contains(&version), "{place}");
+        for of_an_acs in ["HoldRequests", "UseCWMPVersion", "NoMoreRequests"] {
+            assert!(!has(of_an_acs), "{place} has {of_an_acs}");
+        }
+        for line in head.lines().filter(|line| line.trim_start().starts_with("<cwmp:")) {
+            let must = if line.contains("<cwmp:ID ") { "\"1\"" } else { "\"0\"" };
+            assert!(line.contains(&format!(" soap-env:mustUnderstand={must}>")), "{place}: {line}");
+        }
+        assert_eq!(has("ID"), case != "no-id" || is_inform, "{place}");
+    }
+}
+
+/// The frame of each message: who is qualified, what has a type, how many there are (TR-069 3.5).
+#[test]
+fn bodies_of_a_cpe() {
+    let mut faults = 0;
+    for (case, file, text) in said() {
+        let place = format!("{case}/{file}");
+        assert!(!text.contains(" xmlns=\""), "{place}: a default namespace");
+        let body = text.split_once("<soap-env:Body>").unwrap().1;
+        assert_eq!(text.matches("<soap-env:Body>").count(), 1, "{place}");
+        let mut lines = body.lines().skip(1);
+        let message = lines.next().unwrap();
+        let is_fault = message == "    <soap-env:Fault>";
+        assert!(is_fault || message.starts_with("    <cwmp:"), "{place}: {message}");
+        // What is indented like the message is its end.
+        let beside =
+            lines.clone().filter(|line| line.starts_with("    <") && !line.starts_with("     ")).count();
+        assert_eq!(beside, usize::from(!message.ends_with("/>") && !message.contains("</")), "{place}");
+        if let Some(after) = body.split_once("<MaxEnvelopes>") {
+            assert!(after.1.starts_with("1<"), "{place}");
+        }
+        for line in lines {
+            let line = line.trim_start();
+            let is_value = line.starts_with("<Value ") || line.starts_with("<Value>");
+            assert_eq!(line.contains(" xsi:type=\"xsd:"), is_value, "{place}: {line}");
+            if line.starts_with("<cwmp:") {
+                assert!(is_fault && line == "<cwmp:Fault>", "{place}: {line}");
+            }
+        }
+        if is_fault {
+            faults += 1;
+            assert!(body.contains("<faultstring>CWMP fault</faultstring>"), "{place}");
+            assert_eq!(
+                body.matches("<FaultCode>").count(),
+                1 + body.matches("<ParameterName>").count(),
+                "{place}"
+            );
+        }
+    }
+    assert!(faults > 50, "{faults} faults");
+}
+
 /// The router that every case finds as it was made: its few hundred files are written once.
 struct Fixture {
     dir: tempfile::TempDir,

@@ -13,6 +13,7 @@ use super::redact::redacted;
 use super::settings;
 pub use super::settings::Acs;
 use super::state::StateFile;
+use super::tls::{self, Tls};
 use super::worker::Worker;
 use crate::backend::System;
 use crate::cwmp::dispatch;
@@ -254,20 +255,21 @@ fn bounded(mut methods: Vec<String>) -> Vec<String> {
 /// How we introduce ourselves to servers.
 pub const USER_AGENT: &str = concat!("rcwmpd/", env!("CARGO_PKG_VERSION"));
 
-/// What puts TLS on connections to a server; `None` where its URL has no use for it.
+/// What puts TLS on connections to a server; `None` where its URL has no use for it, nor can lead to one that has.
 ///
 /// # Errors
 /// When the certificates cannot be used.
-pub(super) fn secure(url: &str, acs: &Acs, root: &Root, tls: &mut Tls) -> Result<Secure, String> {
+pub(super) fn secure(url: &str, acs: &Acs, root: &Root, tls: &mut Tls) -> Result<tls::Maybe, String> {
     let scheme = url.split(':').next().unwrap_or_default().to_ascii_lowercase();
     match scheme.as_str() {
-        "https" | "ftps" => tls.client(acs, root),
+        "https" | "ftps" => tls.now(acs, root),
+        "http" => Ok(tls.when_needed(acs, root)),
         _ => Ok(None),
     }
 }
 
 /// A transfer as this device makes them; whoever has one to make says which.
-pub(super) fn transfer(acs: &Acs, tls: Secure) -> Transfer {
+pub(super) fn transfer(acs: &Acs, tls: tls::Maybe) -> Transfer {
     Transfer {
         direction: Direction::Download { into: PathBuf::new() },
         url: String::new(),
@@ -311,49 +313,6 @@ pub(super) fn http_settings(
 /// What is missing.
 pub fn check_tls(acs: &Acs, root: &Root) -> Result<(), String> {
     http_settings(acs, root, Instant::now(), &mut Tls::default()).map(drop)
-}
-
-type Secure = Option<Arc<dyn crate::http::wire::Secure>>;
-
-/// TLS as configured, made once: certificates are read and sessions resumed only so.
-#[derive(Default)]
-pub(super) struct Tls {
-    /// What it was made for.
-    made_for: Option<(Option<PathBuf>, bool)>,
-    client: Secure,
-}
-
-impl Tls {
-    fn client(&mut self, acs: &Acs, root: &Root) -> Result<Secure, String> {
-        let wanted = Some((acs.ca.clone(), acs.insecure));
-        if self.made_for != wanted {
-            self.client = tls(acs, root)?;
-            self.made_for = wanted;
-        }
-        Ok(self.client.clone())
-    }
-}
-
-#[cfg(feature = "tls")]
-fn tls(acs: &Acs, root: &Root) -> Result<Secure, String> {
-    use crate::http::tls::{Client, Settings};
-
-    let ca = acs.ca.clone().unwrap_or_else(|| "/etc/ssl/certs".into());
-    let client = Client::new(&Settings {
-        ca: root.resolve(&ca).map_err(|why| why.to_string())?,
-        identity: None,
-        insecure: acs.insecure,
-        clock: Arc::new(|| clock::is_set().then(|| clock::epoch_seconds().unsigned_abs())),
-    });
-    client
-        .map(|client| Some(Arc::new(client) as Arc<_>))
-        .map_err(|why| format!("TLS cannot be set up: {why}"))
-}
-
-#[cfg(not(feature = "tls"))]
-#[allow(clippy::unnecessary_wraps, reason = "the other build can fail")]
-fn tls(_: &Acs, _: &Root) -> Result<Secure, String> {
-    Ok(None)
 }
 
 /// What a body means to the machine.

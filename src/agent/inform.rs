@@ -46,6 +46,25 @@ pub fn device_id<B: Backend>(model: &mut Model<B>) -> Result<DeviceId> {
     Ok(id)
 }
 
+/// The user name of a device that was given a password only (TR-069 3.4.4): its OUI, its ProductClass unless that
+/// is empty, and its SerialNumber, joined by hyphens; what could be mistaken in them is percent-encoded.
+pub fn username(id: &DeviceId) -> String {
+    let parts = [&id.oui, &id.product_class, &id.serial_number];
+    let parts = parts.into_iter().enumerate().filter(|(at, part)| *at != 1 || !part.is_empty());
+    parts.map(|(_, part)| encoded(part)).collect::<Vec<_>>().join("-")
+}
+
+fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'_' => out.push(char::from(byte)),
+            other => out += &format!("%{other:02X}"),
+        }
+    }
+    out
+}
+
 /// An Inform, and what is known to the ACS once it is confirmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Content {
@@ -117,4 +136,27 @@ pub fn names<B: Backend>(model: &mut Model<B>, events: &[Event], changed: &[&str
     let more = changed.iter().map(|name| (*name).to_owned()).chain(model.informed_parameters(&codes));
     out.extend(more.filter(|name| seen.insert(name.clone())));
     Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn user_names() {
+        let check = |oui: &str, class: &str, serial: &str, expected: &str| {
+            let id = DeviceId {
+                manufacturer: "Any".to_owned(),
+                oui: oui.to_owned(),
+                product_class: class.to_owned(),
+                serial_number: serial.to_owned(),
+            };
+            assert_eq!(username(&id), expected);
+        };
+        // The standard's own examples.
+        check("012345", "", "0123456789", "012345-0123456789");
+        check("012345", "STB", "0123456789", "012345-STB-0123456789");
+        check("012345", "Set-Top-Box", "0123456789", "012345-Set%2DTop%2DBox-0123456789");
+        check("00D09E", "Größe_1", "a b:c", "00D09E-Gr%C3%B6%C3%9Fe_1-a%20b%3Ac");
+    }
 }

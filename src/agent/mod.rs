@@ -19,6 +19,7 @@ pub mod requests;
 pub mod schedule;
 pub mod settings;
 pub mod state;
+mod tls;
 pub mod units;
 pub mod vendor;
 pub mod worker;

@@ -185,6 +185,26 @@ mod tests {
         }
     }
 
+    /// A.5 assigns each code to one of both, and has a text for each.
+    #[test]
+    fn who_is_to_blame() {
+        let client = [9003, 9005, 9006, 9007, 9008, 9020, 9021, 8003];
+        let codes: Vec<u16> = (9000..=9032).chain(8000..=8006).collect();
+        for &code in &codes {
+            let expected = if client.contains(&code) { "Client" } else { "Server" };
+            assert_eq!(Fault::new(code, "").faultcode(), expected, "{code}");
+            assert!(!text(code).is_empty(), "{code}");
+        }
+        let mut texts: Vec<&str> =
+            codes.iter().filter(|code| **code >= 9000).map(|code| text(*code)).collect();
+        texts.sort_unstable();
+        texts.dedup();
+        assert_eq!(texts.len(), 33, "a text stands for two codes");
+        for vendor in [9800, 9899, 8800, 8899] {
+            assert_eq!((Fault::new(vendor, "").faultcode(), text(vendor)), ("Server", ""));
+        }
+    }
+
     #[test]
     fn several_become_parameter_faults() {
         let error = model::Error::Several(vec![("A.B".into(), model::Error::NotWritable("A.B".into()))]);

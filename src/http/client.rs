@@ -30,6 +30,7 @@ use crate::http::auth_text;
 use crate::http::body::{self, Compression};
 use crate::http::client_error::{ConnectFault, HttpError};
 use crate::http::cookie::Jar;
+use crate::http::favourites::Favourites;
 use crate::http::url::Url;
 use crate::http::wire::{Cancel, Link, Secure, Wire};
 
@@ -66,6 +67,8 @@ pub struct Settings {
     pub interface: Option<String>,
     /// Use IPv4 addresses only.
     pub force_ipv4: bool,
+    /// What earlier sessions have learned; each session goes on with its own copy of the handle.
+    pub favourites: Favourites,
 }
 
 impl Settings {
@@ -82,6 +85,7 @@ impl Settings {
             user_agent: String::new(),
             interface: None,
             force_ipv4: false,
+            favourites: Favourites::default(),
         }
     }
 }
@@ -473,6 +477,8 @@ pub(super) struct Shared {
     pub(super) tls: Option<Arc<dyn Secure>>,
     /// The interface to leave by.
     pub(super) interface: Option<String>,
+    /// What answered before.
+    pub(super) favourites: Favourites,
     /// Ends every wait. Where it is given, a file is fetched, and a connection that breaks is no
     /// end of a body that has no length.
     pub(super) cancel: Option<Cancel>,
@@ -488,6 +494,7 @@ impl Shared {
             names: Mutex::new(None),
             tls: settings.tls.clone(),
             interface: settings.interface.clone(),
+            favourites: settings.favourites.clone(),
             cancel: None,
         }
     }
@@ -515,12 +522,10 @@ impl Resolver for Names {
                 Err(error @ ureq::Error::Timeout(_)) => return Err(error),
                 Err(error) => return Err(fault(ConnectFault::Name(error.to_string()))),
             };
-            // TR-069 3.1: a random address, and the others in case it fails.
             let mut random = [0; 1];
-            if getrandom::fill(&mut random).is_ok() {
-                let turn = usize::from(random[0]) % found.len().max(1);
-                found.rotate_left(turn);
-            }
+            // Without randomness the order is the name service's.
+            let _ = getrandom::fill(&mut random);
+            self.shared.favourites.order(uri.host().unwrap_or_default(), &mut found, random[0]);
             *known = Some((key, found));
         }
         let mut addresses = self.empty();
@@ -554,6 +559,7 @@ impl Connector for Dialer {
             known.rotate_left(at);
         }
         drop(names);
+        self.shared.favourites.answered(details.uri.host().unwrap_or_default(), address.ip());
         let link = match (details.needs_tls(), &self.shared.tls) {
             (false, _) => Link::Plain(wire),
             (true, None) => return Err(fault(ConnectFault::NoTls)),

@@ -166,6 +166,18 @@ mod tests {
         check(&["a=1; Max-Age=soon; Expires=whenever"], Some("a=1"));
     }
 
+    /// TR-069 3.4.2 wants 512 octets at the least.
+    #[test]
+    fn long_ones() {
+        for length in [512, 2048] {
+            let line = format!("a={}", "x".repeat(length));
+            check(&[&line], Some(&line));
+        }
+        let several: Vec<String> = (0..8).map(|n| format!("c{n}={}", "y".repeat(509))).collect();
+        let lines: Vec<&str> = several.iter().map(String::as_str).collect();
+        check(&lines, Some(&several.join("; ")));
+    }
+
     #[test]
     fn deleted() {
         check(&["a=1", "b=2", "a=; Max-Age=0"], Some("b=2"));

@@ -23,6 +23,7 @@ use crate::http::auth::{self, Challenge, Credentials, DigestClient, Qop};
 use crate::http::auth_text;
 use crate::http::client::{self, Dialer, Shared};
 use crate::http::client_error::{ConnectFault, HttpError};
+use crate::http::favourites::Favourites;
 use crate::http::lookup::lookup;
 use crate::http::url::Url;
 use crate::http::wire::{Cancel, Secure};
@@ -122,6 +123,7 @@ impl<'a> Transfer<'a> {
             names: Mutex::new(None),
             tls: settings.tls.clone(),
             interface: settings.interface.clone(),
+            favourites: Favourites::default(),
             cancel: Some(settings.cancel.clone()),
         });
         let config = ureq::Agent::config_builder()

@@ -13,6 +13,7 @@ pub mod client;
 mod client_error;
 pub mod cookie;
 mod cookie_date;
+pub mod favourites;
 pub mod file;
 pub mod lookup;
 pub mod serve;

@@ -64,6 +64,11 @@ impl Notices {
         self.files.iter().chain(&self.news).chain(&self.requests).map(AsFd::as_fd)
     }
 
+    /// The next look comes at once: something has changed of which no file tells.
+    pub(super) fn hurry(&mut self) {
+        self.next = Duration::ZERO;
+    }
+
     /// When to look again without a notice.
     pub(super) fn deadline(&self) -> Duration {
         self.next

@@ -36,18 +36,20 @@ use self::reading::{periodic, read_zone, sinks};
 use self::transfers::Transfers;
 use self::trials::Trials;
 use self::units::Units;
-use super::exchange::{Exchange, Tls};
+use super::exchange::Exchange;
 use super::options::Options;
 use super::programs::Program;
 use super::schedule::{Due, Now};
 use super::settings::Settings;
 use super::state::StateFile;
+use super::tls::Tls;
 use super::{lock, log as sink};
 use crate::backend::{Places, System};
 use crate::connreq::listener::Listener;
 use crate::connreq::rule::Rule;
 use crate::cwmp::event::{Event, EventCode};
 use crate::cwmp::queue::Queue;
+use crate::http::favourites::Favourites;
 use crate::model::value::Input;
 use crate::model::{Model, compiled};
 use crate::sys::clock::{self, Monotonic};
@@ -124,6 +126,7 @@ struct Daemon {
     ask_methods: bool,
     /// The URL of an ACS that has refused compressed requests; it gets plain ones from then on.
     plain_for: Option<String>,
+    favourites: Favourites,
     trials: Trials,
     transfers: Transfers,
     units: Units,
@@ -190,6 +193,7 @@ impl Daemon {
             retry_at: None,
             ask_methods: settings.get_rpc_methods || options.get_rpc_methods,
             plain_for: None,
+            favourites: Favourites::default(),
             trials: Trials::default(),
             transfers: Transfers::default(),
             units: Units::default(),
@@ -446,6 +450,8 @@ impl Daemon {
         self.rule.set(rule_settings(&self.settings, path));
         self.listener = None;
         self.port_retry = now.mono;
+        // The port may be another, and the files may have been looked at before it was.
+        self.notices.hurry();
         self.tls = Tls::default();
         if self.file.state.bootstrapped.as_deref() != Some(&self.settings.acs.url)
             && !self.settings.acs.url.is_empty()

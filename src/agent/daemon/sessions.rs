@@ -53,6 +53,10 @@ impl Daemon {
             Ok(id) => id,
             Err(why) => return self.not_begun(now, &why),
         };
+        let acs = &mut self.settings.acs;
+        if acs.username.is_empty() && !acs.password.is_empty() {
+            acs.username = inform::username(&device_id);
+        }
         let identity = format!("{}-{}-{}", device_id.oui, device_id.product_class, device_id.serial_number);
         let state = &mut self.file.state;
         let known =
@@ -66,6 +70,8 @@ impl Daemon {
             if boot {
                 add(&mut state.queue, EventCode::Boot);
             }
+        }
+        if self.file.state.queue.contains(&EventCode::Bootstrap) {
             self.number_instances();
         }
         // This life may have answered no request yet, which would have told the model.
@@ -113,10 +119,11 @@ impl Daemon {
         let deadline = self.clock.instant(now + SESSION);
         let root = &self.options.root;
         let mut settings = exchange::http_settings(&self.settings.acs, root, deadline, &mut self.tls);
-        if self.plain_for.as_ref() == Some(&self.settings.acs.url)
-            && let Ok(settings) = &mut settings
-        {
-            settings.compression = Compression::None;
+        if let Ok(settings) = &mut settings {
+            settings.favourites = self.favourites.clone();
+            if self.plain_for.as_ref() == Some(&self.settings.acs.url) {
+                settings.compression = Compression::None;
+            }
         }
         self.exchange = Some(Exchange::begin(plan, told, settings, Arc::clone(&self.wake), now));
         self.pump();
@@ -140,7 +147,8 @@ impl Daemon {
         let queue = &mut self.file.state.queue;
         queue.open_session(Version::V1_4);
         queue.close_session(false);
-        self.failed(now);
+        self.file.state.ladder.failed();
+        self.plan_retry(now);
         self.save();
     }
 
@@ -190,7 +198,7 @@ impl Daemon {
                 // That 415 was about the coding: it says nothing about the version.
                 let fall_back = ended.close.fall_back() && !ended.compression_refused;
                 self.file.state.fall_back = fall_back && !self.file.state.fall_back;
-                self.failed(now);
+                self.file.state.ladder.failed();
             }
         }
         let success = ended.close == Close::Success;
@@ -204,15 +212,12 @@ impl Daemon {
         self.look_at_packages();
         self.configure_light();
         self.after_session(success);
+        // After the settings that the ACS may have changed: the ladder's are among them.
+        self.plan_retry(now);
         self.save();
         // What was read for this session is not needed until the next.
         self.model.refresh();
         info!("Waiting the next session");
-    }
-
-    pub(super) fn failed(&mut self, now: Duration) {
-        self.file.state.ladder.failed();
-        self.plan_retry(now);
     }
 
     /// Sets the time of the next attempt, if the last session was not successful (TR-069 3.2.1.1).

@@ -346,6 +346,19 @@ mod tests {
     }
 
     #[test]
+    fn words_for_must_understand() {
+        for (word, must) in [("1", true), ("true", true), (" 1 ", true), ("0", false), ("false", false)] {
+            let read = headers(&format!("<v:x s:mustUnderstand='{word}'/>"));
+            assert_eq!(matches!(read, Err(ReadError::MustUnderstand(_))), must, "{word}");
+            assert_eq!(read.is_ok(), !must, "{word}");
+        }
+        for word in ["", "yes", "TRUE", "2", "-1", "01"] {
+            let read = headers(&format!("<v:x s:mustUnderstand='{word}'/>"));
+            assert!(matches!(read, Err(ReadError::NotSoap(_))), "{word}");
+        }
+    }
+
+    #[test]
     fn headers_that_must_be_understood() {
         for header in ["<v:x s:mustUnderstand='1'/>", "<c:New s:mustUnderstand='1'/>"] {
             match headers(&format!("<c:ID>5</c:ID>{header}")) {

@@ -1,0 +1,350 @@
+//! Rules of TR-069 that only a whole agent shows, each with the clause it is from: versions, when sessions are
+//! opened, what they find, and how they are retried. The table of all rules is in `tests/facts/`.
+#![cfg(feature = "lab")]
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+#[path = "support/agent.rs"]
+mod agent;
+#[path = "support/messages.rs"]
+mod messages;
+#[path = "support/play.rs"]
+mod play;
+#[path = "support/scripted.rs"]
+mod scripted;
+
+use std::net::TcpStream;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use agent::Router;
+use messages::{envelope, get_values, inform_response, set_values};
+use play::{
+    Knock, SERIAL, ask, codes, end, has, inform, inform_with, knock, names, request_url, router, say,
+    stays_quiet, value,
+};
+use rcwmp::http::auth::{self, Authorization, Credentials};
+use rcwmp::lab::router::PASSWORD;
+use rcwmp::model::date;
+use scripted::{Scripted, Seen, step};
+
+const HOST: &str = "Device.DeviceInfo.HostName";
+const CODE: &str = "Device.DeviceInfo.ProvisioningCode";
+
+/// A router that asks for no methods, so that its sessions are Inform and an empty POST.
+fn terse(acs: &Scripted) -> Router {
+    let router = router(&acs.url());
+    router.set("acs", "get_rpc_methods", "0");
+    router
+}
+
+/// Replaces words in a file of the router, as somebody at its shell does.
+fn by_hand(router: &Router, path: &str, old: &str, new: &str) {
+    let text = router.read(path);
+    assert!(text.contains(old), "no {old} in {text}");
+    router.write(path, &text.replace(old, new));
+}
+
+/// SetParameterAttributes of one parameter.
+fn notify(id: &str, name: &str, notification: &str) -> String {
+    envelope(
+        id,
+        &format!(
+            "<cwmp:SetParameterAttributes><ParameterList soap-enc:arrayType=\"cwmp:SetParameterAttributesStruct[1]\">\
+             <SetParameterAttributesStruct><Name>{name}</Name><NotificationChange>1</NotificationChange>\
+             <Notification>{notification}</Notification><AccessListChange>0</AccessListChange>\
+             <AccessList soap-enc:arrayType=\"xsd:string[0]\"/></SetParameterAttributesStruct></ParameterList>\
+             </cwmp:SetParameterAttributes>"
+        ),
+    )
+}
+
+/// 3.7.1.1: the CPE closes the connection, and the session was unsuccessful.
+#[test]
+fn a_version_not_offered_closes_the_connection() {
+    let chosen = step().computed(|seen| {
+        let header =
+            "<cwmp:UseCWMPVersion soap-env:mustUnderstand=\"1\">1.9</cwmp:UseCWMPVersion></soap-env:Header>";
+        say(inform_response(&seen.text()).replace("</soap-env:Header>", header))
+    });
+    let acs = Scripted::start(vec![chosen, inform_with(&["<RetryCount>1<"]), end()]);
+    let log = terse(&acs).play();
+    has(&log, &["CWMP 1.9", "not offered"]);
+    let seen = acs.finish();
+    assert_eq!((seen[0].connection, seen[1].connection), (1, 2));
+    assert_eq!(codes(&seen[1].text()), ["0 BOOTSTRAP", "1 BOOT"], "nothing was confirmed");
+}
+
+/// 3.5: a request of 32 KB at the least is taken, and the answer has no bound.
+#[test]
+fn an_envelope_of_more_than_32_kilobytes_is_answered() {
+    let request = get_values("1", &[SERIAL; 1200]);
+    assert!(request.len() > 40_000, "{}", request.len());
+    let answers = ask(&[request]);
+    assert!(answers[0].len() > 100_000, "{}", answers[0].len());
+    assert!(names(&answers[0]).iter().all(|name| name == SERIAL));
+}
+
+/// A.3.3.1: CurrentTime is local, with the offset of the moment, daylight saving time included.
+#[test]
+fn current_time_is_local_with_its_offset() {
+    // The second has daylight saving time all the year.
+    for (zone, offset) in [("<+0330>-3:30", "+03:30"), ("AAA2BBB,J1/0,J365/25", "-01:00"), ("UTC", "+00:00")]
+    {
+        let acs = Scripted::start(vec![inform(), end()]);
+        let router = terse(&acs);
+        by_hand(&router, "/etc/config/system", "CET-1CEST,M3.5.0,M10.5.0/3", zone);
+        router.play();
+        let text = acs.finish()[0].text();
+        let time = text.split("<CurrentTime>").nth(1).unwrap().split('<').next().unwrap();
+        assert!(time.ends_with(offset), "{zone}: {time}");
+        let Some(date::Moment::At(told)) = date::parse(time) else { panic!("{time}") };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        assert!(told.abs_diff(i64::try_from(now).unwrap()) < 60, "{time}");
+    }
+}
+
+/// Table 39: with another OUI, ProductClass or SerialNumber it is another device, and bootstraps.
+#[test]
+fn another_identity_is_another_device() {
+    for (option, text) in
+        [("serial_number", "LAB0000002"), ("product_class", "OtherRouter"), ("manufacturer_oui", "0200AA")]
+    {
+        let acs = Scripted::start(vec![inform(), end(), inform(), end(), inform(), end()]);
+        let router = terse(&acs);
+        router.play();
+        router.set("cpe", option, text);
+        router.write("/proc/sys/kernel/random/boot_id", "another\n");
+        router.play();
+        router.write("/proc/sys/kernel/random/boot_id", "a third\n");
+        router.play();
+        let seen = acs.finish();
+        has(&seen[2].text(), &[text]);
+        assert_eq!(codes(&seen[2].text()), ["0 BOOTSTRAP", "1 BOOT"], "{option}");
+        assert_eq!(codes(&seen[4].text()), ["1 BOOT"], "{option}");
+    }
+}
+
+/// 3.6.1: at a BOOTSTRAP InstanceMode is as it was made.
+#[test]
+fn a_bootstrap_resets_the_instance_mode() {
+    let mode = "Device.ManagementServer.InstanceMode";
+    let new = Scripted::start(vec![inform_with(&["0 BOOTSTRAP"]), say(get_values("2", &[mode])), end()]);
+    let url = new.url();
+    let acs = Scripted::start(vec![
+        inform(),
+        say(set_values("1", &[(mode, "xsd:string", "InstanceAlias")], "")),
+        say(get_values("2", &[mode])),
+        say(set_values("3", &[("Device.ManagementServer.URL", "xsd:string", &url)], "")),
+        end(),
+    ]);
+    let router = terse(&acs);
+    let agent = router.start(&[]);
+    agent.wait_for("End session", 2);
+    assert_eq!(value(&acs.finish()[3].text(), mode), "InstanceAlias");
+    assert_eq!(value(&new.finish()[2].text(), mode), "InstanceNumber");
+}
+
+/// 3.7.1.4 and 3.2.1: in a session the device stands still but for what the ACS does; what others changed
+/// meanwhile is told in a session of its own.
+#[test]
+fn the_model_stands_still_during_a_session() {
+    let slowly = Duration::from_millis(700);
+    let acs = Scripted::start(vec![
+        inform(),
+        say(get_values("1", &[CODE, HOST])),
+        // Meanwhile somebody edits two files.
+        say(get_values("2", &[CODE, HOST])).wait(slowly),
+        say(set_values("3", &[(HOST, "xsd:string", "by-acs")], "k")).wait(slowly),
+        say(get_values("4", &[CODE, HOST])),
+        end(),
+        inform(),
+        say(get_values("5", &[CODE, HOST])),
+        end(),
+    ]);
+    let router = terse(&acs);
+    let agent = router.start(&[]);
+    agent.wait_for("GetParameterValues performed", 1);
+    by_hand(
+        &router,
+        "/etc/config/cwmp",
+        "option serial_number",
+        "option provisioning_code 'hand'\n\toption serial_number",
+    );
+    agent.wait_for("End session", 2);
+    stays_quiet(&agent, "Start session", 2);
+    assert!(agent.stop().0.success());
+    let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
+    for answer in [&seen[2], &seen[3], &seen[5]] {
+        assert_eq!(value(answer, CODE), "", "{answer}");
+    }
+    assert_eq!(value(&seen[5], HOST), "by-acs");
+    assert_eq!(codes(&seen[6]), ["4 VALUE CHANGE"]);
+    assert_eq!(value(&seen[6], CODE), "hand");
+    assert_eq!((value(&seen[8], CODE).as_str(), value(&seen[8], HOST).as_str()), ("hand", "by-acs"));
+}
+
+/// TR-181 EnableCWMP: without it no Inform is sent and no connection request accepted.
+#[test]
+fn switched_off_it_is_silent() {
+    let acs = Scripted::start(vec![
+        inform(),
+        say(set_values("1", &[("Device.ManagementServer.EnableCWMP", "xsd:boolean", "0")], "")),
+        end(),
+    ]);
+    let router = terse(&acs);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    router.set("acs", "periodic_inform_time", &date::format_utc(i64::try_from(now).unwrap() + 3));
+    let agent = router.start(&[]);
+    agent.wait_for("End session", 1);
+    let url = request_url(&acs.seen()[0].text());
+    let address = url.strip_prefix("http://").unwrap().split('/').next().unwrap();
+    let patience = Instant::now() + Duration::from_secs(5);
+    while TcpStream::connect(address).is_ok() {
+        assert!(Instant::now() < patience, "the port stays open");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // The periodic Inform's time comes and goes, and so does a change that is forced active.
+    by_hand(
+        &router,
+        "/etc/config/cwmp",
+        "option serial_number",
+        "option provisioning_code 'x'\n\toption serial_number",
+    );
+    std::thread::sleep(Duration::from_secs(4));
+    stays_quiet(&agent, "Start session", 1);
+    assert!(agent.stop().0.success());
+    acs.finish();
+}
+
+/// TR-181: another ConnectionRequestURL is news (forced into each Inform, active by default).
+#[test]
+fn another_connection_request_url_is_told() {
+    let acs = Scripted::start(vec![inform(), end(), inform(), end()]);
+    let router = terse(&acs);
+    let agent = router.start(&[]);
+    agent.wait_for("End session", 1);
+    let port = agent::free_port().to_string();
+    router.set("cpe", "port", &port);
+    agent.signal("HUP");
+    agent.wait_for("End session", 2);
+    stays_quiet(&agent, "Start session", 2);
+    assert!(agent.stop().0.success());
+    let seen = acs.finish();
+    assert_eq!(codes(&seen[2].text()), ["4 VALUE CHANGE"]);
+    let url = request_url(&seen[2].text());
+    assert!(url.contains(&format!(":{port}/")), "{url}");
+}
+
+/// 3.2.1.1: something new is told at once, which counts as a retry; the ladder goes on from there.
+#[test]
+fn news_bring_an_immediate_retry() {
+    let acs = Scripted::start(vec![
+        step().status(503),
+        step().computed(|seen| {
+            has(&seen.text(), &["<RetryCount>1<", "0 BOOTSTRAP", "6 CONNECTION REQUEST"]);
+            step().status(503)
+        }),
+    ]);
+    let router = terse(&acs);
+    router.set("acs", "retry_min_wait_interval", "60");
+    router.set("acs", "retry_interval_multiplier", "2000");
+    let agent = router.start(&[]);
+    agent.wait_for("(attempt 1)", 1);
+    let url = request_url(&acs.seen()[0].text());
+    assert_eq!(knock(&url, Knock::default()), 200);
+    agent.wait_for("(attempt 2)", 1);
+    let log = agent.log();
+    let waits: Vec<u64> = log
+        .lines()
+        .filter_map(|line| line.split_once("Retry in "))
+        .map(|(_, rest)| rest.split(' ').next().unwrap().parse().unwrap())
+        .collect();
+    assert!((60..=120).contains(&waits[0]) && (120..=240).contains(&waits[1]), "{waits:?}");
+    stays_quiet(&agent, "Start session", 2);
+    acs.finish();
+}
+
+/// 3.2.1.1 and TR-181: the ladder's numbers are the ACS's to change.
+#[test]
+fn the_acs_sets_the_ladder() {
+    let server = "Device.ManagementServer.";
+    let set = [
+        (format!("{server}CWMPRetryMinimumWaitInterval"), "xsd:unsignedInt", "300"),
+        (format!("{server}CWMPRetryIntervalMultiplier"), "xsd:unsignedInt", "1000"),
+    ];
+    let set: Vec<(&str, &str, &str)> =
+        set.iter().map(|(name, ty, text)| (name.as_str(), *ty, *text)).collect();
+    let acs = Scripted::start(vec![inform(), say(set_values("1", &set, "")), step().status(500)]);
+    let router = terse(&acs);
+    let agent = router.start(&[]);
+    agent.wait_for("Retry in 300 seconds (attempt 1)", 1);
+    acs.finish();
+}
+
+/// Annex O: a heartbeat has only what every Inform has and clears no change; a passive change opens no session,
+/// and goes along with the next one.
+#[test]
+fn a_heartbeat_tells_nothing_else() {
+    let acs =
+        Scripted::start(vec![inform(), say(notify("1", HOST, "1")), end(), inform(), end(), inform(), end()]);
+    let router = terse(&acs);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    router.set("acs", "heartbeat_enable", "1");
+    router.set("acs", "heartbeat_interval", "3600");
+    router.set("acs", "heartbeat_time", &date::format_utc(i64::try_from(now).unwrap() + 4));
+    let agent = router.start(&[]);
+    agent.wait_for("End session", 1);
+    by_hand(&router, "/etc/config/system", "option hostname '", "option hostname 'by-hand-");
+    stays_quiet(&agent, "Start session", 1);
+    agent.wait_for("End session", 2);
+    stays_quiet(&agent, "Start session", 2);
+    assert_eq!(knock(&request_url(&acs.seen()[0].text()), Knock::default()), 200);
+    agent.wait_for("End session", 3);
+    assert!(agent.stop().0.success());
+    let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
+    assert_eq!(codes(&seen[3]), ["14 HEARTBEAT"]);
+    assert!(!seen[3].contains(HOST), "{}", seen[3]);
+    assert_eq!(names(&seen[3]), names(&seen[0]));
+    assert_eq!(codes(&seen[5]), ["4 VALUE CHANGE", "6 CONNECTION REQUEST"]);
+    assert!(value(&seen[5], HOST).starts_with("by-hand-"), "{}", seen[5]);
+}
+
+/// TR-181 DefaultActiveNotificationThrottle: a session that is only about notifications waits; one that is
+/// opened by something else takes them along.
+#[test]
+fn throttled_changes_ride_along() {
+    let acs = Scripted::start(vec![inform(), end(), inform(), end()]);
+    let router = terse(&acs);
+    router.set("cpe", "active_notif_throttle", "3600");
+    let agent = router.start(&[]);
+    agent.wait_for("End session", 1);
+    by_hand(
+        &router,
+        "/etc/config/cwmp",
+        "option serial_number",
+        "option provisioning_code 'x'\n\toption serial_number",
+    );
+    std::thread::sleep(Duration::from_secs(1));
+    stays_quiet(&agent, "Start session", 1);
+    assert_eq!(knock(&request_url(&acs.seen()[0].text()), Knock::default()), 200);
+    agent.wait_for("End session", 2);
+    assert!(agent.stop().0.success());
+    let seen = acs.finish();
+    assert_eq!(codes(&seen[2].text()), ["4 VALUE CHANGE", "6 CONNECTION REQUEST"]);
+    assert_eq!(value(&seen[2].text(), CODE), "x");
+}
+
+/// 3.4.4: a device with a password alone is known by OUI, ProductClass and SerialNumber.
+#[test]
+fn a_user_name_of_its_own() {
+    let challenge = step().status(401).header("WWW-Authenticate", "Basic realm=\"acs\"");
+    let acs = Scripted::start(vec![challenge, inform(), end()]);
+    let router = terse(&acs);
+    router.set("acs", "userid", "");
+    router.set("cpe", "product_class", "Lab-Router");
+    router.play();
+    let seen = acs.finish();
+    assert!(seen[0].header("Authorization").is_none());
+    let given = auth::parse_authorization(seen[1].header("Authorization").unwrap()).unwrap();
+    let user = Credentials::new("020000-Lab%2DRouter-LAB0000001", PASSWORD);
+    assert_eq!(given, Authorization::Basic(user));
+}
