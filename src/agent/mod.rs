@@ -10,6 +10,7 @@ pub mod inform;
 pub mod job;
 pub mod lock;
 pub mod log;
+pub mod offers;
 pub mod options;
 pub mod programs;
 pub mod redact;
