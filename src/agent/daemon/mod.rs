@@ -10,6 +10,7 @@
 //! during a session too.
 
 mod changes;
+mod discovery;
 mod port;
 mod reading;
 mod sessions;
@@ -28,6 +29,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use self::changes::Notices;
+use self::discovery::Discovery;
 use self::port::{local_address, rule_settings};
 use self::reading::{periodic, read_zone, sinks};
 use self::transfers::Transfers;
@@ -126,6 +128,7 @@ struct Daemon {
     transfers: Transfers,
     units: Units,
     notices: Notices,
+    discovery: Discovery,
     children: Vec<Child>,
     session_id: u32,
     /// A factory reset is on its way: no more sessions.
@@ -151,9 +154,6 @@ impl Daemon {
         }
         match &broken {
             Some(why) => error!("{why}: correct it, and send SIGHUP"),
-            None if settings.acs.url.is_empty() => {
-                error!("no ACS URL: set cwmp.acs.url and send SIGHUP");
-            }
             None => {}
         }
         let (mut file, complaint) = StateFile::open(&options.state_dir());
@@ -191,6 +191,7 @@ impl Daemon {
             transfers: Transfers::default(),
             units: Units::default(),
             notices: Notices::new(watched(options)),
+            discovery: Discovery::new(options),
             children: Vec::new(),
             session_id: 1,
             resetting: false,
@@ -203,6 +204,12 @@ impl Daemon {
             zone,
             clock,
         };
+        if broken.is_none() {
+            daemon.take_early_offers(now.mono);
+            if daemon.settings.acs.url.is_empty() {
+                error!("no ACS URL: set cwmp.acs.url and send SIGHUP, or let DHCP say it");
+            }
+        }
         daemon.set_alarms(now);
         daemon.greet();
         daemon.resume_units();
@@ -294,6 +301,7 @@ impl Daemon {
         self.run_transfers();
         self.run_units();
         self.look_for_changes(now);
+        self.look_for_offers(now);
         self.run_trials();
         self.serve(&ready, now);
         self.children.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
@@ -331,6 +339,7 @@ impl Daemon {
             self.unit_deadline(now),
             // What cannot be served now must not keep the loop awake.
             self.exchange.is_none().then(|| self.notices.deadline()),
+            self.discovery.deadline().filter(|_| self.exchange.is_none() && !self.resetting),
             self.file.state.alarms.deadline(both_clocks(&self.clock)),
             self.retry_at.filter(|_| self.exchange.is_none() && self.may_begin()),
             self.exchange.as_ref().and_then(Exchange::deadline),
@@ -349,7 +358,8 @@ impl Daemon {
             PollFd::new(self.wake.as_fd(), PollFlags::POLLIN),
         ];
         // During a session its events wait: the model looks frozen.
-        if let Some(files) = self.notices.files.as_ref().filter(|_| self.exchange.is_none()) {
+        let watches = [&self.notices.files, &self.discovery.files];
+        for files in watches.into_iter().flatten().filter(|_| self.exchange.is_none() && !self.resetting) {
             fds.push(PollFd::new(files.as_fd(), PollFlags::POLLIN));
         }
         if let Some(echo) = &self.trials.echo {
@@ -417,6 +427,7 @@ impl Daemon {
     /// Reads the configuration again.
     fn reload(&mut self) {
         self.reload_asked = false;
+        self.discovery.look_again();
         self.model.refresh();
         match read_settings(self.model.backend()) {
             Ok(settings) => self.settings = settings,
