@@ -14,6 +14,7 @@ mod play;
 #[path = "support/scripted.rs"]
 mod scripted;
 
+use std::fs;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -143,21 +144,21 @@ fn an_image_is_stored_and_a_page_put_in_its_folder() {
         say(download("2", "page", "2 Web Content", &files.url(), page)),
         end(),
         inform(),
-        confirm("TransferComplete"),
+        confirm("TransferComplete", ""),
         end(),
         inform(),
-        confirm("TransferComplete"),
+        confirm("TransferComplete", ""),
         end(),
     ]);
     let router = router(&acs.url());
-    program(&router, "sbin/sysupgrade", "exit 0");
+    router.program("sbin/sysupgrade", "exit 0");
     router.write("/www/index.html", "home");
     let agent = router.start(&[]);
     agent.wait_for("End session", 3);
     assert!(agent.stop().0.success());
     files.finish();
     // It is tested, and nothing is installed.
-    let tests = ran(&router);
+    let tests = router.ran();
     assert!(tests.len() == 1 && tests[0].starts_with("sysupgrade --test "), "{tests:?}");
     assert_eq!(router.read("/etc/rcwmp/stored-image.bin"), "an image for later");
     assert_eq!(router.read("/www/hello.html"), "<p>hello</p>");

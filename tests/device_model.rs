@@ -197,6 +197,43 @@ impl Router {
 }
 
 #[test]
+fn dhcp_presets_what_was_not_set() {
+    let mut router = router();
+    let (server, code) = ("Device.ManagementServer.", "Device.DeviceInfo.ProvisioningCode");
+    let mut cwmp = |acs: &str| {
+        let text =
+            format!("config acs 'acs'\n{acs}\nconfig cpe 'cpe'\n\toption dhcp_provisioning_code 'p'\n");
+        put(router.dir.path(), "etc/config/cwmp", &text);
+        router.model.refresh();
+        let names = ["URL", "CWMPRetryMinimumWaitInterval", "CWMPRetryIntervalMultiplier"];
+        let mut all: Vec<String> =
+            names.iter().map(|name| router.value(&format!("{server}{name}"))).collect();
+        all.push(router.value(code));
+        all.join(" ")
+    };
+    let own = "\toption url 'http://o/'\n\toption retry_min_wait_interval '7'\n";
+    let dhcp = "\toption dhcp_url 'http://d/'\n\toption dhcp_retry_min_wait_interval '30'\n\
+                \toption dhcp_retry_interval_multiplier '1500'\n";
+    let on = "\toption dhcp_discovery '1'\n";
+    assert_eq!(cwmp(&[own, dhcp].concat()), "http://o/ 7 2000 ");
+    assert_eq!(cwmp(&[own, on].concat()), "http://o/ 7 2000 p");
+    let odd = "\toption dhcp_retry_min_wait_interval '0'\n\toption dhcp_retry_interval_multiplier '999'\n";
+    assert_eq!(cwmp(&[own, on, odd].concat()), "http://o/ 7 2000 p");
+    // Without a URL, DHCP is asked anyway.
+    assert_eq!(cwmp(dhcp), "http://d/ 30 1500 p");
+    assert_eq!(cwmp(&[own, dhcp, on].concat()), "http://d/ 30 1500 p");
+    router.set(server, &[("CWMPRetryMinimumWaitInterval", "8")]);
+    router.set("Device.DeviceInfo.", &[("ProvisioningCode", "")]);
+    router.check(server, &[("CWMPRetryIntervalMultiplier", "1500"), ("URL", "http://d/")]);
+    router.has("cwmp", &["option retry_min_wait_interval '8'", "option retry_min_wait_interval_fixed '1'"]);
+    // An ACS may give the word back to DHCP, if there is one.
+    router.set(server, &[("URL", "http://x/")]);
+    router.has("cwmp", &["option dhcp_discovery 'disable'"]);
+    assert_eq!(router.try_set(server, &[("URL", "")]), Ok(()));
+    router.check(server, &[("URL", "http://d/")]);
+}
+
+#[test]
 fn the_device() {
     let mut router = router();
     router.check(

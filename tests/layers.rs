@@ -41,6 +41,7 @@ const PURE: &[&str] = &[
     "transfer/plan",
     "sys/age",
     "agent/schedule",
+    "agent/discovery",
     "agent/settings",
     "lab/acs/session",
 ];

@@ -9,8 +9,15 @@
 //! is refused with a reason, and what is accepted is a URL, a short text and two numbers in their ranges.
 
 use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use crate::http::url::Url;
+use crate::sys::clock::Now;
+
+/// For how long no TCP connection must have come about before an ACS is unreachable (TR-069 3.1).
+pub const UNREACHABLE: Duration = Duration::from_secs(300);
 
 /// The Broadband Forum's enterprise number.
 const ENTERPRISE: u32 = 3561;
@@ -74,6 +81,18 @@ impl fmt::Display for OfferError {
 impl std::error::Error for OfferError {}
 
 impl Source {
+    /// All of them, first in the order of precedence first.
+    pub const ALL: [Source; 3] = [Source::Option17, Source::Option125, Source::Option43];
+
+    /// What the files of a DHCP client's hook call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Source::Option17 => "opt17",
+            Source::Option125 => "opt125",
+            Source::Option43 => "opt43",
+        }
+    }
+
     /// Reads an option of this kind.
     ///
     /// # Errors
@@ -117,6 +136,45 @@ pub fn merged(mut offers: Vec<(Source, Offer)>) -> Offer {
         retry_minimum: all.retry_minimum.or(one.retry_minimum),
         retry_multiplier: all.retry_multiplier.or(one.retry_multiplier),
     })
+}
+
+/// How the ACS was found (TR-069 3.1: to be remembered after each factory reset).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Mechanism {
+    /// Its URL came from DHCP: where it cannot be reached any more, DHCP is asked again, even if the
+    /// URL has been set by somebody else since.
+    Dhcp,
+    /// Its URL was configured: DHCP is no way out.
+    Configured,
+}
+
+/// For how long an ACS has not been reached. Says nothing of an ACS that was not tried.
+///
+/// It counts from the end of the first attempt without a TCP connection, and is decided at the end of an
+/// attempt: one failure before a long wait of the ladder is no proof.
+#[derive(Debug, Clone, Default)]
+pub struct Outage {
+    url: String,
+    since: Option<Duration>,
+    is_lost: bool,
+}
+
+impl Outage {
+    /// An attempt at the ACS of this URL has ended: whether one of its addresses took a TCP connection.
+    pub fn attempt(&mut self, url: &str, connected: bool, now: Now) {
+        if connected || self.url != url {
+            *self = Outage { url: url.to_owned(), ..Outage::default() };
+        }
+        if !connected {
+            let since = *self.since.get_or_insert(now.mono);
+            self.is_lost = now.mono.saturating_sub(since) >= UNREACHABLE;
+        }
+    }
+
+    /// Whether the ACS of this URL is unreachable in the sense of TR-069 3.1.
+    pub fn is_lost(&self, url: &str) -> bool {
+        self.is_lost && self.url == url
+    }
 }
 
 fn option_43(bytes: &[u8]) -> Result<Offer, OfferError> {
@@ -305,6 +363,29 @@ mod tests {
     }
 
     #[test]
+    fn an_acs_is_lost_after_300_seconds_of_trying() {
+        let (a, b) = ("http://a/", "http://b/");
+        let mut outage = Outage::default();
+        let mut check = |url: &str, connected: bool, at: u64, expected: [bool; 2]| {
+            // What the wall clock shows has no say.
+            outage.attempt(url, connected, Now { mono: Duration::from_secs(at), wall: None });
+            assert_eq!([outage.is_lost(a), outage.is_lost(b)], expected, "{url} {at}");
+        };
+        check(a, false, 1000, [false, false]);
+        check(a, false, 1299, [false, false]);
+        check(a, false, 1300, [true, false]);
+        check(a, false, 9999, [true, false]);
+        check(a, true, 10_000, [false, false]);
+        // After a connection, and for another ACS, it counts anew.
+        check(a, false, 10_299, [false, false]);
+        check(a, false, 10_598, [false, false]);
+        check(b, false, 10_700, [false, false]);
+        check(a, false, 10_701, [false, false]);
+        check(b, false, 10_702, [false, false]);
+        check(b, false, 11_002, [false, true]);
+    }
+
+    #[test]
     fn precedence() {
         let of = |url: &str| Offer { url: Some(url.into()), ..Offer::default() };
         let with_code = Offer { provisioning_code: Some("p".into()), ..of("http://43/") };
@@ -314,6 +395,7 @@ mod tests {
             (Source::Option125, of("http://125/")),
         ]);
         assert_eq!((all.url.as_deref(), all.provisioning_code.as_deref()), (Some("http://17/"), Some("p")));
+        assert!(Source::ALL.is_sorted());
     }
 
     proptest! {

@@ -25,7 +25,8 @@ use crate::cwmp::soap::{self, Limits, ReadError};
 use crate::http::HttpError;
 use crate::http::auth::Credentials;
 use crate::http::body::Compression;
-use crate::http::client;
+use crate::http::client::{self, Reply};
+use crate::http::url::Url;
 use crate::model::Model;
 use crate::model::value::Value;
 use crate::model::watch::ByAcs;
@@ -41,10 +42,13 @@ pub(super) struct Exchange {
     told: Vec<(String, Value)>,
     worker: Option<Worker>,
     http: Option<client::Settings>,
+    /// Host and port of the ACS.
+    server: Option<String>,
     wake: Arc<EventFd>,
     until: Option<Duration>,
     learned: bool,
     compression_refused: bool,
+    connected: Option<bool>,
     detail: Option<String>,
 }
 
@@ -56,6 +60,8 @@ pub(super) struct Ended {
     pub learned: bool,
     /// The ACS takes no compressed requests (TR-069 3.4.7).
     pub compression_refused: bool,
+    /// Whether the ACS took a TCP connection; `None` where none was tried.
+    pub connected: Option<bool>,
     /// What the transport adds.
     pub detail: Option<String>,
 }
@@ -73,6 +79,7 @@ impl Exchange {
             Ok(http) => (Some(http), None),
             Err(why) => (None, Some(why)),
         };
+        let server = http.as_ref().and_then(|http| Url::parse(&http.url).ok());
         let mut machine = Session::new(plan);
         machine.handle(Input::Begin, now);
         Exchange {
@@ -80,10 +87,12 @@ impl Exchange {
             told,
             worker: None,
             http,
+            server: server.map(|url| format!("{}:{}", url.host, url.port)),
             wake,
             until: None,
             learned: false,
             compression_refused: false,
+            connected: None,
             detail,
         }
     }
@@ -103,6 +112,9 @@ impl Exchange {
     /// Takes what the worker has brought.
     pub fn replies(&mut self, now: Duration) {
         let Some(reply) = self.worker.as_ref().and_then(Worker::reply) else { return };
+        let connected = connected(&reply, self.server.as_deref());
+        // A later connection that fails does not make the ACS one that was never reached.
+        self.connected = if self.connected == Some(true) { self.connected } else { connected };
         let input = match reply {
             Ok(reply) if reply.body.trim_ascii().is_empty() => {
                 debug!("Receive HTTP {} without a message", reply.status);
@@ -199,6 +211,7 @@ impl Exchange {
                         close,
                         learned: self.learned,
                         compression_refused: self.compression_refused,
+                        connected: self.connected,
                         detail: self.detail.take(),
                     });
                 }
@@ -326,6 +339,26 @@ pub fn read(body: &[u8]) -> Input {
             fault: refusal.fault.clone(),
         },
         Err(why) => Input::Unreadable(why.to_string()),
+    }
+}
+
+/// What a reply says of TCP: whether `server`, the ACS, took a connection.
+fn connected(reply: &Result<Reply, HttpError>, server: Option<&str>) -> Option<bool> {
+    match reply {
+        // Somewhere else there is only after a redirect, which the ACS has sent.
+        Err(HttpError::NameNotFound(host, _) | HttpError::Unreachable(host, _)) => {
+            Some(server.is_some_and(|server| server != host))
+        }
+        Err(why) if why.is_unreachable() => Some(false),
+        Err(
+            HttpError::BadUrl(_)
+            | HttpError::NoTls
+            | HttpError::BadRequest(_)
+            | HttpError::NoRandom(_)
+            | HttpError::SessionTooLong
+            | HttpError::TooSlow(_),
+        ) => None,
+        _ => Some(true),
     }
 }
 

@@ -12,6 +12,7 @@ pub mod job;
 pub mod light;
 pub mod lock;
 pub mod log;
+pub mod offers;
 pub mod options;
 pub mod programs;
 pub mod redact;

@@ -17,6 +17,8 @@ pub struct Settings {
     pub enabled: bool,
     /// How to reach the ACS.
     pub acs: Acs,
+    /// What DHCP has to do with that.
+    pub discovery: Discovery,
     /// `acs.periodic_inform_enable`, `_interval` (seconds) and `_time` (`None`: unknown).
     pub periodic: Periodic,
     /// HeartbeatPolicy: `acs.heartbeat_enable`, `_interval` and `_time`.
@@ -29,7 +31,8 @@ pub struct Settings {
     pub throttle: u32,
     /// `cpe.md_notif_limit`: seconds between active notifications of the number of manageable devices.
     pub manageable_limit: u32,
-    /// `acs.retry_min_wait_interval` in seconds and `acs.retry_interval_multiplier` in thousandths.
+    /// `acs.retry_min_wait_interval` in seconds and `acs.retry_interval_multiplier` in thousandths, or what
+    /// [`Discovery`] says instead.
     pub retry: (u32, u32),
     /// The connection-request listener.
     pub connection_request: ConnectionRequest,
@@ -48,7 +51,7 @@ pub struct Settings {
 /// How to reach the ACS.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Acs {
-    /// `acs.url`, or `acs.dhcp_url` while `acs.dhcp_discovery` is on and it is not empty.
+    /// `acs.url`, or `acs.dhcp_url` as [`Discovery`] says.
     pub url: String,
     /// `acs.userid`.
     pub username: String,
@@ -64,6 +67,32 @@ pub struct Acs {
     pub interface: Option<String>,
     /// `cpe.force_ipv4`.
     pub force_ipv4: bool,
+}
+
+/// ACS discovery by DHCP. What was offered last stands in icwmp's options, where the agent puts it: it must
+/// outlive a lease that ends and a reboot, for an ACS that comes and goes would have "0 BOOTSTRAP" each time.
+///
+/// | | while DHCP has a say |
+/// |---|---|
+/// | URL | `acs.dhcp_url`, and without one `acs.url` |
+/// | ProvisioningCode | `cpe.provisioning_code` if it is there, even empty: somebody has set it; else `cpe.dhcp_provisioning_code` |
+/// | CWMPRetry… | `acs.retry_…` if `acs.retry_…_fixed` says that the ACS has set it; else `acs.dhcp_retry_…` if it is there; else `acs.retry_…` |
+///
+/// DHCP has a say while `acs.dhcp_discovery` is on, as in icwmp, and while `acs.url` is empty, as TR-069 3.1
+/// wants it whatever else is configured. icwmp takes 5 s and 2.000 for intervals that DHCP leaves out,
+/// and never what the ACS has set.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Discovery {
+    /// `acs.dhcp_discovery`.
+    pub on: bool,
+    /// Whether DHCP has a say.
+    pub has_say: bool,
+    /// Whether the URL of the ACS is the one of DHCP.
+    pub is_used: bool,
+    /// `acs.dhcp_url`; empty for none.
+    pub url: String,
+    /// `cpe.default_wan_interface`: whose offers count.
+    pub wan: String,
 }
 
 /// `acs.compression`.
@@ -123,9 +152,9 @@ impl Settings {
     /// Reads the settings through `option`, which gives the text of `section.option` or `None`.
     pub fn read(option: &mut dyn FnMut(&str) -> Option<String>) -> Settings {
         let mut reader = Reader { option, complaints: Vec::new() };
-        let discovery = reader.flag("acs.dhcp_discovery", false);
-        let dhcp_url = reader.text("acs.dhcp_url");
-        let url = if discovery && !dhcp_url.is_empty() { dhcp_url } else { reader.text("acs.url") };
+        let own_url = reader.text("acs.url");
+        let discovery = reader.discovery(own_url.is_empty());
+        let url = if discovery.is_used { discovery.url.clone() } else { own_url };
         let compression = match reader.text("acs.compression").to_ascii_lowercase().as_str() {
             "gzip" => Compression::Gzip,
             "deflate" => Compression::Deflate,
@@ -171,8 +200,8 @@ impl Settings {
             time,
         };
         let retry = (
-            reader.number("acs.retry_min_wait_interval", 5, 1, 65_535),
-            reader.number("acs.retry_interval_multiplier", 2000, 1000, 65_535),
+            reader.retry("retry_min_wait_interval", 5, 1, discovery.has_say),
+            reader.retry("retry_interval_multiplier", 2000, 1000, discovery.has_say),
         );
         let path = reader.text("cpe.path");
         let connection_request = ConnectionRequest {
@@ -206,6 +235,7 @@ impl Settings {
         Settings {
             enabled: reader.flag("cpe.enable", true),
             acs,
+            discovery,
             periodic,
             heartbeat,
             schedule_reboot,
@@ -243,6 +273,23 @@ impl Reader<'_> {
                 default
             }
         }
+    }
+
+    fn discovery(&mut self, is_needed: bool) -> Discovery {
+        let on = self.flag("acs.dhcp_discovery", false);
+        let url = self.text("acs.dhcp_url");
+        let wan = Some(self.text("cpe.default_wan_interface")).filter(|name| !name.is_empty());
+        let has_say = on || is_needed;
+        let is_used = has_say && !url.is_empty();
+        Discovery { on, has_say, is_used, url, wan: wan.unwrap_or_else(|| "wan".to_owned()) }
+    }
+
+    fn retry(&mut self, name: &str, default: u32, least: u32, dhcp_has_say: bool) -> u32 {
+        let own = self.number(&format!("acs.{name}"), default, least, 65_535);
+        if !dhcp_has_say || self.flag(&format!("acs.{name}_fixed"), false) {
+            return own;
+        }
+        self.number(&format!("acs.dhcp_{name}"), own, least, 65_535)
     }
 
     fn number(&mut self, name: &str, default: u32, least: u32, most: u32) -> u32 {
@@ -286,6 +333,28 @@ mod tests {
         assert_eq!(read(&both).acs.url, "http://a/");
         assert_eq!(read(&[both[0], both[1], ("acs.dhcp_discovery", "enable")]).acs.url, "http://b/");
         assert_eq!(read(&[both[0], ("acs.dhcp_discovery", "1")]).acs.url, "http://a/");
+        // Without a URL there is nothing else to go by (TR-069 3.1).
+        assert_eq!(read(&both[1..]).acs.url, "http://b/");
+        assert_eq!(read(&[both[1], ("acs.dhcp_discovery", "0")]).acs.url, "http://b/");
+        assert!(!read(&both).discovery.has_say && read(&[]).discovery.has_say);
+        assert!(read(&both[1..]).discovery.is_used && !read(&[]).discovery.is_used);
+    }
+
+    #[test]
+    fn retries() {
+        let on = ("acs.dhcp_discovery", "1");
+        let own = ("acs.retry_min_wait_interval", "7");
+        let dhcp = ("acs.dhcp_retry_min_wait_interval", "30");
+        let of = |list: &[(&str, &str)]| read(&[&[("acs.url", "http://a/")], list].concat()).retry.0;
+        assert_eq!(of(&[dhcp]), 5);
+        assert_eq!(of(&[dhcp, own]), 7);
+        assert_eq!(of(&[on, dhcp, own]), 30);
+        assert_eq!(of(&[on, own]), 7);
+        assert_eq!(of(&[on, dhcp, own, ("acs.retry_min_wait_interval_fixed", "1")]), 7);
+        assert_eq!(of(&[on, dhcp, own, ("acs.retry_interval_multiplier_fixed", "1")]), 30);
+        assert_eq!(of(&[on, own, ("acs.dhcp_retry_min_wait_interval", "0")]), 7);
+        let multiplier = read(&[("acs.dhcp_retry_interval_multiplier", "1500")]);
+        assert_eq!(multiplier.retry, (5, 1500));
     }
 
     #[test]

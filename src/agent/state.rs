@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::autonomous::Inventory;
+use super::discovery::Mechanism;
 use super::schedule::Alarms;
 use super::units::Units;
 use crate::cwmp::queue::{Queue, Ticket};
@@ -28,6 +29,8 @@ pub struct State {
     version: u32,
     /// The URL of the ACS that has had our BOOTSTRAP (TR-069 table 8).
     pub bootstrapped: Option<String>,
+    /// How the first ACS was found, since the last factory reset (TR-069 3.1).
+    pub located: Option<Mechanism>,
     /// Who we were then; another identity is another device.
     pub identity: String,
     /// The kernel's boot identifier at the last start.

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use crate::agent::daemon::{open_model, read_settings};
 use crate::agent::exchange::check_tls;
+use crate::agent::offers;
 use crate::agent::options::Options;
 use crate::agent::vendor;
 use crate::http::url::Url;
@@ -38,7 +39,12 @@ pub(super) fn validate(options: &Options) -> ExitCode {
                 Err(why) => found.push(why),
                 Ok(settings) => {
                     found.extend(settings.complaints);
+                    let offers = offers::read(&options.root, &settings.discovery.wan);
+                    if settings.discovery.has_say {
+                        found.extend(offers.complaints);
+                    }
                     match Url::parse(&settings.acs.url) {
+                        _ if settings.acs.url.is_empty() && offers.offer.url.is_some() => {}
                         _ if settings.acs.url.is_empty() => found.push("no ACS URL: set cwmp.acs.url".into()),
                         Err(why) => found.push(format!("cwmp.acs.url: {why}")),
                         Ok(_) => found.extend(check_tls(&settings.acs, &options.root).err()),

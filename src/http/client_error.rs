@@ -94,7 +94,12 @@ impl HttpError {
 
     /// Whether not even a TCP connection came about, as ACS discovery wants to know (TR-069 3.1).
     pub fn is_unreachable(&self) -> bool {
-        matches!(self, HttpError::NameNotFound(..) | HttpError::Unreachable(..))
+        match self {
+            HttpError::NameNotFound(..) | HttpError::Unreachable(..) => true,
+            // ureq's names of the phases before there is one.
+            HttpError::TooSlow(phase) => matches!(phase.as_str(), "resolve" | "connect"),
+            _ => false,
+        }
     }
 
     pub(crate) fn from_connect(fault: ConnectFault, host: String) -> HttpError {

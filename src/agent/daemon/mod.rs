@@ -11,6 +11,7 @@
 
 mod autonomous;
 mod changes;
+mod discovery;
 mod light;
 mod port;
 mod reading;
@@ -30,6 +31,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use self::changes::Notices;
+use self::discovery::Discovery;
 use self::light::Light;
 use self::port::{local_address, rule_settings};
 use self::reading::{periodic, read_zone, sinks};
@@ -132,6 +134,7 @@ struct Daemon {
     units: Units,
     notices: Notices,
     light: Light,
+    discovery: Discovery,
     children: Vec<Child>,
     session_id: u32,
     /// A factory reset is on its way: no more sessions.
@@ -157,9 +160,6 @@ impl Daemon {
         }
         match &broken {
             Some(why) => error!("{why}: correct it, and send SIGHUP"),
-            None if settings.acs.url.is_empty() => {
-                error!("no ACS URL: set cwmp.acs.url and send SIGHUP");
-            }
             None => {}
         }
         let (mut file, complaint) = StateFile::open(&options.state_dir());
@@ -199,6 +199,7 @@ impl Daemon {
             units: Units::default(),
             notices: Notices::new(options),
             light: Light::default(),
+            discovery: Discovery::new(options),
             children: Vec::new(),
             session_id: 1,
             resetting: false,
@@ -211,6 +212,12 @@ impl Daemon {
             zone,
             clock,
         };
+        if broken.is_none() {
+            daemon.take_early_offers(now.mono);
+            if daemon.settings.acs.url.is_empty() {
+                error!("no ACS URL: set cwmp.acs.url and send SIGHUP, or let DHCP say it");
+            }
+        }
         daemon.set_alarms(now);
         daemon.greet();
         daemon.resume_units();
@@ -309,6 +316,7 @@ impl Daemon {
         self.look_for_changes(now);
         self.look_for_wishes();
         self.run_light();
+        self.look_for_offers(now);
         self.run_trials();
         self.serve(&ready, now);
         self.children.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
@@ -347,6 +355,7 @@ impl Daemon {
             self.light_deadline(),
             // What cannot be served now must not keep the loop awake.
             self.exchange.is_none().then(|| self.notices.deadline()),
+            self.discovery.deadline().filter(|_| self.exchange.is_none() && !self.resetting),
             self.file.state.alarms.deadline(both_clocks(&self.clock)),
             self.retry_at.filter(|_| self.exchange.is_none() && self.may_begin()),
             self.exchange.as_ref().and_then(Exchange::deadline),
@@ -365,8 +374,9 @@ impl Daemon {
             PollFd::new(self.wake.as_fd(), PollFlags::POLLIN),
         ];
         // During a session its events wait: the model looks frozen.
-        if self.exchange.is_none() {
-            fds.extend(self.notices.fds().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+        if self.exchange.is_none() && !self.resetting {
+            let watches = self.notices.fds().chain(self.discovery.files.as_ref().map(AsFd::as_fd));
+            fds.extend(watches.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
         }
         if let Some(echo) = &self.trials.echo {
             fds.push(PollFd::new(echo.as_fd(), PollFlags::POLLIN));
@@ -434,6 +444,7 @@ impl Daemon {
     /// Reads the configuration again.
     fn reload(&mut self) {
         self.reload_asked = false;
+        self.discovery.look_again();
         self.model.refresh();
         match read_settings(self.model.backend()) {
             Ok(settings) => self.settings = settings,

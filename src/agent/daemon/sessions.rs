@@ -164,6 +164,7 @@ impl Daemon {
         for id in stopped {
             self.stop_transfer(id);
         }
+        self.remember_mechanism();
         match ended {
             None => self.exchange = Some(exchange),
             Some(ended) => self.end(&ended),
@@ -176,6 +177,7 @@ impl Daemon {
     /// A session has ended.
     pub(super) fn end(&mut self, ended: &Ended) {
         let now = self.clock.now();
+        self.note_reach(ended.connected, both_clocks(&self.clock));
         match &ended.close {
             Close::Success => {
                 self.file.state.ladder.succeeded();
@@ -217,6 +219,7 @@ impl Daemon {
         self.save();
         // What was read for this session is not needed until the next.
         self.model.refresh();
+        self.back_to_dhcp();
         info!("Waiting the next session");
     }
 

@@ -8,7 +8,7 @@ use crate::model::reach::Reach;
 
 /// The beginning of a name, packages, and whether there is more than packages to read.
 const ROWS: &[(&str, &[&str], bool)] = &[
-    ("acs_url", &["cwmp"], false),
+    ("acs_", &["cwmp"], false),
     ("provisioning_code", &["cwmp"], false),
     ("lightweight_protocols", &["cwmp"], false),
     ("inform_", &["cwmp"], false),

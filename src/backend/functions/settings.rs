@@ -12,6 +12,7 @@ pub const VALUES: &[ValueFn] = &[
     ValueFn { name: "setting", get: setting, set: Some(set_setting) },
     ValueFn { name: "setting_list", get: setting_list, set: Some(set_setting_list) },
     ValueFn { name: "acs_url", get: acs_url, set: Some(set_acs_url) },
+    ValueFn { name: "acs_retry", get: acs_retry, set: Some(set_acs_retry) },
     ValueFn { name: "provisioning_code", get: provisioning_code, set: Some(set_provisioning_code) },
     ValueFn { name: "lightweight_protocols", get: lightweight, set: Some(set_lightweight) },
 ];
@@ -102,22 +103,27 @@ fn discovers(system: &mut System) -> Result<bool> {
     Ok(truth(&system.option_text("cwmp.acs.dhcp_discovery")?))
 }
 
+/// Whether DHCP is asked: because that is on, or because there is no URL to go by (TR-069 3.1).
+fn dhcp_has_say(system: &mut System) -> Result<bool> {
+    Ok(discovers(system)? || system.option_text("cwmp.acs.url")?.trim().is_empty())
+}
+
 fn acs_url(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
-    if discovers(system)? {
+    if dhcp_has_say(system)? {
         let found = system.option_text("cwmp.acs.dhcp_url")?;
-        if !found.is_empty() {
-            return Ok(Some(Raw::One(found)));
+        if !found.trim().is_empty() {
+            return Ok(Some(Raw::one(found.trim())));
         }
     }
     system.option("cwmp.acs.url")
 }
 
 fn set_acs_url(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
-    // Without a URL nor somebody who could bring one, nobody would ever hear of this device again.
-    if raw.text().is_empty() && !discovers(system)? {
-        return Err(Error::bad_value(at.name, "empty, and DHCP discovery is off"));
-    }
     if raw.text().is_empty() {
+        // Without a URL nor somebody who could bring one, nobody would ever hear of this device again.
+        if !discovers(system)? && system.option_text("cwmp.acs.dhcp_url")?.trim().is_empty() {
+            return Err(Error::bad_value(at.name, "empty, and DHCP discovery is off"));
+        }
         return put(system, "cwmp.acs.url", "");
     }
     // What the ACS has set must not be overridden by DHCP any more (TR-069 3.1).
@@ -127,9 +133,29 @@ fn set_acs_url(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -
     put(system, "cwmp.acs.url", &raw.text())
 }
 
+/// `argument` is the option's name in section `acs`. What DHCP has offered goes before what is configured,
+/// but not before what was set through here.
+fn acs_retry(system: &mut System, _at: Place<'_>, argument: &str) -> Result<Option<Raw>> {
+    let fixed = truth(&system.option_text(&format!("cwmp.acs.{argument}_fixed"))?);
+    if !fixed && dhcp_has_say(system)? {
+        let offered = system.option_text(&format!("cwmp.acs.dhcp_{argument}"))?;
+        let least = if argument == "retry_interval_multiplier" { 1000 } else { 1 };
+        // What is no such number is not used either.
+        if offered.trim().parse().is_ok_and(|number: u32| (least..=65_535).contains(&number)) {
+            return Ok(Some(Raw::one(offered.trim())));
+        }
+    }
+    system.option(&format!("cwmp.acs.{argument}"))
+}
+
+fn set_acs_retry(system: &mut System, _at: Place<'_>, argument: &str, raw: &Raw) -> Result<()> {
+    put(system, &format!("cwmp.acs.{argument}"), &raw.text())?;
+    put(system, &format!("cwmp.acs.{argument}_fixed"), "1")
+}
+
 fn provisioning_code(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
     match system.option("cwmp.cpe.provisioning_code")? {
-        None if discovers(system)? => system.option("cwmp.cpe.dhcp_provisioning_code"),
+        None if dhcp_has_say(system)? => system.option("cwmp.cpe.dhcp_provisioning_code"),
         own => Ok(own),
     }
 }
