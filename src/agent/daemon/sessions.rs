@@ -8,7 +8,7 @@ use log::{debug, error, info, warn};
 use super::transfers::Transfers;
 use super::trials::Trials;
 use super::units::Units;
-use super::{Daemon, SESSION, add, both_clocks, local_address, read_settings};
+use super::{Daemon, SESSION, bootstrap, both_clocks, local_address, read_settings};
 use crate::agent::exchange::{self, Ended, Exchange};
 use crate::agent::inform;
 use crate::agent::programs::Program;
@@ -56,11 +56,7 @@ impl Daemon {
         let known =
             state.bootstrapped.as_deref() == Some(&self.settings.acs.url) && state.identity == identity;
         if !known && !state.queue.contains(&EventCode::Bootstrap) {
-            let boot = state.queue.contains(&EventCode::Boot);
-            add(&mut state.queue, EventCode::Bootstrap);
-            if boot {
-                add(&mut state.queue, EventCode::Boot);
-            }
+            bootstrap(&mut state.queue);
             self.number_instances();
         }
         let changed = self.changes_to_tell(!known);
