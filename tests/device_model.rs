@@ -225,12 +225,12 @@ fn dhcp_presets_what_was_not_set() {
     router.set(server, &[("CWMPRetryMinimumWaitInterval", "8")]);
     router.set("Device.DeviceInfo.", &[("ProvisioningCode", "")]);
     router.check(server, &[("CWMPRetryIntervalMultiplier", "1500"), ("URL", "http://d/")]);
+    router.set("Device.DeviceInfo.", &[("ProvisioningCode", "q")]);
+    assert!(!router.config("cwmp").contains("provisioning_code_fixed"));
     router.has("cwmp", &["option retry_min_wait_interval '8'", "option retry_min_wait_interval_fixed '1'"]);
-    // An ACS may give the word back to DHCP, if there is one.
     router.set(server, &[("URL", "http://x/")]);
     router.has("cwmp", &["option dhcp_discovery 'disable'"]);
-    assert_eq!(router.try_set(server, &[("URL", "")]), Ok(()));
-    router.check(server, &[("URL", "http://d/")]);
+    assert!(router.try_set(server, &[("URL", "")]).unwrap_err().contains("DHCP discovery is off"));
 }
 
 #[test]

@@ -397,3 +397,24 @@ fn subject(request: &Request) -> String {
 fn dump(direction: &str, body: &[u8]) {
     debug!("XML {direction} <<<<\n{}\n>>>>", redacted(body));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whether_the_acs_took_a_connection() {
+        let check = |why: HttpError, expected: Option<bool>| {
+            assert_eq!(connected(&Err(why.clone()), Some("acs:80")), expected, "{why}");
+        };
+        check(HttpError::Unreachable("acs:80".into(), "refused".into()), Some(false));
+        check(HttpError::NameNotFound("acs:80".into(), "unknown".into()), Some(false));
+        check(HttpError::TooSlow("connect".into()), Some(false));
+        check(HttpError::Unreachable("where.it.sent.us:80".into(), "refused".into()), Some(true));
+        check(HttpError::Tls("acs:80".into(), "expired".into()), Some(true));
+        check(HttpError::Busy { retry_after: None }, Some(true));
+        check(HttpError::TooSlow("global".into()), None);
+        check(HttpError::NoTls, None);
+        check(HttpError::SessionTooLong, None);
+    }
+}

@@ -75,7 +75,7 @@ pub struct Acs {
 /// | | while DHCP has a say |
 /// |---|---|
 /// | URL | `acs.dhcp_url`, and without one `acs.url` |
-/// | ProvisioningCode | `cpe.provisioning_code` if it is there, even empty: somebody has set it; else `cpe.dhcp_provisioning_code` |
+/// | ProvisioningCode | `cpe.provisioning_code` if it is there, or `cpe.provisioning_code_fixed` says that the ACS wants none; else `cpe.dhcp_provisioning_code` |
 /// | CWMPRetry… | `acs.retry_…` if `acs.retry_…_fixed` says that the ACS has set it; else `acs.dhcp_retry_…` if it is there; else `acs.retry_…` |
 ///
 /// DHCP has a say while `acs.dhcp_discovery` is on, as in icwmp, and while `acs.url` is empty, as TR-069 3.1

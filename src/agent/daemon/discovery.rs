@@ -212,7 +212,11 @@ impl Daemon {
             daemon.model.backend().set_option("cwmp.acs.dhcp_discovery", Some(&on)).map(|()| true)
         });
         match turned_on {
-            Ok(_) => self.reload(),
+            Ok(_) => {
+                // Should somebody set the same URL again, it counts anew.
+                self.discovery.outage = Outage::default();
+                self.reload();
+            }
             Err(why) => error!("DHCP discovery stays off: {why}"),
         }
     }

@@ -158,9 +158,8 @@ impl Daemon {
         for complaint in complaints.iter().chain(&settings.complaints) {
             warn!("{complaint}");
         }
-        match &broken {
-            Some(why) => error!("{why}: correct it, and send SIGHUP"),
-            None => {}
+        if let Some(why) = &broken {
+            error!("{why}: correct it, and send SIGHUP");
         }
         let (mut file, complaint) = StateFile::open(&options.state_dir());
         if let Some(complaint) = complaint {
@@ -467,7 +466,7 @@ impl Daemon {
         if self.file.state.bootstrapped.as_deref() != Some(&self.settings.acs.url)
             && !self.settings.acs.url.is_empty()
         {
-            self.event(EventCode::Bootstrap);
+            bootstrap(&mut self.file.state.queue);
         }
         self.configure_echo();
         self.configure_light();
@@ -504,6 +503,16 @@ impl Daemon {
 /// What both clocks show.
 fn both_clocks(clock: &Monotonic) -> Now {
     Now { mono: clock.now(), wall: clock::is_set().then(clock::epoch_seconds) }
+}
+
+/// Another ACS is to be greeted. A boot that nobody has heard of yet is told to it, too: 0 BOOTSTRAP alone
+/// would discard that.
+fn bootstrap(queue: &mut Queue) {
+    let boot = queue.contains(&EventCode::Boot);
+    add(queue, EventCode::Bootstrap);
+    if boot {
+        add(queue, EventCode::Boot);
+    }
 }
 
 fn add(queue: &mut Queue, code: EventCode) {

@@ -9,7 +9,7 @@ use super::light::Light;
 use super::transfers::Transfers;
 use super::trials::Trials;
 use super::units::Units;
-use super::{Daemon, SESSION, add, both_clocks, local_address, read_settings};
+use super::{Daemon, SESSION, bootstrap, both_clocks, local_address, read_settings};
 use crate::agent::exchange::{self, Ended, Exchange};
 use crate::agent::inform;
 use crate::agent::programs::Program;
@@ -65,11 +65,7 @@ impl Daemon {
             state.acs_methods = None;
         }
         if !known && !state.queue.contains(&EventCode::Bootstrap) {
-            let boot = state.queue.contains(&EventCode::Boot);
-            add(&mut state.queue, EventCode::Bootstrap);
-            if boot {
-                add(&mut state.queue, EventCode::Boot);
-            }
+            bootstrap(&mut state.queue);
         }
         if self.file.state.queue.contains(&EventCode::Bootstrap) {
             self.number_instances();

@@ -119,11 +119,11 @@ fn acs_url(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Optio
 }
 
 fn set_acs_url(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
+    // Without a URL nor somebody who could bring one, nobody would ever hear of this device again.
+    if raw.text().is_empty() && !discovers(system)? {
+        return Err(Error::bad_value(at.name, "empty, and DHCP discovery is off"));
+    }
     if raw.text().is_empty() {
-        // Without a URL nor somebody who could bring one, nobody would ever hear of this device again.
-        if !discovers(system)? && system.option_text("cwmp.acs.dhcp_url")?.trim().is_empty() {
-            return Err(Error::bad_value(at.name, "empty, and DHCP discovery is off"));
-        }
         return put(system, "cwmp.acs.url", "");
     }
     // What the ACS has set must not be overridden by DHCP any more (TR-069 3.1).
@@ -154,17 +154,22 @@ fn set_acs_retry(system: &mut System, _at: Place<'_>, argument: &str, raw: &Raw)
 }
 
 fn provisioning_code(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
-    match system.option("cwmp.cpe.provisioning_code")? {
-        None if dhcp_has_say(system)? => system.option("cwmp.cpe.dhcp_provisioning_code"),
+    match system.option(CODE)? {
+        None if dhcp_has_say(system)? && !truth(&system.option_text(CODE_FIXED)?) => {
+            system.option("cwmp.cpe.dhcp_provisioning_code")
+        }
         own => Ok(own),
     }
 }
 
 fn set_provisioning_code(system: &mut System, _at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
-    // Also an empty one is kept: it says more than none, which leaves the word to DHCP.
-    system.set_option("cwmp.cpe.provisioning_code", Some(&Raw::One(raw.text())))
+    // UCI knows no empty option, and none at all leaves the word to DHCP.
+    put(system, CODE_FIXED, if raw.text().is_empty() { "1" } else { "" })?;
+    put(system, CODE, &raw.text())
 }
 
+const CODE: &str = "cwmp.cpe.provisioning_code";
+const CODE_FIXED: &str = "cwmp.cpe.provisioning_code_fixed";
 const LIGHTWEIGHT: &str = "cwmp.lwn.lwn.enable";
 
 fn lightweight(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
