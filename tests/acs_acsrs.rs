@@ -104,7 +104,8 @@ fn sets_values(console: &mut Console) {
         {"name": SSID, "type": "xsd:string", "value": "a & <b> 'c'"},
         {"name": INTERVAL, "type": "", "value": "3600"},
     ]);
-    assert_eq!(console.order("SetParameterValues", &right), json!(true));
+    // Whether it is in force already: not before the end of the session.
+    assert_eq!(console.order("SetParameterValues", &right), json!(false));
     let now = [value(SSID, "string", "a & <b> 'c'"), value(INTERVAL, "unsignedInt", "3600")];
     assert_eq!(console.values(&[SSID, INTERVAL]), now);
 
@@ -122,16 +123,16 @@ fn sets_values(console: &mut Console) {
 fn adds_and_deletes(console: &mut Console) -> String {
     assert_eq!(console.rows(), ["1.", "2."]);
     let added = console.order("AddObject", &json!({"object_name": MAPPING}));
-    assert_eq!(added, json!({"instance_number": 3, "status": false}), "false: applied already");
+    assert_eq!(added, json!({"instance_number": 3, "status": true}), "true: applied after the session");
     assert_eq!(console.rows(), ["1.", "2.", "3."]);
     let [port, client] = ["ExternalPort", "InternalClient"].map(|name| format!("{MAPPING}3.{name}"));
     let settings = json!([
         {"name": port, "type": "xsd:unsignedInt", "value": "8022"},
         {"name": client, "type": "xsd:string", "value": "192.168.1.77"},
     ]);
-    assert_eq!(console.order("SetParameterValues", &settings), json!(true));
+    assert_eq!(console.order("SetParameterValues", &settings), json!(false));
     let deleted = console.order("DeleteObject", &json!({"object_name": format!("{MAPPING}2.")}));
-    assert_eq!(deleted, json!({"status": false}), "false: applied already");
+    assert_eq!(deleted, json!({"status": true}), "true: applied after the session");
     assert_eq!(console.rows(), ["1.", "3."]);
     port
 }

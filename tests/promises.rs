@@ -125,15 +125,18 @@ fn a_factory_reset_waits_for_a_session_that_succeeds() {
 
 #[test]
 fn reboots_by_the_clock() {
-    let soon = rcwmp::model::date::format_utc(rcwmp::sys::clock::epoch_seconds() + 6);
-    for (name, ty, text) in
-        [("DelayReboot", "xsd:int", "1"), ("ScheduleReboot", "xsd:dateTime", soon.as_str())]
-    {
-        let name = format!("Device.ManagementServer.{name}");
+    for name in ["DelayReboot", "ScheduleReboot"] {
+        // Counted from the moment of the request, however long it took until then.
+        let request = move || {
+            let soon = rcwmp::model::date::format_utc(rcwmp::sys::clock::epoch_seconds() + 4);
+            let (ty, text) =
+                if name == "DelayReboot" { ("xsd:int", "1") } else { ("xsd:dateTime", soon.as_str()) };
+            set_values("1", &[(&format!("Device.ManagementServer.{name}"), ty, text)], "key")
+        };
         let acs = Scripted::start(vec![
             inform(),
             methods(),
-            say(set_values("1", &[(&name, ty, text)], "key")),
+            step().computed(move |_| say(request())),
             end(),
             inform(),
             methods(),

@@ -62,7 +62,7 @@ fn calls() -> Vec<(String, &'static [&'static str])> {
                 ],
                 "key",
             ),
-            &["SetParameterValuesResponse", "Status>0<"],
+            &["SetParameterValuesResponse", "Status>1<"],
         ),
         (
             set_values(
@@ -101,7 +101,7 @@ fn calls() -> Vec<(String, &'static [&'static str])> {
         (attributes("12", "Device.DeviceInfo.UpTime", "7"), &["Fault"]),
         (object("13", "AddObject", MAPPING), &["AddObjectResponse", "InstanceNumber>"]),
         (object("14", "AddObject", "Device.DeviceInfo."), &[">9005<"]),
-        (object("15", "DeleteObject", &format!("{MAPPING}1.")), &["DeleteObjectResponse", "Status>0<"]),
+        (object("15", "DeleteObject", &format!("{MAPPING}1.")), &["DeleteObjectResponse", "Status>1<"]),
         (get_values("16", &[&enable]), &[">9005<"]),
         (method("17", "Dance", "<Tune>polka</Tune>"), &[">9000<"]),
         (method("18", "ScheduleInform", "<DelaySeconds>0</DelaySeconds><CommandKey/>"), &[">9003<"]),

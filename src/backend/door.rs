@@ -218,6 +218,10 @@ impl Backend for System {
         self.write_out(memory)
     }
 
+    fn waits(&self) -> bool {
+        self.last_waits()
+    }
+
     fn revert(&mut self) {
         self.forget_staged();
     }

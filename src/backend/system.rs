@@ -59,6 +59,8 @@ pub struct System {
     remembered: usize,
     agent: BTreeMap<String, String>,
     touched: BTreeSet<String>,
+    /// The last commit has changed some.
+    waits: bool,
     /// Frozen for a session, as everything else.
     now: (i64, u64),
     complaints: Vec<String>,
@@ -124,6 +126,7 @@ impl System {
             remembered: 0,
             agent: BTreeMap::new(),
             touched: BTreeSet::new(),
+            waits: false,
             now: (clock::epoch_seconds(), 0),
             complaints,
         };
@@ -377,6 +380,11 @@ impl System {
         std::mem::take(&mut self.touched)
     }
 
+    /// Whether the last commit has changed packages, which the system follows after the session.
+    pub(super) fn last_waits(&self) -> bool {
+        self.waits
+    }
+
     /// What went wrong without being an error of a request; whole sentences for the log.
     pub fn take_complaints(&mut self) -> Vec<String> {
         std::mem::take(&mut self.complaints)
@@ -429,6 +437,7 @@ impl System {
             });
         }
         let changed = self.uci.commit(&self.journal, &also).map_err(|why| failed(&why))?;
+        self.waits = !changed.is_empty();
         self.touched.extend(changed);
         self.marks = next.marks.clone();
         self.moved.clear();

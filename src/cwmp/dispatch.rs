@@ -98,7 +98,7 @@ fn set_values<B: Backend>(call: &SetParameterValues, model: &mut Model<B>) -> Re
     check_key(call.parameter_key.as_ref())?;
     let list: Vec<_> = call.list.iter().map(|one| (one.name.clone(), one.value.clone())).collect();
     model.set(&list, call.parameter_key.as_deref()).map_err(|error| Fault::from(&error))?;
-    Ok(Response::SetParameterValues(Status::Applied))
+    Ok(Response::SetParameterValues(status(model)))
 }
 
 fn values<B: Backend>(names: &[String], model: &mut Model<B>) -> Result<Response, Fault> {
@@ -155,13 +155,18 @@ fn add<B: Backend>(call: &ObjectCall, model: &mut Model<B>) -> Result<Response, 
     check_key(call.parameter_key.as_ref())?;
     let instance_number =
         model.add(&call.object_name, call.parameter_key.as_deref()).map_err(|error| Fault::from(&error))?;
-    Ok(Response::AddObject { instance_number, status: Status::Applied })
+    Ok(Response::AddObject { instance_number, status: status(model) })
 }
 
 fn delete<B: Backend>(call: &ObjectCall, model: &mut Model<B>) -> Result<Response, Fault> {
     check_key(call.parameter_key.as_ref())?;
     model.delete(&call.object_name, call.parameter_key.as_deref()).map_err(|error| Fault::from(&error))?;
-    Ok(Response::DeleteObject(Status::Applied))
+    Ok(Response::DeleteObject(status(model)))
+}
+
+/// Services follow their files once, after the session: until then a change of theirs is only committed.
+fn status<B: Backend>(model: &mut Model<B>) -> Status {
+    if model.backend().waits() { Status::Committed } else { Status::Applied }
 }
 
 /// Numbers that the ACS is about to see must hold from now on.

@@ -174,6 +174,12 @@ pub trait Backend {
     /// [`super::Error::Backend`]; the system is as it was.
     fn commit(&mut self, memory: Option<&[u8]>) -> Result<()>;
 
+    /// Whether something of the last [`Backend::commit`] is in force only after the session: Status 1 (TR-069
+    /// A.3.2.1).
+    fn waits(&self) -> bool {
+        false
+    }
+
     /// Forgets everything staged.
     fn revert(&mut self);
 

@@ -55,7 +55,7 @@ pub fn request(request: &Request) -> String {
 pub fn response(response: &Response) -> String {
     let applied = |status: &Status| match status {
         Status::Applied => "applied",
-        Status::Committed => "committed, applied after the session",
+        Status::Committed => "applied after the session",
     };
     match response {
         Response::SetParameterValues(status) | Response::DeleteObject(status) => applied(status).to_owned(),
