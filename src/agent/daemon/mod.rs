@@ -303,6 +303,7 @@ impl Daemon {
         }
         if self.reload_asked && self.exchange.is_none() {
             self.reload();
+            self.discovery.look_at_once();
         }
         let _ = self.wake.read();
         let now = self.clock.now();
