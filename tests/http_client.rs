@@ -176,6 +176,16 @@ fn digest_on_the_same_connection_and_kept_up() {
     assert!(seen.iter().all(|seen| seen.text() == "<soap>inform</soap>"));
 }
 
+/// TR-069 3.4.4: the same connection, unless the ACS says that it closes it.
+#[test]
+fn after_401_a_closed_connection_is_opened_again() {
+    let acs = Scripted::start(vec![genie("n").header("Connection", "close").close(), wants_digest("n", 1)]);
+    assert_eq!(session(&acs).post(INFORM).unwrap().status, 204);
+    let seen = acs.finish();
+    assert_eq!((seen[0].connection, seen[1].connection), (1, 2));
+    assert_eq!(seen[0].body, seen[1].body);
+}
+
 #[test]
 fn a_nonce_bound_to_the_connection() {
     let acs = Scripted::start(vec![

@@ -28,12 +28,15 @@ use crate::http::body::Compression;
 use crate::http::client::{self, Reply};
 use crate::http::url::Url;
 use crate::model::Model;
+use crate::model::date::{self, Moment};
 use crate::model::value::Value;
 use crate::model::watch::ByAcs;
 use crate::sys::clock::{self, Now};
 use crate::sys::fs::Root;
 use crate::transfer::plan::Id;
 use crate::transfer::{Direction, Transfer};
+
+const SCHEDULE_REBOOT: &str = "Device.ManagementServer.ScheduleReboot";
 
 /// A running session.
 pub(super) struct Exchange {
@@ -171,7 +174,7 @@ impl Exchange {
                     let mut desk = Desk { file, now: clocks, stopped };
                     let result = dispatch::perform(&request, model, &mut desk);
                     if result.is_ok() {
-                        absorb(file, model, &request);
+                        absorb(file, model, &request, clocks);
                     }
                     match &result {
                         Ok(_) => info!("{name} performed{}", subject(&request)),
@@ -240,9 +243,17 @@ impl Exchange {
 }
 
 /// What the ACS itself has changed is no news to it.
-fn absorb(file: &mut StateFile, model: &mut Model<System>, request: &Request) {
+fn absorb(file: &mut StateFile, model: &mut Model<System>, request: &Request, now: Now) {
     match request {
         Request::SetParameterValues(call) => {
+            // Its time may come before the session ends, and is then not one of the past (TR-181).
+            if let Some(one) = call.list.iter().rfind(|one| one.name == SCHEDULE_REBOOT) {
+                let at = match date::parse(&one.value.text) {
+                    Some(Moment::At(epoch)) => Some(epoch),
+                    _ => None,
+                };
+                file.state.alarms.schedule_reboot(at, now);
+            }
             let names: Vec<&str> = call.list.iter().map(|one| one.name.as_str()).collect();
             file.state.watch.absorb(model, ByAcs::Set(&names));
         }

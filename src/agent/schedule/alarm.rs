@@ -515,6 +515,19 @@ mod tests {
     }
 
     #[test]
+    fn a_throttle_is_forgotten_with_its_life() {
+        let mut alarms = Alarms::default();
+        alarms.throttle(300);
+        alarms.session_ended(true, t(10));
+        alarms.active_change();
+        assert_eq!(alarms.deadline(t(11)), Some(t(310).mono));
+        let mut again = restarted(&alarms);
+        again.throttle(300);
+        again.active_change();
+        assert_eq!(again.fire(t(1)), [Due::ActiveNotification]);
+    }
+
+    #[test]
     fn heartbeats_go_first_and_are_not_too_frequent() {
         let mut alarms = Alarms::default();
         let settings = Settings { enabled: true, interval: 60, reference: Some(TODAY) };

@@ -241,6 +241,19 @@ fn a_reboot_keeps_what_is_never_discarded() {
 }
 
 #[test]
+fn autonomous_messages_survive_a_reboot() {
+    let mut queue = Queue::default();
+    queue.add_message(autonomous(), None).unwrap();
+    queue.add_message(autonomous_du(), None).unwrap();
+    let told = ["10 AUTONOMOUS TRANSFER COMPLETE", "12 AUTONOMOUS DU STATE CHANGE COMPLETE"];
+    assert_eq!(failure(&mut queue), told);
+    queue.booted(false, &[]).unwrap();
+    assert_eq!(session(&mut queue), ["1 BOOT", told[0], told[1]], "InformResponse confirms none of them");
+    queue.booted(true, &[]).unwrap();
+    assert_eq!(session(&mut queue), ["0 BOOTSTRAP", "1 BOOT"]);
+}
+
+#[test]
 fn bootstrap_discards_the_rest_and_survives() {
     let mut queue = queue(&["2 PERIODIC", "M Reboot=r"]);
     queue.add_message(transfer("d"), Some(method("Download", "d"))).unwrap();
