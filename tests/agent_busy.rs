@@ -1,7 +1,7 @@
 //! Nothing that takes long makes the loop wait: while a download of a minute and a traceroute are on their
 //! way, the port answers at once, and a session is had.
 #![cfg(feature = "lab")]
-#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+#![allow(clippy::unwrap_used, clippy::disallowed_macros, reason = "a test says why it failed or was skipped")]
 
 #[path = "support/agent.rs"]
 mod agent;

@@ -59,6 +59,9 @@ pub struct Acs {
     pub password: String,
     /// `acs.ssl_capath`: a file or a directory of PEM certificates.
     pub ca: Option<PathBuf>,
+    /// `acs.ssl_cert` and `acs.ssl_key`: our own certificate chain and its key, PEM, for servers that want one
+    /// (TR-069 3.4.4). Not icwmp's.
+    pub identity: Option<(PathBuf, PathBuf)>,
     /// `acs.insecure_enable`: certificates are not checked.
     pub insecure: bool,
     /// `acs.compression`.
@@ -167,11 +170,18 @@ impl Settings {
             }
         };
         let interface = reader.flag("cpe.use_curl_ifname", false).then(|| reader.text("cpe.interface"));
+        let path = |text: String| Some(text).filter(|path| !path.is_empty()).map(PathBuf::from);
+        let (chain, key) = (path(reader.text("acs.ssl_cert")), path(reader.text("acs.ssl_key")));
+        if chain.is_some() != key.is_some() {
+            let why = "cwmp.acs.ssl_cert and ssl_key: one without the other is no identity";
+            reader.complaints.push(why.to_owned());
+        }
         let acs = Acs {
             url,
             username: reader.text("acs.userid"),
             password: reader.text("acs.passwd"),
-            ca: Some(reader.text("acs.ssl_capath")).filter(|path| !path.is_empty()).map(PathBuf::from),
+            ca: path(reader.text("acs.ssl_capath")),
+            identity: chain.zip(key),
             insecure: reader.flag("acs.insecure_enable", false),
             compression,
             interface: interface.filter(|name| !name.is_empty()),
