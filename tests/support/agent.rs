@@ -33,11 +33,13 @@ impl Router {
         fs::read_to_string(self.root().join(path.trim_start_matches('/'))).unwrap()
     }
 
-    /// Replaces a file of it.
+    /// Replaces a file of it, as `uci` does: whoever reads meanwhile reads the old or the new one.
     pub fn write(&self, path: &str, text: &str) {
         let path = self.root().join(path.trim_start_matches('/'));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
+        let new = path.with_file_name(format!(".{}.new", path.file_name().unwrap().display()));
+        fs::write(&new, text).unwrap();
+        fs::rename(new, path).unwrap();
     }
 
     /// Puts a program there.
