@@ -692,5 +692,7 @@ mod tests {
         let mut found = [nobody, here];
         settings.favourites.order("localhost", &mut found, 0);
         assert_eq!(found, [here, nobody]);
+        // But it asks the name service anew: only that knows how long its answers are good.
+        assert!(Session::new(settings).unwrap().shared.names.lock().unwrap().is_none());
     }
 }
