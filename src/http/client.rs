@@ -669,7 +669,7 @@ mod tests {
         let server = std::thread::spawn(move || {
             for _ in 0..2 {
                 let (mut stream, _) = listener.accept().unwrap();
-                stream.read(&mut [0; 1024]).unwrap();
+                assert!(stream.read(&mut [0; 1024]).unwrap() > 0);
                 stream.write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n").unwrap();
             }
         });
