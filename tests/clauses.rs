@@ -415,6 +415,31 @@ fn a_heartbeat_tells_nothing_else() {
     assert!(value(&seen[5], HOST).starts_with("by-hand-"), "{}", seen[5]);
 }
 
+/// Annex O: what a heartbeat carries of a changed parameter does not tell the change. Nor is the throttle over.
+#[test]
+fn a_heartbeat_clears_no_change() {
+    let acs = Scripted::start(vec![inform(), end(), inform(), end(), inform(), end()]);
+    let router = terse(&acs);
+    router.set("cpe", "active_notif_throttle", "3600");
+    let agent = router.start(&[]);
+    agent.wait_for("End session", 1);
+    give_code(&router, "x");
+    stays_quiet(&agent, "Start session", 1);
+    router.set("acs", "heartbeat_enable", "1");
+    router.set("acs", "heartbeat_interval", "3600");
+    router.set("acs", "heartbeat_time", &soon(3));
+    agent.signal("HUP");
+    agent.wait_for("End session", 2);
+    stays_quiet(&agent, "Start session", 2);
+    assert_eq!(knock(&request_url(&acs.seen()[0].text()), Knock::default()), 200);
+    agent.wait_for("End session", 3);
+    assert!(agent.stop().0.success());
+    let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
+    assert_eq!(codes(&seen[2]), ["14 HEARTBEAT"]);
+    assert_eq!(value(&seen[2], CODE), "x");
+    assert_eq!(codes(&seen[4]), ["4 VALUE CHANGE", "6 CONNECTION REQUEST"]);
+}
+
 /// TR-181 DefaultActiveNotificationThrottle: a session that is only about notifications waits; one that is
 /// opened by something else takes them along.
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use log::warn;
 
-use super::{Daemon, add};
+use super::Daemon;
 use crate::agent::changes::ConfigChanges;
 use crate::agent::options::Options;
 use crate::agent::requests;
@@ -153,8 +153,11 @@ impl Daemon {
         let changed: Vec<String> = pending.inform().map(str::to_owned).collect();
         if changed.is_empty() {
             state.queue.discard(&EventCode::ValueChange);
-        } else if !state.queue.contains(&EventCode::ValueChange) {
-            add(&mut state.queue, EventCode::ValueChange);
+        } else if !state.queue.contains(&EventCode::ValueChange)
+            // This session is there already; after a heartbeat's, which tells nothing of it, it opens none.
+            && let Err(why) = state.queue.add_passive_value_change()
+        {
+            warn!("an event was refused: {why}");
         }
         changed
     }

@@ -78,6 +78,7 @@ impl Daemon {
         let state = &mut self.file.state;
         let version = if state.fall_back { Version::V1_0 } else { version_of(self.settings.amendment) };
         let snapshot = state.queue.open_session(version);
+        let heartbeat = snapshot.heartbeat;
         let epoch = clock::epoch_seconds();
         let time = date::format_local(epoch, self.zone.offset_at(epoch) / 60);
         let count = state.ladder.count();
@@ -91,7 +92,7 @@ impl Daemon {
         let plan = match built.and_then(|inform| self.model.save().map(|()| inform)) {
             Ok(inform::Content { inform, values }) => {
                 // A heartbeat confirms nothing of what has changed (Annex O).
-                if !snapshot.heartbeat {
+                if !heartbeat {
                     told = values;
                 }
                 let methods =
@@ -110,7 +111,9 @@ impl Daemon {
         self.session_id = self.session_id.wrapping_add(100).max(1);
         self.file.state.identity = identity;
         self.file.state.in_session = true;
-        self.file.state.alarms.session_started();
+        if !heartbeat {
+            self.file.state.alarms.session_started();
+        }
         self.save();
         let deadline = self.clock.instant(now + SESSION);
         let root = &self.options.root;

@@ -181,8 +181,8 @@ impl Alarms {
         self.manageable.pending = true;
     }
 
-    /// A session begins. Whatever opened it, the notifications that wait ride along; what is not delivered
-    /// is the retry ladder's.
+    /// A session begins that is no heartbeat's. Whatever opened it, the notifications that wait ride along; what is
+    /// not delivered is the retry ladder's.
     pub fn session_started(&mut self) {
         self.active.pending = false;
         self.manageable.told |= std::mem::take(&mut self.manageable.pending);
