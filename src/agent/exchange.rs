@@ -36,6 +36,8 @@ use crate::sys::fs::Root;
 use crate::transfer::plan::Id;
 use crate::transfer::{Direction, Transfer};
 
+/// The most calls of one session that are remembered.
+const MAX_PERFORMED: usize = 64;
 const SCHEDULE_REBOOT: &str = "Device.ManagementServer.ScheduleReboot";
 
 /// A running session.
@@ -53,6 +55,7 @@ pub(super) struct Exchange {
     compression_refused: bool,
     connected: Option<bool>,
     detail: Option<String>,
+    performed: Vec<(String, u16)>,
 }
 
 /// How it ended.
@@ -67,6 +70,8 @@ pub(super) struct Ended {
     pub connected: Option<bool>,
     /// What the transport adds.
     pub detail: Option<String>,
+    /// What the ACS has called, with the fault code of what was refused.
+    pub performed: Vec<(String, u16)>,
 }
 
 impl Exchange {
@@ -97,6 +102,7 @@ impl Exchange {
             compression_refused: false,
             connected: None,
             detail,
+            performed: Vec::new(),
         }
     }
 
@@ -180,6 +186,10 @@ impl Exchange {
                         Ok(_) => info!("{name} performed{}", subject(&request)),
                         Err(fault) => warn!("{name} refused: {fault}"),
                     }
+                    if self.performed.len() < MAX_PERFORMED {
+                        let fault = result.as_ref().err().map_or(0, |fault| fault.code);
+                        self.performed.push((name, fault));
+                    }
                     self.machine.handle(Input::Performed(result), now());
                 }
                 Output::Deliver(receipt) => {
@@ -216,6 +226,7 @@ impl Exchange {
                         compression_refused: self.compression_refused,
                         connected: self.connected,
                         detail: self.detail.take(),
+                        performed: std::mem::take(&mut self.performed),
                     });
                 }
                 Output::Wait(until) => {

@@ -11,6 +11,7 @@
 
 mod autonomous;
 mod changes;
+mod control;
 mod discovery;
 mod light;
 mod port;
@@ -39,6 +40,7 @@ use self::transfers::Transfers;
 use self::trials::Trials;
 use self::units::Units;
 use super::exchange::Exchange;
+use super::history::History;
 use super::options::Options;
 use super::programs::Program;
 use super::schedule::{Due, Now};
@@ -137,6 +139,11 @@ struct Daemon {
     discovery: Discovery,
     children: Vec<Child>,
     session_id: u32,
+    history: History,
+    /// When this life began.
+    since: Now,
+    /// When the running session began.
+    session_since: Duration,
     /// A factory reset is on its way: no more sessions.
     resetting: bool,
     reload_asked: bool,
@@ -201,6 +208,9 @@ impl Daemon {
             discovery: Discovery::new(options),
             children: Vec::new(),
             session_id: 1,
+            history: History::default(),
+            since: now,
+            session_since: now.mono,
             resetting: false,
             reload_asked: false,
             options: options.clone(),

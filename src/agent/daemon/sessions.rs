@@ -86,6 +86,8 @@ impl Daemon {
         info!("ACS url: {}", shown_url(&self.settings.acs.url));
         let names: Vec<String> = snapshot.events.iter().map(|event| event.code.to_string()).collect();
         info!("Preparing the Inform RPC message to send to the ACS ({})", names.join(", "));
+        self.history.begun(names, clock::is_set().then_some(epoch));
+        self.session_since = now;
         let changed: Vec<&str> = changed.iter().map(String::as_str).collect();
         let built = inform::content(&mut self.model, device_id, snapshot.events, time, count, &changed);
         let mut told = Vec::new();
@@ -142,6 +144,7 @@ impl Daemon {
     /// The session could not even begin: the ladder decides when to try again.
     pub(super) fn not_begun(&mut self, now: Duration, why: &dyn std::fmt::Display) {
         error!("no session: {why}");
+        self.note_session(now, Vec::new(), Err(why.to_string()));
         // What asked for it has had its attempt: without that, each turn of the loop would be another.
         let queue = &mut self.file.state.queue;
         queue.open_session(Version::V1_4);
@@ -176,6 +179,11 @@ impl Daemon {
     /// A session has ended.
     pub(super) fn end(&mut self, ended: &Ended) {
         let now = self.clock.now();
+        let outcome = match &ended.close {
+            Close::Success => Ok(()),
+            Close::Failed(_) => Err(ended.detail.clone().unwrap_or_else(|| ended.close.explain())),
+        };
+        self.note_session(now, ended.performed.clone(), outcome);
         self.note_reach(ended.connected, both_clocks(&self.clock));
         match &ended.close {
             Close::Success => {

@@ -228,6 +228,13 @@ impl Alarms {
         informs.chain(others.into_iter().flatten()).min()
     }
 
+    /// When the next session is planned: by ScheduleInform or the periodic Inform.
+    pub fn next_session(&self, now: Now) -> Option<Duration> {
+        let informs =
+            self.informs.iter().map(|inform| inform.age.reaches(u64::from(inform.delay_seconds), now));
+        informs.chain(self.periodic.as_ref().and_then(Periodic::deadline)).min()
+    }
+
     /// What is due now, each once.
     pub fn fire(&mut self, now: Now) -> Vec<Due> {
         let mut due = Vec::new();
