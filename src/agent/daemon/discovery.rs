@@ -320,6 +320,7 @@ mod tests {
                 compression_refused: false,
                 connected: Some(connected),
                 detail: None,
+                performed: Vec::new(),
             });
             daemon.settings.acs.url.clone()
         };
