@@ -262,6 +262,7 @@ impl Daemon {
         }
         if !booted {
             self.resume_transfers(false);
+            self.resume_delay();
         }
         self.look_at_firmware(self_made);
         match self.settings.periodic.enabled {
@@ -281,6 +282,16 @@ impl Daemon {
                 warn!("{name} is not reset: {why}");
             }
             self.settings.delay_reboot = -1;
+        }
+    }
+
+    /// An agent that was restarted still owes the reboot; it is counted anew, since nobody knows from when.
+    fn resume_delay(&mut self) {
+        // Whoever cannot tell a boot from a restart would do it for ever.
+        if self.settings.delay_reboot >= 0 && !self.file.state.boot_id.is_empty() {
+            let now = both_clocks(&self.clock);
+            self.file.state.alarms.delay_reboot(self.settings.delay_reboot);
+            self.file.state.alarms.session_ended(false, now);
         }
     }
 
