@@ -36,10 +36,13 @@ impl Daemon {
         }
         let before = self.file.state.inventory.clone().unwrap_or_else(|| now.clone());
         let results = autonomous::changes(&before, &now, &policy, &date_now());
+        if results.chunks(MAX_RESULTS).len() > self.file.state.queue.room() {
+            // Looked at again when there is room for all of them: none is to be told twice.
+            return;
+        }
         for part in results.chunks(MAX_RESULTS) {
             let message = Message::AutonomousDuStateChangeComplete(part.to_vec());
             if !self.tell_acs(message, "AutonomousDUStateChangeComplete") {
-                // Looked at again when there is room.
                 return;
             }
         }

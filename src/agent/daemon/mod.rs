@@ -258,7 +258,7 @@ impl Daemon {
             && state.bootstrapped.as_ref().is_some_and(|url| *url != self.settings.acs.url)
         {
             // The ACS was changed while nobody ran; it would wait for the next periodic Inform.
-            add(&mut state.queue, EventCode::Bootstrap);
+            bootstrap(&mut state.queue);
         }
         if !booted {
             self.resume_transfers(false);
@@ -301,6 +301,7 @@ impl Daemon {
             return;
         }
         warn!("the last session was cut short: configuration and services may differ");
+        self.file.state.ladder.failed();
         self.act(Program::ReloadConfig);
         self.after_session(false);
     }
@@ -351,6 +352,8 @@ impl Daemon {
                 // What has come from workers meanwhile has waited for this.
                 let _ = self.wake.write(1);
             }
+        }
+        if self.exchange.is_some() {
             return;
         }
         let due = self.file.state.queue.is_due() || self.retry_at.is_some_and(|at| now >= at);
@@ -382,6 +385,8 @@ impl Daemon {
             self.listener.as_ref().and_then(Listener::deadline),
             (self.listener.is_none() && self.port_wanted()).then_some(self.port_retry),
             (!self.children.is_empty()).then(|| now + Duration::from_secs(1)),
+            // It had to wait for the end of a session.
+            (self.reload_asked && self.exchange.is_none()).then_some(now),
             // The clock may be set under a sleeping periodic Inform.
             Some(now + Duration::from_secs(60)),
         ];
@@ -451,9 +456,10 @@ impl Daemon {
     /// Reboots, once.
     fn reboot(&mut self, why: &str) {
         info!("Rebooting {why}");
+        // In this order: killed in between, the next life would reboot once more rather than never.
+        self.leave::<&str>(Program::Reboot, &[], Then::Nothing);
         self.file.state.reboot_pending = false;
         self.save();
-        self.leave::<&str>(Program::Reboot, &[], Then::Nothing);
     }
 
     /// Runs a program of the system without waiting for it.

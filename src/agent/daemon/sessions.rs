@@ -113,7 +113,7 @@ impl Daemon {
         self.file.state.identity = identity;
         self.file.state.in_session = true;
         if !heartbeat {
-            self.file.state.alarms.session_started();
+            self.changes_ride_along();
         }
         self.save();
         let deadline = self.clock.instant(now + SESSION);
