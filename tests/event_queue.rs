@@ -193,8 +193,14 @@ impl World {
         }
         let during = std::mem::replace(&mut self.owed.events, before.clone());
         self.owed.events.extend(during.iter().cloned());
+        // TR-069 3.7.1.5: the one that MUST NOT be tried again, nor by another life.
+        let request = ("6 CONNECTION REQUEST".to_owned(), String::new());
+        let tried = !during.contains(&request) && self.owed.events.remove(&request);
         if !self.save(killed && steps == 0) {
             return;
+        }
+        if tried {
+            self.owed.events.insert(request.clone());
         }
         if steps > 0 {
             self.queue.delivered(Receipt::Inform);
@@ -212,8 +218,6 @@ impl World {
             self.confirmed.insert(message.command_key.clone());
         }
         self.queue.close_session(successful);
-        // TR-069 3.7.1.5: the one that MUST NOT be tried again.
-        let request = ("6 CONNECTION REQUEST".to_owned(), String::new());
         if !during.contains(&request) {
             self.owed.events.remove(&request);
         }
