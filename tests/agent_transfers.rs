@@ -135,18 +135,28 @@ fn an_image_is_stored_and_a_page_put_in_its_folder() {
     let files = Scripted::start(vec![
         step().status(200).body(b"an image for later"),
         step().status(200).body(b"<p>hello</p>"),
+        step().status(200).body(b"named by the URL"),
     ]);
+    let url = format!("{}/../plain.html?..", files.url());
     let page = "<TargetFileName>hello.html</TargetFileName><DelaySeconds>0</DelaySeconds>";
     let acs = Scripted::start(vec![
         inform(),
         methods(),
         say(at_once("1", "stored", "6 Stored Firmware Image", &files.url())),
         say(download("2", "page", "2 Web Content", &files.url(), page)),
+        // TargetFileName may be empty where the URL has a name; this one is none.
+        say(at_once("3", "plain", "2 Web Content", &url)),
+        say(at_once("4", "none", "2 Web Content", &format!("{}/..", files.url()))),
         end(),
         inform(),
         confirm("TransferComplete", ""),
         end(),
         inform(),
+        confirm("TransferComplete", ""),
+        end(),
+        // What cannot even be begun ends together with the one before it.
+        inform(),
+        confirm("TransferComplete", ""),
         confirm("TransferComplete", ""),
         end(),
     ]);
@@ -154,7 +164,7 @@ fn an_image_is_stored_and_a_page_put_in_its_folder() {
     router.program("sbin/sysupgrade", "exit 0");
     router.write("/www/index.html", "home");
     let agent = router.start(&[]);
-    agent.wait_for("End session", 3);
+    agent.wait_for("End session", 4);
     assert!(agent.stop().0.success());
     files.finish();
     // It is tested, and nothing is installed.
@@ -162,14 +172,17 @@ fn an_image_is_stored_and_a_page_put_in_its_folder() {
     assert!(tests.len() == 1 && tests[0].starts_with("sysupgrade --test "), "{tests:?}");
     assert_eq!(router.read("/etc/rcwmp/stored-image.bin"), "an image for later");
     assert_eq!(router.read("/www/hello.html"), "<p>hello</p>");
-    assert_eq!(fs::read_dir(router.root().join("www")).unwrap().count(), 2);
+    assert_eq!(fs::read_dir(router.root().join("www")).unwrap().count(), 3);
+    assert_eq!(router.read("/www/plain.html"), "named by the URL");
     let told: Vec<String> =
         acs.finish().iter().map(Seen::text).filter(|text| text.contains("<cwmp:TransferComplete>")).collect();
-    for (text, key) in told.iter().zip(["stored", "page"]) {
-        assert_eq!((leaf(text, "CommandKey").as_str(), leaf(text, "FaultCode").as_str()), (key, "0"));
-        assert_ne!(leaf(text, "CompleteTime"), "0001-01-01T00:00:00Z");
+    for (text, (key, code)) in
+        told.iter().zip([("stored", "0"), ("page", "0"), ("plain", "0"), ("none", "9010")])
+    {
+        assert_eq!((leaf(text, "CommandKey").as_str(), leaf(text, "FaultCode").as_str()), (key, code));
+        assert_eq!(leaf(text, "CompleteTime") == "0001-01-01T00:00:00Z", code != "0");
     }
-    assert_eq!(told.len(), 2);
+    assert_eq!(told.len(), 4);
 }
 
 #[test]
