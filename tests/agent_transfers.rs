@@ -394,6 +394,46 @@ fn a_download_and_a_reboot_of_one_session_are_both_done() {
     assert_eq!((leaf(&seen[9], "CommandKey").as_str(), leaf(&seen[9], "FaultCode").as_str()), ("page", "0"));
 }
 
+/// WindowMode 3 looks at the load of now, not of a while ago.
+#[test]
+fn a_download_waits_until_the_router_is_idle() {
+    let files = Scripted::start(vec![step().status(200).body(b"hello")]);
+    let schedule = format!(
+        "<cwmp:ScheduleDownload><CommandKey>idle</CommandKey><FileType>2 Web Content</FileType><URL>{}</URL><Username/>\
+         <Password/><FileSize>0</FileSize><TargetFileName>page</TargetFileName><TimeWindowList \
+         soap-enc:arrayType=\"cwmp:TimeWindowStruct[1]\"><TimeWindowStruct><WindowStart>0</WindowStart>\
+         <WindowEnd>3600</WindowEnd><WindowMode>3 When Idle</WindowMode><UserMessage/><MaxRetries>0</MaxRetries>\
+         </TimeWindowStruct></TimeWindowList></cwmp:ScheduleDownload>",
+        files.url()
+    );
+    let acs = Scripted::start(vec![
+        inform(),
+        methods(),
+        say(envelope("1", &schedule)),
+        end(),
+        inform(),
+        confirm("TransferComplete", ""),
+        end(),
+    ]);
+    let router = router(&acs.url());
+    router.write("/www/index.html", "home");
+    router.write("/proc/loadavg", "5.00 5.00 5.00 9/99 999\n");
+    let agent = router.start(&[]);
+    agent.wait_for("End session", 1);
+    play::stays_quiet(&agent, "is started", 0);
+    router.write("/proc/loadavg", "0.01 4.00 5.00 1/99 999\n");
+    // It is asked for once a minute, and whenever something else happens.
+    let url = request_url(&acs.seen()[0].text());
+    let stranger = Knock { password: Some("wrong"), ..Knock::default() };
+    assert_eq!(knock(&url, stranger), 401);
+    agent.wait_for("End session", 2);
+    assert!(agent.stop().0.success());
+    files.finish();
+    let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
+    assert_eq!(codes(&seen[4]), ["7 TRANSFER COMPLETE", "M ScheduleDownload"]);
+    assert_eq!(leaf(&seen[5], "FaultCode"), "0");
+}
+
 /// The worker of a cancelled download notices a little later, and must not take the next one's file away.
 #[test]
 fn what_follows_a_cancelled_download_is_left_alone_by_it() {

@@ -147,8 +147,10 @@ impl Daemon {
     }
 
     /// WindowMode 3 waits for a router that has little to do.
-    fn is_idle(&mut self) -> bool {
-        let load = self.model.backend().text("/proc/loadavg");
+    fn is_idle(&self) -> bool {
+        // Not by way of the model, which remembers what it has read until the next session.
+        let load = self.options.root.read("/proc/loadavg", 256).ok();
+        let load = load.and_then(|bytes| String::from_utf8(bytes).ok());
         let load = load.and_then(|text| text.split_whitespace().next()?.parse::<f32>().ok());
         load.is_none_or(|load| load < 0.7)
     }
