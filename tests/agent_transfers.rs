@@ -494,6 +494,7 @@ fn a_sysupgrade_that_gives_up_is_told_at_once() {
     let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
     assert_eq!(codes(&seen[4]), ["7 TRANSFER COMPLETE", "M Download"]);
     assert_eq!(leaf(&seen[5], "FaultCode"), "9010");
+    assert_eq!(fs::read_dir(router.root().join("tmp/rcwmp")).unwrap().count(), 0);
 }
 
 #[test]
@@ -519,9 +520,12 @@ fn an_interrupted_download_is_told_once() {
     agent.wait_for("End session", 1);
     agent.kill();
     drop(release);
+    let scratch = || fs::read_dir(router.root().join("tmp/rcwmp")).unwrap().count();
+    assert_eq!(scratch(), 1);
     let agent = router.start(&[]);
     agent.wait_for("End session", 1);
     assert!(agent.stop().0.success());
+    assert_eq!(scratch(), 0);
     // And not again.
     let agent = router.start(&[]);
     play::stays_quiet(&agent, "Start session", 0);

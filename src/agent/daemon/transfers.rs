@@ -138,6 +138,19 @@ impl Daemon {
         let now = both_clocks(&self.clock);
         self.file.state.transfers.resume(rebooted, &version, now);
         self.tell_completions();
+        if !self.file.state.transfers.is_installing() {
+            self.clear_scratch();
+        }
+    }
+
+    /// Half a file of an earlier life, or an image that nobody installs, only takes memory away.
+    pub(super) fn clear_scratch(&self) {
+        let root = &self.options.root;
+        for file in ["download", "download.part", "upload"] {
+            let _ = root.resolve(&format!("{SCRATCH}/{file}")).map(fs::remove_file);
+        }
+        let _ = fs::remove_file(self.options.state_dir().join(format!("{COMING}.part")));
+        let _ = root.resolve(&format!("{WEB}/{COMING}.part")).map(fs::remove_file);
     }
 
     pub(super) fn software_version(&mut self) -> String {
