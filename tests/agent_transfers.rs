@@ -135,18 +135,28 @@ fn an_image_is_stored_and_a_page_put_in_its_folder() {
     let files = Scripted::start(vec![
         step().status(200).body(b"an image for later"),
         step().status(200).body(b"<p>hello</p>"),
+        step().status(200).body(b"named by the URL"),
     ]);
+    let url = format!("{}/../plain.html?..", files.url());
     let page = "<TargetFileName>hello.html</TargetFileName><DelaySeconds>0</DelaySeconds>";
     let acs = Scripted::start(vec![
         inform(),
         methods(),
         say(at_once("1", "stored", "6 Stored Firmware Image", &files.url())),
         say(download("2", "page", "2 Web Content", &files.url(), page)),
+        // TargetFileName may be empty where the URL has a name; this one is none.
+        say(at_once("3", "plain", "2 Web Content", &url)),
+        say(at_once("4", "none", "2 Web Content", &format!("{}/..", files.url()))),
         end(),
         inform(),
         confirm("TransferComplete", ""),
         end(),
         inform(),
+        confirm("TransferComplete", ""),
+        end(),
+        // What cannot even be begun ends together with the one before it.
+        inform(),
+        confirm("TransferComplete", ""),
         confirm("TransferComplete", ""),
         end(),
     ]);
@@ -154,7 +164,7 @@ fn an_image_is_stored_and_a_page_put_in_its_folder() {
     router.program("sbin/sysupgrade", "exit 0");
     router.write("/www/index.html", "home");
     let agent = router.start(&[]);
-    agent.wait_for("End session", 3);
+    agent.wait_for("End session", 4);
     assert!(agent.stop().0.success());
     files.finish();
     // It is tested, and nothing is installed.
@@ -162,14 +172,17 @@ fn an_image_is_stored_and_a_page_put_in_its_folder() {
     assert!(tests.len() == 1 && tests[0].starts_with("sysupgrade --test "), "{tests:?}");
     assert_eq!(router.read("/etc/rcwmp/stored-image.bin"), "an image for later");
     assert_eq!(router.read("/www/hello.html"), "<p>hello</p>");
-    assert_eq!(fs::read_dir(router.root().join("www")).unwrap().count(), 2);
+    assert_eq!(fs::read_dir(router.root().join("www")).unwrap().count(), 3);
+    assert_eq!(router.read("/www/plain.html"), "named by the URL");
     let told: Vec<String> =
         acs.finish().iter().map(Seen::text).filter(|text| text.contains("<cwmp:TransferComplete>")).collect();
-    for (text, key) in told.iter().zip(["stored", "page"]) {
-        assert_eq!((leaf(text, "CommandKey").as_str(), leaf(text, "FaultCode").as_str()), (key, "0"));
-        assert_ne!(leaf(text, "CompleteTime"), "0001-01-01T00:00:00Z");
+    for (text, (key, code)) in
+        told.iter().zip([("stored", "0"), ("page", "0"), ("plain", "0"), ("none", "9010")])
+    {
+        assert_eq!((leaf(text, "CommandKey").as_str(), leaf(text, "FaultCode").as_str()), (key, code));
+        assert_eq!(leaf(text, "CompleteTime") == "0001-01-01T00:00:00Z", code != "0");
     }
-    assert_eq!(told.len(), 2);
+    assert_eq!(told.len(), 4);
 }
 
 #[test]
@@ -381,6 +394,46 @@ fn a_download_and_a_reboot_of_one_session_are_both_done() {
     assert_eq!((leaf(&seen[9], "CommandKey").as_str(), leaf(&seen[9], "FaultCode").as_str()), ("page", "0"));
 }
 
+/// WindowMode 3 looks at the load of now, not of a while ago.
+#[test]
+fn a_download_waits_until_the_router_is_idle() {
+    let files = Scripted::start(vec![step().status(200).body(b"hello")]);
+    let schedule = format!(
+        "<cwmp:ScheduleDownload><CommandKey>idle</CommandKey><FileType>2 Web Content</FileType><URL>{}</URL><Username/>\
+         <Password/><FileSize>0</FileSize><TargetFileName>page</TargetFileName><TimeWindowList \
+         soap-enc:arrayType=\"cwmp:TimeWindowStruct[1]\"><TimeWindowStruct><WindowStart>0</WindowStart>\
+         <WindowEnd>3600</WindowEnd><WindowMode>3 When Idle</WindowMode><UserMessage/><MaxRetries>0</MaxRetries>\
+         </TimeWindowStruct></TimeWindowList></cwmp:ScheduleDownload>",
+        files.url()
+    );
+    let acs = Scripted::start(vec![
+        inform(),
+        methods(),
+        say(envelope("1", &schedule)),
+        end(),
+        inform(),
+        confirm("TransferComplete", ""),
+        end(),
+    ]);
+    let router = router(&acs.url());
+    router.write("/www/index.html", "home");
+    router.write("/proc/loadavg", "5.00 5.00 5.00 9/99 999\n");
+    let agent = router.start(&[]);
+    agent.wait_for("End session", 1);
+    play::stays_quiet(&agent, "is started", 0);
+    router.write("/proc/loadavg", "0.01 4.00 5.00 1/99 999\n");
+    // It is asked for once a minute, and whenever something else happens.
+    let url = request_url(&acs.seen()[0].text());
+    let stranger = Knock { password: Some("wrong"), ..Knock::default() };
+    assert_eq!(knock(&url, stranger), 401);
+    agent.wait_for("End session", 2);
+    assert!(agent.stop().0.success());
+    files.finish();
+    let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
+    assert_eq!(codes(&seen[4]), ["7 TRANSFER COMPLETE", "M ScheduleDownload"]);
+    assert_eq!(leaf(&seen[5], "FaultCode"), "0");
+}
+
 /// The worker of a cancelled download notices a little later, and must not take the next one's file away.
 #[test]
 fn what_follows_a_cancelled_download_is_left_alone_by_it() {
@@ -441,6 +494,7 @@ fn a_sysupgrade_that_gives_up_is_told_at_once() {
     let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
     assert_eq!(codes(&seen[4]), ["7 TRANSFER COMPLETE", "M Download"]);
     assert_eq!(leaf(&seen[5], "FaultCode"), "9010");
+    assert_eq!(fs::read_dir(router.root().join("tmp/rcwmp")).unwrap().count(), 0);
 }
 
 #[test]
@@ -466,9 +520,12 @@ fn an_interrupted_download_is_told_once() {
     agent.wait_for("End session", 1);
     agent.kill();
     drop(release);
+    let scratch = || fs::read_dir(router.root().join("tmp/rcwmp")).unwrap().count();
+    assert_eq!(scratch(), 1);
     let agent = router.start(&[]);
     agent.wait_for("End session", 1);
     assert!(agent.stop().0.success());
+    assert_eq!(scratch(), 0);
     // And not again.
     let agent = router.start(&[]);
     play::stays_quiet(&agent, "Start session", 0);

@@ -76,6 +76,7 @@ impl Daemon {
                 self.leave::<&str>(Program::Reboot, &[], Then::Nothing);
             }
             Then::Installed(planned) if failed => {
+                self.clear_scratch();
                 let why = "sysupgrade has ended without installing the image";
                 self.transfer_ends(&planned, &Outcome::failure(planned.request.method().failure(), why));
             }
