@@ -15,12 +15,14 @@ pub struct Router {
 }
 
 impl Router {
-    /// The fixture router, with the URL of its ACS.
+    /// The fixture router, with the URL of its ACS, and no periodic Inform by chance: its phase is random.
     pub fn new(acs_url: &str) -> Router {
         let dir = tempfile::tempdir().unwrap();
         let settings = Settings { acs_url: acs_url.to_owned(), port: free_port() };
         router::unpack(&dir.path().join("root"), &settings).unwrap();
-        Router { dir }
+        let router = Router { dir };
+        router.set("acs", "periodic_inform_interval", "1000000000");
+        router
     }
 
     /// What stands for `/`.

@@ -96,10 +96,9 @@ pub fn reboot(id: &str, key: &str) -> String {
     envelope(id, &format!("<cwmp:Reboot><CommandKey>{key}</CommandKey></cwmp:Reboot>"))
 }
 
-/// The fixture router at an ACS, with retries after a second, and no periodic Inform by chance: its phase is random.
+/// The fixture router at an ACS, with retries after a second.
 pub fn router(url: &str) -> Router {
     let router = Router::new(url);
-    router.set("acs", "periodic_inform_interval", "1000000000");
     router.set("acs", "retry_min_wait_interval", "1");
     router.set("acs", "retry_interval_multiplier", "1000");
     router

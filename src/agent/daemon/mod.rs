@@ -12,6 +12,7 @@
 mod autonomous;
 mod changes;
 mod discovery;
+mod leaving;
 mod light;
 mod port;
 mod reading;
@@ -32,6 +33,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use self::changes::Notices;
 use self::discovery::Discovery;
+use self::leaving::{Leaving, Then};
 use self::light::Light;
 use self::port::{local_address, rule_settings};
 use self::reading::{periodic, read_zone, sinks};
@@ -136,6 +138,7 @@ struct Daemon {
     light: Light,
     discovery: Discovery,
     children: Vec<Child>,
+    leaving: Option<Leaving>,
     session_id: u32,
     /// A factory reset is on its way: no more sessions.
     resetting: bool,
@@ -200,6 +203,7 @@ impl Daemon {
             light: Light::default(),
             discovery: Discovery::new(options),
             children: Vec::new(),
+            leaving: None,
             session_id: 1,
             resetting: false,
             reload_asked: false,
@@ -258,6 +262,7 @@ impl Daemon {
         }
         if !booted {
             self.resume_transfers(false);
+            self.resume_delay();
         }
         self.look_at_firmware(self_made);
         match self.settings.periodic.enabled {
@@ -277,6 +282,16 @@ impl Daemon {
                 warn!("{name} is not reset: {why}");
             }
             self.settings.delay_reboot = -1;
+        }
+    }
+
+    /// An agent that was restarted still owes the reboot; it is counted anew, since nobody knows from when.
+    fn resume_delay(&mut self) {
+        // Whoever cannot tell a boot from a restart would do it for ever.
+        if self.settings.delay_reboot >= 0 && !self.file.state.boot_id.is_empty() {
+            let now = both_clocks(&self.clock);
+            self.file.state.alarms.delay_reboot(self.settings.delay_reboot);
+            self.file.state.alarms.session_ended(false, now);
         }
     }
 
@@ -320,7 +335,7 @@ impl Daemon {
         self.look_for_offers(now);
         self.run_trials();
         self.serve(&ready, now);
-        self.children.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+        self.reap();
         Ok(true)
     }
 
@@ -333,6 +348,10 @@ impl Daemon {
         if let Some(exchange) = &mut self.exchange {
             exchange.tick(now);
             self.pump();
+            if self.exchange.is_none() {
+                // What has come from workers meanwhile has waited for this.
+                let _ = self.wake.write(1);
+            }
         }
         if self.exchange.is_some() {
             return;
@@ -346,7 +365,7 @@ impl Daemon {
 
     /// Whether sessions are wanted at all, and somebody is there to have them with.
     fn may_begin(&self) -> bool {
-        !self.resetting && self.settings.enabled && !self.settings.acs.url.is_empty()
+        !self.is_leaving() && self.settings.enabled && !self.settings.acs.url.is_empty()
     }
 
     /// Waits for something to happen; gives the listener's descriptors that are ready.
@@ -355,6 +374,7 @@ impl Daemon {
         let deadlines = [
             self.transfer_deadline(),
             self.unit_deadline(now),
+            self.leaving_deadline(),
             self.light_deadline(),
             // What cannot be served now must not keep the loop awake.
             self.exchange.is_none().then(|| self.notices.deadline()),
@@ -428,7 +448,7 @@ impl Daemon {
         if !fired.is_empty() {
             self.save();
         }
-        if self.exchange.is_none() && self.file.state.reboot_pending {
+        if self.exchange.is_none() && self.file.state.reboot_pending && !self.is_leaving() {
             self.reboot("as it was scheduled");
         }
     }
@@ -437,7 +457,7 @@ impl Daemon {
     fn reboot(&mut self, why: &str) {
         info!("Rebooting {why}");
         // In this order: killed in between, the next life would reboot once more rather than never.
-        self.act(Program::Reboot);
+        self.leave::<&str>(Program::Reboot, &[], Then::Nothing);
         self.file.state.reboot_pending = false;
         self.save();
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use log::{debug, error, info, warn};
 
+use super::leaving::Then;
 use super::light::Light;
 use super::transfers::Transfers;
 use super::trials::Trials;
@@ -262,8 +263,10 @@ impl Daemon {
         self.units = Units::default();
         self.light = Light::default();
         self.trials = Trials::default();
-        self.children.extend(Program::FirstBoot.start(&self.options.root, &["-y"]));
-        self.act(Program::Reboot);
+        // One after the other: a reboot that is quicker would leave half of the settings.
+        if !self.leave(Program::FirstBoot, &["-y"], Then::Reboot) {
+            self.leave::<&str>(Program::Reboot, &[], Then::Nothing);
+        }
     }
 
     /// Services whose configuration has changed are told, once.

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use log::{error, info, warn};
 
+use super::leaving::Then;
 use super::{Daemon, both_clocks};
 use crate::agent::exchange;
 use crate::agent::job::{Job, Outcome as JobOutcome};
@@ -50,6 +51,8 @@ const MAX_LOG: usize = 4 << 20;
 #[derive(Default)]
 pub(super) struct Transfers {
     running: Option<(Planned, Job<Moved>)>,
+    /// One that was cancelled, until its worker has left the file alone.
+    stopped: Option<Job<Moved>>,
 }
 
 /// What a worker has come to.
@@ -73,6 +76,20 @@ struct File {
 impl Daemon {
     /// Ends, applies and starts transfers, between sessions.
     pub(super) fn run_transfers(&mut self) {
+        // During a session the model looks frozen and no reboot is begun (TR-069 3.7.1.3).
+        if self.exchange.is_some() || self.is_leaving() {
+            return;
+        }
+        if let Some(job) = self.transfers.stopped.take() {
+            match job.outcome() {
+                JobOutcome::Running => {
+                    self.transfers.stopped = Some(job);
+                    return;
+                }
+                JobOutcome::Done(Ok(file)) => drop(fs::remove_file(&file.path)),
+                JobOutcome::Done(Err(_)) | JobOutcome::Lost => {}
+            }
+        }
         if let Some((planned, job)) = self.transfers.running.take() {
             match job.outcome() {
                 JobOutcome::Running => {
@@ -85,9 +102,6 @@ impl Daemon {
                     &Outcome::failure(planned.request.method().failure(), "the transfer was lost"),
                 ),
             }
-        }
-        if self.exchange.is_some() {
-            return;
         }
         if self.file.state.transfers.is_empty() {
             return;
@@ -103,14 +117,16 @@ impl Daemon {
 
     /// Stops the worker of a transfer that was cancelled.
     pub(super) fn stop_transfer(&mut self, id: Id) {
-        if self.transfers.running.as_ref().is_some_and(|(planned, _)| planned.id == id) {
-            self.transfers.running = None;
+        if let Some((_, job)) = self.transfers.running.take_if(|(planned, _)| planned.id == id) {
+            job.cancel();
+            self.transfers.stopped = Some(job);
         }
     }
 
     /// By when the queue wants to be asked again.
     pub(super) fn transfer_deadline(&self) -> Option<Duration> {
-        if self.exchange.is_some() || self.transfers.running.is_some() {
+        let waits = self.transfers.running.is_some() || self.transfers.stopped.is_some();
+        if self.exchange.is_some() || self.is_leaving() || waits {
             return None;
         }
         self.file.state.transfers.deadline(both_clocks(&self.clock))
@@ -302,7 +318,7 @@ impl Daemon {
     }
 
     /// The attempt is over, one way or the other.
-    fn transfer_ends(&mut self, planned: &Planned, outcome: &Outcome) {
+    pub(super) fn transfer_ends(&mut self, planned: &Planned, outcome: &Outcome) {
         match outcome.fault_code {
             0 => info!("{} of {} is complete", planned.request.method().name(), planned.file),
             code => warn!(
@@ -327,12 +343,8 @@ impl Daemon {
         self.file.state.transfers.installing(planned.id, &running, expected, now);
         self.save();
         info!("Installing {} and restarting", expected.unwrap_or("an image"));
-        match Program::Sysupgrade.start(&self.options.root, &[&file.path]) {
-            Some(child) => self.children.push(child),
-            None => {
-                let outcome = Outcome::failure(9010, "sysupgrade cannot be run");
-                self.transfer_ends(planned, &outcome);
-            }
+        if !self.leave(Program::Sysupgrade, &[&file.path], Then::Installed(Box::new(planned.clone()))) {
+            self.transfer_ends(planned, &Outcome::failure(9010, "sysupgrade cannot be run"));
         }
     }
 
