@@ -147,10 +147,10 @@ impl Daemon {
     pub(super) fn clear_scratch(&self) {
         let root = &self.options.root;
         for file in ["download", "download.part", "upload"] {
-            let _ = root.resolve(&format!("{SCRATCH}/{file}")).map(fs::remove_file);
+            let _ = root.resolve(format!("{SCRATCH}/{file}")).map(fs::remove_file);
         }
         let _ = fs::remove_file(self.options.state_dir().join(format!("{COMING}.part")));
-        let _ = root.resolve(&format!("{WEB}/{COMING}.part")).map(fs::remove_file);
+        let _ = root.resolve(format!("{WEB}/{COMING}.part")).map(fs::remove_file);
     }
 
     pub(super) fn software_version(&mut self) -> String {
