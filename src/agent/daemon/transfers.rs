@@ -136,6 +136,11 @@ impl Daemon {
     pub(super) fn resume_transfers(&mut self, rebooted: bool) {
         let version = self.software_version();
         let now = both_clocks(&self.clock);
+        if self.file.state.transfers.is_applying() && !rebooted {
+            // A configuration may stand there of which no service knows.
+            warn!("what a transfer brought was being applied when the last life ended");
+            self.act(Program::ReloadConfig);
+        }
         self.file.state.transfers.resume(rebooted, &version, now);
         self.tell_completions();
         if !self.file.state.transfers.is_installing() {
