@@ -508,3 +508,105 @@ fn a_scheduled_reboot_waits_for_the_session() {
     assert!(end < reboot, "{log}");
     assert_eq!(acs.finish().len(), 5);
 }
+
+/// Annex O: an active change that is found only when a heartbeat begins is told in a session of its own.
+#[test]
+fn a_change_found_by_a_heartbeat_is_told_after_it() {
+    let memory = "Device.DeviceInfo.MemoryStatus.Total";
+    let acs = Scripted::start(vec![
+        inform(),
+        say(notify("1", memory, "2")),
+        end(),
+        inform(),
+        end(),
+        inform(),
+        end(),
+    ]);
+    let router = terse(&acs);
+    let agent = router.start(&[]);
+    agent.wait_for("End session", 1);
+    router.set("acs", "heartbeat_enable", "1");
+    router.set("acs", "heartbeat_interval", "3600");
+    router.set("acs", "heartbeat_time", &soon(4));
+    agent.signal("HUP");
+    agent.wait_for("Configuration read again", 1);
+    // The look that comes with new settings is over, and the next one is a minute off.
+    std::thread::sleep(Duration::from_millis(500));
+    by_hand(&router, "/proc/meminfo", "MemTotal: ", "MemTotal: 1");
+    agent.wait_for("End session", 3);
+    assert!(agent.stop().0.success());
+    let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
+    let changed = |at: usize| codes(&seen[at]) == ["4 VALUE CHANGE"] && seen[at].contains(memory);
+    // On a slow machine the heartbeat may have been the later one.
+    let told = [3, 5].map(|at| codes(&seen[at]).concat());
+    assert!(changed(3) || changed(5), "{told:?}");
+    assert!(told.contains(&"14 HEARTBEAT".to_owned()), "{told:?}");
+}
+
+/// 3.2.1.1 and table 8: a session that a kill ends was not successful, and a connection request has had its attempt.
+#[test]
+fn a_kill_in_a_session_is_a_failure() {
+    let ((release, held), (reached, arrived)) =
+        (std::sync::mpsc::channel::<()>(), std::sync::mpsc::channel());
+    let hold = step().computed(move |seen| {
+        has(&seen.text(), &["6 CONNECTION REQUEST", "<RetryCount>0<"]);
+        reached.send(()).unwrap();
+        let _ = held.recv_timeout(Duration::from_secs(20));
+        step().close()
+    });
+    let acs = Scripted::start(vec![inform(), end(), hold, inform(), end(), inform(), end()]);
+    let router = terse(&acs);
+    let agent = router.start(&[]);
+    agent.wait_for("End session", 1);
+    let url = request_url(&acs.seen()[0].text());
+    assert_eq!(knock(&url, Knock::default()), 200);
+    arrived.recv_timeout(Duration::from_secs(20)).unwrap();
+    agent.kill();
+    drop(release);
+    let agent = router.start(&[]);
+    agent.wait_for("End session", 1);
+    assert_eq!(knock(&request_url(&acs.seen()[3].text()), Knock::default()), 200);
+    agent.wait_for("End session", 2);
+    assert!(agent.stop().0.success());
+    let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
+    has(&seen[3], &["<RetryCount>1<"]);
+    assert_eq!(codes(&seen[3]), [""; 0], "the retry has nothing to list");
+    has(&seen[5], &["<RetryCount>0<"]);
+}
+
+/// Table 8: the boot that another ACS has not heard of yet is kept when the agent is started again.
+#[test]
+fn another_acs_that_is_down_hears_of_the_boot() {
+    let acs = Scripted::start(vec![inform(), end()]);
+    let new = Scripted::start(vec![step().status(503), inform(), end()]);
+    let router = terse(&acs);
+    router.play();
+    acs.finish();
+    router.set("acs", "url", &new.url());
+    router.write("/proc/sys/kernel/random/boot_id", "another\n");
+    let agent = router.start(&[]);
+    agent.wait_for("Retry in", 1);
+    agent.kill();
+    router.play();
+    let seen = new.finish();
+    for inform in &seen[..2] {
+        assert_eq!(codes(&inform.text()), ["0 BOOTSTRAP", "1 BOOT"]);
+    }
+}
+
+/// SIGHUP in a session: the configuration is read at its end, and not when something else happens.
+#[test]
+fn settings_that_had_to_wait_for_a_session() {
+    let slowly = Duration::from_secs(1);
+    let acs = Scripted::start(vec![inform(), say(get_values("1", &[SERIAL])).wait(slowly), end()]);
+    let router = terse(&acs);
+    router.set("cpe", "http_connection_request_enable", "0");
+    let agent = router.start(&[]);
+    agent.wait_for("Get the InformResponse", 1);
+    agent.signal("HUP");
+    agent.wait_for("End session", 1);
+    let ended = Instant::now();
+    agent.wait_for("Configuration read again", 1);
+    assert!(ended.elapsed() < Duration::from_secs(20), "{:?}", ended.elapsed());
+    acs.finish();
+}

@@ -78,7 +78,7 @@ impl Notices {
 impl Daemon {
     /// Looks at what others may have changed, between sessions.
     pub(super) fn look_for_changes(&mut self, now: Duration) {
-        if self.exchange.is_some() {
+        if self.exchange.is_some() || self.resetting {
             return;
         }
         let files = self.notices.files.as_mut().and_then(ConfigChanges::changed);
@@ -138,19 +138,17 @@ impl Daemon {
 
     /// A session begins: what has changed until now is told in its Inform; the names.
     pub(super) fn changes_to_tell(&mut self, first_contact: bool) -> Vec<String> {
-        let state = &mut self.file.state;
-        if !state.watch.check(&mut self.model, &Scope::All).lightweight_active.is_empty() {
+        let found = self.file.state.watch.check(&mut self.model, &Scope::All);
+        if !found.lightweight_active.is_empty() {
             self.light.look();
         }
-        if first_contact {
-            state.watch.discard();
+        match first_contact {
+            true => self.file.state.watch.discard(),
+            // Should this be a heartbeat's session, they need one of their own.
+            false => self.active_changes(&found.active),
         }
-        let pending = state.watch.pending(&self.model);
-        if pending.active.iter().any(|name| name == MANAGEABLE) {
-            // Whatever the session is for, it counts for the limit.
-            state.alarms.manageable_change();
-        }
-        let changed: Vec<String> = pending.inform().map(str::to_owned).collect();
+        let state = &mut self.file.state;
+        let changed: Vec<String> = state.watch.pending(&self.model).inform().map(str::to_owned).collect();
         if changed.is_empty() {
             state.queue.discard(&EventCode::ValueChange);
         } else if !state.queue.contains(&EventCode::ValueChange)
@@ -160,5 +158,15 @@ impl Daemon {
             warn!("an event was refused: {why}");
         }
         changed
+    }
+
+    /// A session begins that is no heartbeat's: it tells of all changes, whatever it is for.
+    pub(super) fn changes_ride_along(&mut self) {
+        let state = &mut self.file.state;
+        if state.watch.pending(&self.model).active.iter().any(|name| name == MANAGEABLE) {
+            // That counts for the limit.
+            state.alarms.manageable_change();
+        }
+        state.alarms.session_started();
     }
 }

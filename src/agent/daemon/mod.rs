@@ -13,6 +13,7 @@ mod autonomous;
 mod changes;
 mod control;
 mod discovery;
+mod leaving;
 mod light;
 mod port;
 mod reading;
@@ -33,6 +34,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use self::changes::Notices;
 use self::discovery::Discovery;
+use self::leaving::{Leaving, Then};
 use self::light::Light;
 use self::port::{local_address, rule_settings};
 use self::reading::{periodic, read_zone, sinks};
@@ -138,6 +140,7 @@ struct Daemon {
     light: Light,
     discovery: Discovery,
     children: Vec<Child>,
+    leaving: Option<Leaving>,
     session_id: u32,
     history: History,
     /// When this life began.
@@ -207,6 +210,7 @@ impl Daemon {
             light: Light::default(),
             discovery: Discovery::new(options),
             children: Vec::new(),
+            leaving: None,
             session_id: 1,
             history: History::default(),
             since: now,
@@ -264,10 +268,11 @@ impl Daemon {
             && state.bootstrapped.as_ref().is_some_and(|url| *url != self.settings.acs.url)
         {
             // The ACS was changed while nobody ran; it would wait for the next periodic Inform.
-            add(&mut state.queue, EventCode::Bootstrap);
+            bootstrap(&mut state.queue);
         }
         if !booted {
             self.resume_transfers(false);
+            self.resume_delay();
         }
         self.look_at_firmware(self_made);
         match self.settings.periodic.enabled {
@@ -290,12 +295,23 @@ impl Daemon {
         }
     }
 
+    /// An agent that was restarted still owes the reboot; it is counted anew, since nobody knows from when.
+    fn resume_delay(&mut self) {
+        // Whoever cannot tell a boot from a restart would do it for ever.
+        if self.settings.delay_reboot >= 0 && !self.file.state.boot_id.is_empty() {
+            let now = both_clocks(&self.clock);
+            self.file.state.alarms.delay_reboot(self.settings.delay_reboot);
+            self.file.state.alarms.session_ended(false, now);
+        }
+    }
+
     /// An agent that was killed in a session has told the ACS what nobody has done since.
     fn keep_promises(&mut self) {
         if !std::mem::take(&mut self.file.state.in_session) {
             return;
         }
         warn!("the last session was cut short: configuration and services may differ");
+        self.file.state.ladder.failed();
         self.act(Program::ReloadConfig);
         self.after_session(false);
     }
@@ -329,7 +345,7 @@ impl Daemon {
         self.look_for_offers(now);
         self.run_trials();
         self.serve(&ready, now);
-        self.children.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+        self.reap();
         Ok(true)
     }
 
@@ -342,6 +358,12 @@ impl Daemon {
         if let Some(exchange) = &mut self.exchange {
             exchange.tick(now);
             self.pump();
+            if self.exchange.is_none() {
+                // What has come from workers meanwhile has waited for this.
+                let _ = self.wake.write(1);
+            }
+        }
+        if self.exchange.is_some() {
             return;
         }
         let due = self.file.state.queue.is_due() || self.retry_at.is_some_and(|at| now >= at);
@@ -353,7 +375,7 @@ impl Daemon {
 
     /// Whether sessions are wanted at all, and somebody is there to have them with.
     fn may_begin(&self) -> bool {
-        !self.resetting && self.settings.enabled && !self.settings.acs.url.is_empty()
+        !self.is_leaving() && self.settings.enabled && !self.settings.acs.url.is_empty()
     }
 
     /// Waits for something to happen; gives the listener's descriptors that are ready.
@@ -362,6 +384,7 @@ impl Daemon {
         let deadlines = [
             self.transfer_deadline(),
             self.unit_deadline(now),
+            self.leaving_deadline(),
             self.light_deadline(),
             // What cannot be served now must not keep the loop awake.
             self.exchange.is_none().then(|| self.notices.deadline()),
@@ -372,6 +395,8 @@ impl Daemon {
             self.listener.as_ref().and_then(Listener::deadline),
             (self.listener.is_none() && self.port_wanted()).then_some(self.port_retry),
             (!self.children.is_empty()).then(|| now + Duration::from_secs(1)),
+            // It had to wait for the end of a session.
+            (self.reload_asked && self.exchange.is_none()).then_some(now),
             // The clock may be set under a sleeping periodic Inform.
             Some(now + Duration::from_secs(60)),
         ];
@@ -433,7 +458,7 @@ impl Daemon {
         if !fired.is_empty() {
             self.save();
         }
-        if self.exchange.is_none() && self.file.state.reboot_pending {
+        if self.exchange.is_none() && self.file.state.reboot_pending && !self.is_leaving() {
             self.reboot("as it was scheduled");
         }
     }
@@ -441,9 +466,10 @@ impl Daemon {
     /// Reboots, once.
     fn reboot(&mut self, why: &str) {
         info!("Rebooting {why}");
+        // In this order: killed in between, the next life would reboot once more rather than never.
+        self.leave::<&str>(Program::Reboot, &[], Then::Nothing);
         self.file.state.reboot_pending = false;
         self.save();
-        self.act(Program::Reboot);
     }
 
     /// Runs a program of the system without waiting for it.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use log::{debug, error, info, warn};
 
+use super::leaving::Then;
 use super::light::Light;
 use super::transfers::Transfers;
 use super::trials::Trials;
@@ -114,7 +115,7 @@ impl Daemon {
         self.file.state.identity = identity;
         self.file.state.in_session = true;
         if !heartbeat {
-            self.file.state.alarms.session_started();
+            self.changes_ride_along();
         }
         self.save();
         let deadline = self.clock.instant(now + SESSION);
@@ -270,8 +271,10 @@ impl Daemon {
         self.units = Units::default();
         self.light = Light::default();
         self.trials = Trials::default();
-        self.children.extend(Program::FirstBoot.start(&self.options.root, &["-y"]));
-        self.act(Program::Reboot);
+        // One after the other: a reboot that is quicker would leave half of the settings.
+        if !self.leave(Program::FirstBoot, &["-y"], Then::Reboot) {
+            self.leave::<&str>(Program::Reboot, &[], Then::Nothing);
+        }
     }
 
     /// Services whose configuration has changed are told, once.

@@ -5,7 +5,7 @@
 //! | periodic Inform, heartbeat | their reference, or a random phase | anew | [`Periodic`]'s two rules |
 //! | ScheduleInform | the request | goes on, by [`Age`] | unmoved |
 //! | ScheduleReboot | the wall clock | goes on; a missed one is dropped | once at most for a value |
-//! | DelayReboot | the end of the session | forgotten | unmoved |
+//! | DelayReboot | the end of the session | anew, if the agent asks for it; forgotten at a boot | unmoved |
 //! | throttled active notification | the end of the last successful session | forgotten | unmoved |
 //! | that of manageable devices | the last one that told of them | forgotten | unmoved |
 //!
