@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use rcwmp::lab::router::broker::hub::{Hub, Numbered, Out};
 use rcwmp::ubus::blobmsg::{Kind as Type, Table, Value};
@@ -103,14 +103,10 @@ fn the_broker_answers_as_ubusd_did() {
     for part in parts() {
         let mut hub = hub(part);
         let mut clients: BTreeMap<char, u32> = BTreeMap::new();
-        let mut queues: BTreeMap<u32, VecDeque<Vec<u8>>> = BTreeMap::new();
+        let mut sent: BTreeMap<u32, Vec<String>> = BTreeMap::new();
         for line in part.lines() {
             let mut out = Out::new();
-            if line.starts_with("# server ends") {
-                hub.disconnect(clients[&'1'], &mut out);
-            }
-            let frame = frame(line);
-            match &frame {
+            match frame(line) {
                 Some(frame) if !frame.from_ubusd => {
                     hub.receive(clients[&frame.connection], &frame.octets, &mut out);
                 }
@@ -118,18 +114,19 @@ fn the_broker_answers_as_ubusd_did() {
                     let client = hub.connect("root", "root", &mut out).unwrap();
                     clients.insert(frame.connection, client);
                 }
+                None if line.starts_with("# server ends") => hub.disconnect(clients[&'1'], &mut out),
                 _ => {}
             }
             for (to, octets) in out {
-                queues.entry(to).or_default().push_back(octets);
-            }
-            if let Some(frame) = frame.filter(|frame| frame.from_ubusd) {
-                let queue = queues.get_mut(&clients[&frame.connection]).expect("something was sent");
-                let sent = queue.pop_front().expect("something was sent");
-                assert_eq!(hex(&sent), hex(&frame.octets), "{line}");
+                sent.entry(to).or_default().push(hex(&octets));
             }
         }
-        assert!(queues.values().all(VecDeque::is_empty), "more than ubusd sent: {queues:?}");
+        // The capture has some answers before their questions, but those of a connection in order.
+        for (connection, client) in clients {
+            let of = |frame: &Frame| frame.from_ubusd && frame.connection == connection;
+            let captured = part.lines().filter_map(frame).filter(of);
+            assert_eq!(sent[&client], captured.map(|frame| hex(&frame.octets)).collect::<Vec<_>>());
+        }
     }
 }
 
@@ -138,7 +135,7 @@ struct Bench {
     hub: Hub,
     peers: BTreeMap<char, Peer>,
     clients: BTreeMap<u32, char>,
-    seen: Arc<Mutex<Vec<Frame>>>,
+    seen: Vec<Frame>,
     events: VecDeque<(char, Event)>,
 }
 
@@ -148,7 +145,7 @@ impl Bench {
             hub: hub(part),
             peers: BTreeMap::new(),
             clients: BTreeMap::new(),
-            seen: Arc::default(),
+            seen: Vec::new(),
             events: VecDeque::new(),
         }
     }
@@ -170,7 +167,7 @@ impl Bench {
     fn deliver(&mut self, out: Out) {
         for (to, octets) in out {
             let connection = self.clients[&to];
-            self.seen.lock().unwrap().push(Frame { from_ubusd: true, connection, octets: octets.clone() });
+            self.seen.push(Frame { from_ubusd: true, connection, octets: octets.clone() });
             let events = self.peer(connection).receive(&octets);
             self.events.extend(events.into_iter().map(|event| (connection, event)));
         }
@@ -187,7 +184,7 @@ impl Bench {
                 let octets = raw.unwrap().to_vec();
                 self.hub.receive(*client, &octets, &mut out);
                 let seen = Frame { from_ubusd: false, connection: *connection, octets };
-                self.seen.lock().unwrap().push(seen);
+                self.seen.push(seen);
             }
         }
         self.deliver(out);
@@ -226,17 +223,20 @@ impl Bench {
         found.id
     }
 
-    /// Everything as captured, connection by connection.
+    /// Everything as captured, in both directions of every connection.
     fn check(self, part: &str) {
-        let of = |frames: &[Frame], connection: char| -> Vec<String> {
-            let frames = frames.iter().filter(|frame| frame.connection == connection);
-            frames.map(|frame| format!("{}{}", [">", "<"][usize::from(frame.from_ubusd)], hex(&frame.octets))).collect()
+        let of = |frames: &[Frame], connection: char, from_ubusd: bool| -> Vec<String> {
+            let mine = |frame: &&Frame| frame.connection == connection && frame.from_ubusd == from_ubusd;
+            frames.iter().filter(mine).map(|frame| hex(&frame.octets)).collect()
         };
         let captured: Vec<Frame> = part.lines().filter_map(frame).collect();
-        let seen = self.seen.lock().unwrap();
-        assert_eq!(seen.len(), captured.len());
+        assert_eq!(self.seen.len(), captured.len());
         for connection in '1'..='6' {
-            assert_eq!(of(&seen, connection), of(&captured, connection), "connection {connection}");
+            for from_ubusd in [false, true] {
+                let (seen, captured) =
+                    (of(&self.seen, connection, from_ubusd), of(&captured, connection, from_ubusd));
+                assert_eq!(seen, captured, "connection {connection}, from ubusd: {from_ubusd}");
+            }
         }
     }
 }
@@ -284,7 +284,7 @@ fn our_conversation_of_a_server_and_its_callers() {
     bench.connect('1').add_object("network.interface", &[status]).unwrap();
     bench.added('1');
     let names = [
-        "get", "get_values", "object_names", "setm_values", "add_object", "del_object",
+        "get", "getm_values", "object_names", "setm_values", "add_object", "del_object",
         "transaction_start", "transaction_commit", "transaction_abort", "transaction_status",
     ];
     bench.peer('1').add_object("usp.raw", &names.map(Method::new)).unwrap();
