@@ -244,10 +244,7 @@ fn time_is_limited_and_late_answers_are_nobodys() {
     server.wait_for("late Ok");
     let text = Table::new().with("text", "x");
     assert_eq!(client.call("test", "echo", &text, LONG), Ok(vec![text]));
-    assert_eq!(
-        client.call("test", "late", &Table::new(), LONG),
-        Ok(vec![Table::new().with("late", true)])
-    );
+    assert_eq!(client.call("test", "late", &Table::new(), LONG), Ok(vec![Table::new().with("late", true)]));
 }
 
 #[test]

@@ -284,8 +284,16 @@ fn our_conversation_of_a_server_and_its_callers() {
     bench.connect('1').add_object("network.interface", &[status]).unwrap();
     bench.added('1');
     let names = [
-        "get", "getm_values", "object_names", "setm_values", "add_object", "del_object",
-        "transaction_start", "transaction_commit", "transaction_abort", "transaction_status",
+        "get",
+        "getm_values",
+        "object_names",
+        "setm_values",
+        "add_object",
+        "del_object",
+        "transaction_start",
+        "transaction_commit",
+        "transaction_abort",
+        "transaction_status",
     ];
     bench.peer('1').add_object("usp.raw", &names.map(Method::new)).unwrap();
     let served = bench.added('1');
@@ -338,8 +346,10 @@ fn our_conversation_of_a_server_and_its_callers() {
 /// What the server of the capture answered, built from names and values alone.
 fn parameters(part: &str) -> Table {
     let message = part.lines().filter_map(frame).map(|frame| msg::decode(&frame.octets).unwrap());
-    let message: Message =
-        message.filter(|message| message.kind == Kind::Data).find(|message| message.data().is_some()).unwrap();
+    let message: Message = message
+        .filter(|message| message.kind == Kind::Data)
+        .find(|message| message.data().is_some())
+        .unwrap();
     let read = Table::decode(message.data().unwrap()).unwrap();
     let list = read.get("parameters").and_then(Value::as_array).unwrap();
     assert_eq!(list.len(), 12);

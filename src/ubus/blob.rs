@@ -67,7 +67,10 @@ impl fmt::Display for BlobError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             BlobError::Length { at, said, left } => {
-                write!(f, "the ubus message has a length of {said} at octet {at} where {left} octets are left")
+                write!(
+                    f,
+                    "the ubus message has a length of {said} at octet {at} where {left} octets are left"
+                )
             }
             BlobError::Name { at } => write!(f, "the ubus message has a broken field name at octet {at}"),
             BlobError::Value { at, kind } => {
@@ -181,6 +184,7 @@ impl Writer {
     }
 
     /// Ends a blob: sets its length and pads it.
+    #[allow(clippy::needless_pass_by_value, reason = "a blob is closed once")]
     pub fn close(&mut self, open: Open) {
         let Some(start) = open.0 else { return };
         // At most MAX_BODY, which the head has room for.

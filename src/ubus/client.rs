@@ -317,9 +317,7 @@ impl Client {
                         return outcome.map_err(|failure| match failure {
                             Failure::Status(status) => CallError::Refused { what: what(), status },
                             Failure::Unreadable(why) => CallError::Unreadable { what: what(), why },
-                            Failure::Undelivered => {
-                                CallError::Lost { what: what(), why: LinkError::Closed }
-                            }
+                            Failure::Undelivered => CallError::Lost { what: what(), why: LinkError::Closed },
                         });
                     }
                     Event::Found(of, _) | Event::Data(of, _) if of == call => {

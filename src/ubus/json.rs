@@ -316,8 +316,9 @@ mod tests {
 
     #[test]
     fn to_json() {
-        let table = parse(r#"{"s":"a\"\\/\u0001\n","n":-1,"b":false,"d":1.5,"a":[1,{"x":null}],"e":[],"o":{}}"#)
-            .unwrap();
+        let table =
+            parse(r#"{"s":"a\"\\/\u0001\n","n":-1,"b":false,"d":1.5,"a":[1,{"x":null}],"e":[],"o":{}}"#)
+                .unwrap();
         assert_eq!(
             print(&table),
             "{\n\t\"s\": \"a\\\"\\\\/\\u0001\\n\",\n\t\"n\": -1,\n\t\"b\": false,\n\t\"d\": 1.500000,\n\t\"a\": [\n\

@@ -338,12 +338,16 @@ impl ReadError {
 impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ReadError::Version(version) => write!(f, "the other side speaks version {version} of ubus, not 0"),
+            ReadError::Version(version) => {
+                write!(f, "the other side speaks version {version} of ubus, not 0")
+            }
             ReadError::Size(size) => {
                 write!(f, "the other side announces a ubus message of {size} octets, not of 4 to {MAX_BODY}")
             }
             ReadError::Message { why: Some(why), kind, .. } => write!(f, "{why} (message type {kind})"),
-            ReadError::Message { why: None, kind, .. } => write!(f, "the ubus message type {kind} is unknown"),
+            ReadError::Message { why: None, kind, .. } => {
+                write!(f, "the ubus message type {kind} is unknown")
+            }
         }
     }
 }

@@ -203,7 +203,8 @@ impl Server {
     /// # Errors
     /// [`ServeError::TooMany`].
     pub fn new(path: &Path, service: Service) -> Result<Server, ServeError> {
-        if [service.objects.len(), service.events.len(), service.targets.len()].iter().any(|n| *n > MAX_EACH) {
+        if [service.objects.len(), service.events.len(), service.targets.len()].iter().any(|n| *n > MAX_EACH)
+        {
             return Err(ServeError::TooMany);
         }
         Ok(Server {
@@ -445,7 +446,7 @@ impl Server {
             }
             Event::Ended(call, outcome) => {
                 if let Some(step) = up.steps.remove(&call) {
-                    self.ended(step, outcome, now, incoming);
+                    self.ended(step, &outcome, now, incoming);
                 }
             }
             Event::Invoked(invocation) => self.invoked(invocation, incoming),
@@ -458,7 +459,10 @@ impl Server {
             }
             Event::TargetGone { object, target } => {
                 let lost = |at: &Target| at.subscriber == Some(object) && at.found == Some(target);
-                up.targets.iter_mut().filter(|at| lost(at)).for_each(|at| (at.found, at.asked) = (None, None));
+                up.targets
+                    .iter_mut()
+                    .filter(|at| lost(at))
+                    .for_each(|at| (at.found, at.asked) = (None, None));
             }
             // A broken stream is told by the link.
             Event::Data(..) | Event::Removed(..) | Event::Unreadable(_) => {}
@@ -468,14 +472,14 @@ impl Server {
     fn ended(
         &mut self,
         step: Step,
-        outcome: Result<(), Failure>,
+        outcome: &Result<(), Failure>,
         now: Duration,
         incoming: &mut Vec<Incoming>,
     ) {
         let Some(up) = &mut self.up else { return };
         let status = match outcome {
             Ok(()) => None,
-            Err(Failure::Status(status)) => Some(status),
+            Err(Failure::Status(status)) => Some(*status),
             Err(_) => Some(Status::UnknownError),
         };
         match (step, status) {
@@ -550,7 +554,8 @@ impl Server {
         if name == OBJECT_ADDED {
             let path = data.text("path");
             let came = |target: &String| Some(target.as_str()) == path.as_deref();
-            let came: Vec<_> = (0..self.service.targets.len()).filter(|at| came(&self.service.targets[*at])).collect();
+            let came: Vec<_> =
+                (0..self.service.targets.len()).filter(|at| came(&self.service.targets[*at])).collect();
             came.into_iter().for_each(|at| self.ask(Step::Find(at)));
         }
         let text = name.to_str();

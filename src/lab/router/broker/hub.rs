@@ -302,8 +302,7 @@ impl Hub {
             (None, Some(octets)) => match Table::decode(octets) {
                 Ok(table) if octets.len() <= MAX_SIGNATURE && methods_are_tables(&table) => {
                     let number = self.number(Numbered::Signature);
-                    let methods =
-                        table.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+                    let methods = table.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
                     let signature = Signature { octets: octets.to_vec(), methods, users: 0 };
                     self.signatures.insert(number, signature);
                     Some(number)
@@ -356,11 +355,7 @@ impl Hub {
             if let Some(object) = self.objects.get_mut(&subscriber) {
                 object.sequence = object.sequence.wrapping_add(1);
                 let attributes = vec![Attribute::ObjectId(subscriber), Attribute::Target(id)];
-                send(
-                    out,
-                    object.client,
-                    &Message::new(Kind::Unsubscribe, object.sequence, 0, attributes),
-                );
+                send(out, object.client, &Message::new(Kind::Unsubscribe, object.sequence, 0, attributes));
             }
             self.unlink(subscriber, id, out);
         }

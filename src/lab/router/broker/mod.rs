@@ -135,8 +135,7 @@ impl Connection {
         match self.stream.read(&mut block) {
             Ok(0) => self.alive = false,
             Ok(count) => self.reader.feed(&block[..count]),
-            Err(error)
-                if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
             Err(_) => self.alive = false,
         }
         while let Some(raw) = self.reader.raw() {
