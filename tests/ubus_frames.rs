@@ -4,18 +4,42 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::collections::{BTreeMap, VecDeque};
+use std::io::{Read, Write};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::thread::JoinHandle;
+use std::time::Duration;
 
+use nix::poll::{PollFd, PollTimeout, poll};
 use rcwmp::lab::router::broker::hub::{Hub, Numbered, Out};
+use rcwmp::sys::clock::Monotonic;
 use rcwmp::ubus::blobmsg::{Kind as Type, Table, Value};
+use rcwmp::ubus::client::Client;
 use rcwmp::ubus::json;
 use rcwmp::ubus::msg::{self, Attribute, Kind, Message, Reader, Status};
 use rcwmp::ubus::object::{self, Method};
 use rcwmp::ubus::peer::{Event, Peer};
+use rcwmp::ubus::server::{Incoming, Server, Service};
 
 const FRAMES: &str = include_str!("ubus/frames.txt");
 /// Here another ubusd was started.
 const SECOND_PART: &str = "# a server registers";
+
+/// The methods of the object that the captured server offered.
+const METHODS: [&str; 10] = [
+    "get",
+    "getm_values",
+    "object_names",
+    "setm_values",
+    "add_object",
+    "del_object",
+    "transaction_start",
+    "transaction_commit",
+    "transaction_abort",
+    "transaction_status",
+];
+const LONG: Duration = Duration::from_secs(20);
 
 /// One frame: whether from ubusd, on which connection, and its octets.
 #[derive(Debug, Clone, PartialEq)]
@@ -283,19 +307,7 @@ fn our_conversation_of_a_server_and_its_callers() {
     let status = Method::new("status").with("interface", Type::String);
     bench.connect('1').add_object("network.interface", &[status]).unwrap();
     bench.added('1');
-    let names = [
-        "get",
-        "getm_values",
-        "object_names",
-        "setm_values",
-        "add_object",
-        "del_object",
-        "transaction_start",
-        "transaction_commit",
-        "transaction_abort",
-        "transaction_status",
-    ];
-    bench.peer('1').add_object("usp.raw", &names.map(Method::new)).unwrap();
+    bench.peer('1').add_object("usp.raw", &METHODS.map(Method::new)).unwrap();
     let served = bench.added('1');
     // list
     bench.connect('2').lookup(None).unwrap();
@@ -341,6 +353,97 @@ fn our_conversation_of_a_server_and_its_callers() {
     bench.deliver(out);
     assert_eq!(bench.next('6'), Event::TargetGone { object: subscriber, target });
     bench.check(part);
+}
+
+/// A ubusd that says what the captured one said on a connection, and gives what was said to it.
+fn replay(part: &'static str, connection: char) -> (tempfile::TempDir, PathBuf, JoinHandle<Vec<String>>) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ubus.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let frames: Vec<Frame> =
+        part.lines().filter_map(frame).filter(|frame| frame.connection == connection).collect();
+    let thread = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(LONG)).unwrap();
+        let mut heard = Vec::new();
+        for frame in frames {
+            if frame.from_ubusd {
+                stream.write_all(&frame.octets).unwrap();
+            } else {
+                let mut octets = vec![0; frame.octets.len()];
+                stream.read_exact(&mut octets).unwrap();
+                heard.push(hex(&octets));
+            }
+        }
+        heard
+    });
+    (folder, path, thread)
+}
+
+fn said(part: &str, connection: char) -> Vec<String> {
+    let frames = part.lines().filter_map(frame);
+    let said = frames.filter(|frame| !frame.from_ubusd && frame.connection == connection);
+    said.map(|frame| hex(&frame.octets)).collect()
+}
+
+#[test]
+fn our_client_says_what_the_stock_one_said() {
+    let [first, second] = parts();
+    let (_folder, path, ubusd) = replay(second, '5');
+    let mut client = Client::connect(&path, LONG).unwrap();
+    let results = client.call("usp.raw", "get", &Table::new().with("path", "Device."), LONG).unwrap();
+    assert_eq!(results, [parameters(second)]);
+    assert_eq!(ubusd.join().unwrap(), said(second, '5'));
+    let (_folder, path, ubusd) = replay(second, '4');
+    let mut client = Client::connect(&path, LONG).unwrap();
+    let refused = client.call("usp.raw", "nosuchmethod", &Table::new(), LONG);
+    assert_eq!(refused.unwrap_err().status(), Status::MethodNotFound);
+    assert_eq!(ubusd.join().unwrap(), said(second, '4'));
+    let (_folder, path, ubusd) = replay(second, '3');
+    let mut client = Client::connect(&path, LONG).unwrap();
+    assert_eq!(client.list(Some("usp.raw"), LONG).unwrap().len(), 1);
+    assert_eq!(ubusd.join().unwrap(), said(second, '3'));
+    let (_folder, path, ubusd) = replay(first, '5');
+    let mut client = Client::connect(&path, LONG).unwrap();
+    let text = first.lines().find_map(|line| line.strip_prefix("# send test.event ")).unwrap();
+    client.send_event("test.event", &json::parse(text).unwrap(), LONG).unwrap();
+    assert_eq!(ubusd.join().unwrap(), said(first, '5'));
+}
+
+#[test]
+fn our_server_says_what_the_stock_one_said() {
+    let [first, second] = parts();
+    let (_folder, path, ubusd) = replay(second, '1');
+    let status = Method::new("status").with("interface", Type::String);
+    let objects = vec![
+        ("network.interface".to_owned(), vec![status]),
+        ("usp.raw".to_owned(), METHODS.map(Method::new).to_vec()),
+    ];
+    serve(&path, Service { objects, ..Service::default() }, &parameters(second));
+    assert_eq!(ubusd.join().unwrap(), said(second, '1'));
+    let (_folder, path, ubusd) = replay(first, '4');
+    let events = vec!["test.*".to_owned()];
+    serve(&path, Service { events, ..Service::default() }, &Table::new());
+    assert_eq!(ubusd.join().unwrap(), said(first, '4'));
+}
+
+/// Serves until the connection ends.
+fn serve(path: &Path, service: Service, answer: &Table) {
+    let mut server = Server::new(path, service).unwrap();
+    let clock = Monotonic::start();
+    assert!(server.on_tick(clock.now()).is_empty());
+    loop {
+        let (fd, wanted) = server.fd().expect("connected");
+        poll(&mut [PollFd::new(fd, wanted)], PollTimeout::from(20_000_u16)).unwrap();
+        for incoming in server.on_ready(clock.now()) {
+            match incoming {
+                Incoming::Call { request, .. } => server.answer(request, Ok(answer.clone())).unwrap(),
+                Incoming::Down(_) => return,
+                Incoming::Ready | Incoming::Event { .. } | Incoming::Subscribers { .. } => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
 }
 
 /// What the server of the capture answered, built from names and values alone.

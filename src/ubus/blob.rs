@@ -17,7 +17,10 @@ pub const MAX_BODY: usize = 1 << 20;
 /// The deepest nesting of arrays and tables: what the stock command's JSON parser allows.
 pub const MAX_DEPTH: usize = 32;
 /// The most values in one message, so that a message's tree stays within a few megabytes.
-pub const MAX_VALUES: usize = 65_536;
+pub const MAX_VALUES: usize = 32_768;
+
+/// A buffer that was larger than this is given back once it is empty.
+pub const MAX_IDLE: usize = 64 << 10;
 
 /// Octets of a blob's head.
 pub const HEAD: usize = 4;

@@ -17,7 +17,7 @@
 //!                     └──────┴──────┘
 //! ```
 //! `json` turns values into text and back as the stock command does, `object` describes methods. Messages are
-//! bounded at 1 MiB, 65536 values and 32 levels in both directions: what is larger is refused with an error that
+//! bounded at 1 MiB, 32768 values and 32 levels in both directions: what is larger is refused with an error that
 //! says so, never cut. Descriptors that somebody passes are closed by the kernel, because nobody here asks for them.
 //!
 //! Architecture invariant: a serving connection never waits for an answer, so that the two daemons of a call cannot

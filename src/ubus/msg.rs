@@ -11,7 +11,7 @@
 
 use std::fmt;
 
-use super::blob::{Blob, BlobError, Blobs, HEAD, MAX_BODY, Writer, length, padded};
+use super::blob::{Blob, BlobError, Blobs, HEAD, MAX_BODY, MAX_IDLE, Writer, length, padded};
 use super::blobmsg::Text;
 
 /// Octets before the attributes' blob.
@@ -375,6 +375,9 @@ impl Reader {
         }
         self.octets.drain(..self.start);
         self.start = 0;
+        if self.octets.is_empty() && self.octets.capacity() > MAX_IDLE {
+            self.octets = Vec::new();
+        }
         self.octets.extend_from_slice(octets);
     }
 

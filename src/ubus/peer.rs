@@ -18,7 +18,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::blob::{BlobError, MAX_BODY};
+use super::blob::{BlobError, MAX_BODY, MAX_IDLE};
 use super::blobmsg::{Table, Text};
 use super::msg::{Attribute, EVENT_OBJECT, Kind, Message, ReadError, Reader, Status};
 use super::object::{Method, signature};
@@ -198,6 +198,9 @@ impl Peer {
     /// So many octets of [`Peer::unsent`] were sent.
     pub fn sent(&mut self, count: usize) {
         self.unsent.drain(..count.min(self.unsent.len()));
+        if self.unsent.is_empty() && self.unsent.capacity() > MAX_IDLE {
+            self.unsent = Vec::new();
+        }
     }
 
     /// Asks for an object, for those of a pattern with `*` at its end, or for all: [`Event::Found`] for each.
