@@ -509,3 +509,71 @@ fn more_calls_than_a_server_takes() {
     }
     assert_eq!(refused, [Status::NoMemory; 6]);
 }
+
+/// Serves once, as the loop would, with this time on the clock; gives what came, within a moment.
+fn turn(server: &mut Server, now: Duration) -> Vec<Incoming> {
+    let mut incoming = server.on_tick(now);
+    for _ in 0..10 {
+        let Some((fd, wanted)) = server.fd() else { break };
+        if poll(&mut [PollFd::new(fd, wanted)], PollTimeout::from(50_u8)).unwrap() > 0 {
+            incoming.extend(server.on_ready(now));
+        }
+    }
+    incoming
+}
+
+#[test]
+fn pauses_before_connecting_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ubus.sock");
+    let mut server = Server::new(&path, service("test")).unwrap();
+    let mut now = Duration::from_secs(100);
+    assert_eq!(server.deadline(), Some(Duration::ZERO));
+    assert_eq!(turn(&mut server, now).len(), 1);
+    for millis in [250, 500, 1000, 2000, 4000, 8000, 16_000, 16_000] {
+        let next = now + Duration::from_millis(millis);
+        assert_eq!(server.deadline(), Some(next));
+        assert_eq!(turn(&mut server, next - Duration::from_millis(1)).len(), 0);
+        assert_eq!(turn(&mut server, next).len(), 0, "told once");
+        now = next;
+    }
+    // Somebody who takes the connection and says nothing is left after five seconds.
+    let _silent = UnixListener::bind(&path).unwrap();
+    now += Duration::from_secs(16);
+    assert_eq!(turn(&mut server, now).len(), 0);
+    assert_eq!(server.deadline(), Some(now + Duration::from_secs(5)));
+    now += Duration::from_secs(5);
+    assert_eq!(server.on_tick(now).len(), 0);
+    assert!(server.fd().is_none() && !server.is_ready());
+    // Once it stands the pauses are short again.
+    std::fs::remove_file(&path).unwrap();
+    let broker = Broker::start(&path, Vec::new()).unwrap();
+    now += Duration::from_secs(16);
+    assert!(matches!(turn(&mut server, now)[..], [Incoming::Ready]));
+    assert_eq!(server.deadline(), None);
+    broker.stop();
+    assert!(matches!(turn(&mut server, now)[..], [Incoming::Down(_)]));
+    assert_eq!(server.deadline(), Some(now + Duration::from_millis(250)));
+}
+
+#[test]
+fn a_name_that_becomes_free_is_taken() {
+    let bus = Bus::start(Vec::new());
+    let first = Running::start(&bus.path(), service("test"));
+    first.wait_for("ready");
+    let mut second = Server::new(&bus.path(), service("test")).unwrap();
+    let now = Duration::from_secs(1);
+    let incoming = turn(&mut second, now);
+    assert!(matches!(incoming[..], [Incoming::Refused { .. }, Incoming::Ready]), "{incoming:?}");
+    assert_eq!(second.deadline(), Some(now + Duration::from_secs(10)));
+    // Still taken: tried again without a word.
+    let now = now + Duration::from_secs(10);
+    assert_eq!(turn(&mut second, now).len(), 0);
+    drop(first);
+    let now = now + Duration::from_secs(10);
+    assert_eq!(turn(&mut second, now).len(), 0);
+    assert_eq!(second.deadline(), None);
+    assert_eq!(bus.client().list(Some("test"), LONG).unwrap().len(), 1);
+    let many = Service { events: vec!["x".to_owned(); 17], ..Service::default() };
+    assert!(Server::new(&bus.path(), many).is_err());
+}
