@@ -90,14 +90,14 @@ fn broker(octets: &[u8], step: usize) {
     let mut reader = Reader::new();
     reader.feed(honest.unsent());
     while let Some(Ok(raw)) = reader.raw() {
-        hub.receive(one, &raw.to_vec(), &mut out);
+        hub.receive(one, raw, &mut out);
     }
     let mut reader = Reader::new();
     'all: for part in octets.chunks(step) {
         reader.feed(part);
         while let Some(raw) = reader.raw() {
             let Ok(raw) = raw else { break 'all };
-            hub.receive(other, &raw.to_vec(), &mut out);
+            hub.receive(other, raw, &mut out);
         }
     }
     // Everything that the broker sends is whole and for somebody.
