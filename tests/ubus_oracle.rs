@@ -66,7 +66,7 @@ fn a_stranger_lists_and_calls() {
 }
 
 fn ask(path: &std::path::Path) {
-    let mut stranger = ubus::Connection::connect(path).unwrap();
+    let mut stranger = ubus_oracle::Connection::connect(path).unwrap();
     // Until the server has registered both.
     for _ in 0..500 {
         let mut count = 0;
@@ -96,7 +96,7 @@ fn ask(path: &std::path::Path) {
     for (found, expected) in signatures.iter().zip(expected) {
         assert_eq!((found.0.as_str(), found.1.as_str(), found.2), expected);
     }
-    assert!(matches!(stranger.lookup_id("nosuch"), Err(ubus::UbusError::Status(4))));
+    assert!(matches!(stranger.lookup_id("nosuch"), Err(ubus_oracle::UbusError::Status(4))));
     // Its booleans are numbers in JSON.
     let text = stranger.call("test", "status", "{\"name\":\"lan\",\"all\":1,\"n\":7}").unwrap();
     let read: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -105,9 +105,9 @@ fn ask(path: &std::path::Path) {
     assert_eq!(read, expected);
     // Without arguments, refused in our server's words.
     let refused = stranger.call("test", "reload", "{}");
-    assert!(matches!(refused, Err(ubus::UbusError::Status(2))), "{refused:?}");
+    assert!(matches!(refused, Err(ubus_oracle::UbusError::Status(2))), "{refused:?}");
     let id = stranger.lookup_id("test").unwrap();
     let refused = stranger.invoke(id, "nosuch", &[], |_| {});
-    assert!(matches!(refused, Err(ubus::UbusError::Status(3))), "{refused:?}");
-    assert!(matches!(stranger.invoke(77, "x", &[], |_| {}), Err(ubus::UbusError::Status(4))));
+    assert!(matches!(refused, Err(ubus_oracle::UbusError::Status(3))), "{refused:?}");
+    assert!(matches!(stranger.invoke(77, "x", &[], |_| {}), Err(ubus_oracle::UbusError::Status(4))));
 }
