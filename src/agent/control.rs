@@ -9,9 +9,12 @@
 //! Where icwmp's own documents differ among themselves, the published examples have the word: events are
 //! known in small letters too, `reload` answers with status 1.
 
-use serde_json::{Map, Value, json};
-
 use crate::cwmp::event::EventCode;
+use crate::ubus::blobmsg::{Kind, Table, Value};
+use crate::ubus::object::Method;
+
+/// The object's name.
+pub const OBJECT: &str = "tr069";
 
 /// What a call asks the daemon to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,34 +54,45 @@ pub struct Status {
     pub failures: u32,
 }
 
+/// The methods with their arguments, as icwmp registers them.
+pub fn methods() -> Vec<Method> {
+    vec![
+        Method::new("notify"),
+        Method::new("command").with("command", Kind::String),
+        Method::new("status"),
+        Method::new("inform").with("GetRPCMethods", Kind::Int8).with("event", Kind::String),
+    ]
+}
+
 /// The answer to `status`.
-pub fn status(status: &Status) -> Value {
-    json!({
-        "cwmp": {
-            "status": if status.is_up { "up" } else { "init" },
-            "start_time": status.start_time,
-            "acs_url": status.acs_url,
-        },
-        "last_session": {
-            "status": status.last_status,
-            "start_time": status.last_start,
-            "end_time": status.last_end,
-        },
-        "next_session": {
-            "status": "waiting",
-            "start_time": status.next_start,
-            "end_time": "N/A",
-        },
-        "statistics": {
-            "success_sessions": status.successes,
-            "failure_sessions": status.failures,
-            "total_sessions": status.successes.saturating_add(status.failures),
-        },
-    })
+pub fn status(status: &Status) -> Table {
+    let text = |text: &str| Value::from(text);
+    let cwmp = Table::new()
+        .with("status", if status.is_up { "up" } else { "init" })
+        .with("start_time", text(&status.start_time))
+        .with("acs_url", text(&status.acs_url));
+    let last = Table::new()
+        .with("status", status.last_status)
+        .with("start_time", text(&status.last_start))
+        .with("end_time", text(&status.last_end));
+    let next = Table::new()
+        .with("status", "waiting")
+        .with("start_time", text(&status.next_start))
+        .with("end_time", "N/A");
+    let number = |number: u32| Value::Int32(i32::try_from(number).unwrap_or(i32::MAX));
+    let statistics = Table::new()
+        .with("success_sessions", number(status.successes))
+        .with("failure_sessions", number(status.failures))
+        .with("total_sessions", number(status.successes.saturating_add(status.failures)));
+    Table::new()
+        .with("cwmp", cwmp)
+        .with("last_session", last)
+        .with("next_session", next)
+        .with("statistics", statistics)
 }
 
 /// The answer to `inform`, and what it asks for. `is_running`: a session is on its way.
-pub fn inform(arguments: &Map<String, Value>, is_running: bool) -> (Value, Option<Wanted>) {
+pub fn inform(arguments: &Table, is_running: bool) -> (Table, Option<Wanted>) {
     let started = match is_running {
         true => "Session already running, event will be sent at the end of the session",
         false => "Session started",
@@ -86,9 +100,9 @@ pub fn inform(arguments: &Map<String, Value>, is_running: bool) -> (Value, Optio
     if arguments.get("GetRPCMethods").is_some_and(is_true) {
         return (answer(1, started), Some(Wanted::Methods));
     }
-    let event = match arguments.get("event").map(Value::as_str) {
+    let event = match arguments.get("event") {
         None => Some(EventCode::ConnectionRequest),
-        Some(text) => text.and_then(event),
+        Some(_) => arguments.text("event").and_then(|text| event(&text)),
     };
     match event {
         Some(event) => (answer(1, started), Some(Wanted::Event(event))),
@@ -97,8 +111,8 @@ pub fn inform(arguments: &Map<String, Value>, is_running: bool) -> (Value, Optio
 }
 
 /// The answer to `command`, and what it asks for.
-pub fn command(arguments: &Map<String, Value>, is_running: bool) -> (Value, Option<Wanted>) {
-    match arguments.get("command").and_then(Value::as_str) {
+pub fn command(arguments: &Table, is_running: bool) -> (Table, Option<Wanted>) {
+    match arguments.text("command").as_deref() {
         Some("reload") if is_running => {
             (answer(1, "Session running, reload at the end of the session"), Some(Wanted::Reload))
         }
@@ -114,28 +128,27 @@ pub fn command(arguments: &Map<String, Value>, is_running: bool) -> (Value, Opti
 }
 
 /// The answer to `notify`.
-pub fn notify() -> (Value, Option<Wanted>) {
+pub fn notify() -> (Table, Option<Wanted>) {
     (answer(1, "values are looked at"), Some(Wanted::Notify))
 }
 
-fn supported() -> Value {
-    json!({"SupportedCommands": [
-        {"command": "reload", "description": "Reload icwmpd with new configuration"},
-        {"command": "exit", "description": "Exit from icwmpd"},
-    ]})
+fn supported() -> Table {
+    let one = |command: &str, description: &str| {
+        Value::Table(Table::new().with("command", command).with("description", description))
+    };
+    let all = vec![one("reload", "Reload icwmpd with new configuration"), one("exit", "Exit from icwmpd")];
+    Table::new().with("SupportedCommands", Value::Array(all))
 }
 
-fn answer(status: i32, info: &str) -> Value {
-    json!({"status": status, "info": info})
+fn answer(status: i32, info: &str) -> Table {
+    Table::new().with("status", Value::Int32(status)).with("info", info)
 }
 
 /// A flag as `ubus call` may carry it: `true`, a number, or a text.
 fn is_true(value: &Value) -> bool {
-    match value {
-        Value::Bool(value) => *value,
-        Value::Number(number) => number.as_i64().is_some_and(|number| number != 0),
-        Value::String(text) => matches!(text.as_str(), "1" | "true" | "True" | "TRUE"),
-        _ => false,
+    match value.as_text() {
+        Some(text) => matches!(text.to_str().as_ref(), "1" | "true" | "True" | "TRUE"),
+        None => value.as_i64().is_some_and(|number| number != 0),
     }
 }
 
@@ -159,77 +172,60 @@ fn event(text: &str) -> Option<EventCode> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ubus::json;
 
-    fn arguments(value: &Value) -> Map<String, Value> {
-        value.as_object().unwrap().clone()
+    fn table(text: &str) -> Table {
+        json::parse(text).unwrap()
     }
 
     #[track_caller]
-    fn check_inform(given: &Value, running: bool, info: &str, wanted: Option<Wanted>) {
-        let (reply, found) = inform(&arguments(given), running);
-        assert_eq!((reply["info"].as_str(), &found), (Some(info), &wanted), "{given}");
-        assert_eq!(reply["status"], if wanted.is_some() { 1 } else { -1 });
+    fn check_inform(given: &str, running: bool, info: &str, wanted: Option<Wanted>) {
+        let (reply, found) = inform(&table(given), running);
+        assert_eq!((reply.text("info").as_deref(), &found), (Some(info), &wanted), "{given}");
+        let status = if wanted.is_some() { 1 } else { -1 };
+        assert_eq!(reply.get("status"), Some(&Value::Int32(status)));
     }
 
     #[test]
     fn informs() {
         let event = |event| Some(Wanted::Event(event));
         let started = "Session started";
-        check_inform(
-            &json!({"event": "6 connection request"}),
-            false,
-            started,
-            event(EventCode::ConnectionRequest),
-        );
-        check_inform(
-            &json!({"event": "8 diagnostics complete"}),
-            false,
-            started,
-            event(EventCode::DiagnosticsComplete),
-        );
-        check_inform(&json!({"event": "2 PERIODIC"}), false, started, event(EventCode::Periodic));
-        check_inform(
-            &json!({"event": "7 TRANSFER COMPLETE"}),
-            false,
-            started,
-            event(EventCode::ConnectionRequest),
-        );
-        check_inform(&json!({}), false, started, event(EventCode::ConnectionRequest));
-        check_inform(&json!({"GetRPCMethods": "1"}), false, started, Some(Wanted::Methods));
-        check_inform(
-            &json!({"GetRPCMethods": true, "event": "2 PERIODIC"}),
-            false,
-            started,
-            Some(Wanted::Methods),
-        );
-        check_inform(
-            &json!({"GetRPCMethods": false, "event": "2 PERIODIC"}),
-            false,
-            started,
-            event(EventCode::Periodic),
-        );
-        let running = "Session already running, event will be sent at the end of the session";
-        check_inform(&json!({"event": "2 PERIODIC"}), true, running, event(EventCode::Periodic));
-        for bad in ["2", "", "M Reboot", "X ABC thing", "2 PERIODIC; reboot"] {
-            check_inform(&json!({"event": bad}), false, "not able to get the event code", None);
+        for (text, code) in [
+            ("6 connection request", EventCode::ConnectionRequest),
+            ("8 diagnostics complete", EventCode::DiagnosticsComplete),
+            ("2 PERIODIC", EventCode::Periodic),
+            ("7 TRANSFER COMPLETE", EventCode::ConnectionRequest),
+        ] {
+            check_inform(&format!("{{\"event\": \"{text}\"}}"), false, started, event(code));
         }
-        check_inform(&json!({"event": 2}), false, "not able to get the event code", None);
+        check_inform("{}", false, started, event(EventCode::ConnectionRequest));
+        check_inform(r#"{"GetRPCMethods": "1"}"#, false, started, Some(Wanted::Methods));
+        let both = r#"{"GetRPCMethods": true, "event": "2 PERIODIC"}"#;
+        check_inform(both, false, started, Some(Wanted::Methods));
+        let not = r#"{"GetRPCMethods": false, "event": "2 PERIODIC"}"#;
+        check_inform(not, false, started, event(EventCode::Periodic));
+        let running = "Session already running, event will be sent at the end of the session";
+        check_inform(r#"{"event": "2 PERIODIC"}"#, true, running, event(EventCode::Periodic));
+        for bad in ["\"2\"", "\"\"", "\"M Reboot\"", "\"X ABC thing\"", "\"2 PERIODIC; reboot\"", "2"] {
+            check_inform(&format!("{{\"event\": {bad}}}"), false, "not able to get the event code", None);
+        }
     }
 
     #[test]
     fn commands() {
-        let of = |command: &str, running| super::command(&arguments(&json!({"command": command})), running);
+        let of = |command: &str, running| super::command(&Table::new().with("command", command), running);
         assert_eq!(of("reload", false), (answer(1, "icwmpd config reloaded"), Some(Wanted::Reload)));
-        assert_eq!(of("reload", true).0["info"], "Session running, reload at the end of the session");
+        let (later, wanted) = of("reload", true);
+        assert_eq!(later.text("info").unwrap(), "Session running, reload at the end of the session");
+        assert_eq!(wanted, Some(Wanted::Reload));
         assert_eq!(of("exit", false), (answer(1, "icwmpd daemon stopped"), Some(Wanted::Exit)));
-        let (reply, wanted) = of("dance", false);
-        assert_eq!((reply["status"].as_i64(), wanted), (Some(-1), None));
-        assert_eq!(reply["info"], "'dance' is not supported. Check the supported commands.");
-        assert!(super::command(&Map::new(), false).0["SupportedCommands"].is_array());
-        assert!(of(&"x".repeat(1 << 20), false).0.to_string().len() < 200);
+        let dance = answer(-1, "'dance' is not supported. Check the supported commands.");
+        assert_eq!(of("dance", false), (dance, None));
+        assert!(super::command(&Table::new(), false).0.get("SupportedCommands").is_some());
+        assert!(json::print_line(&of(&"x".repeat(1 << 16), false).0).len() < 200);
     }
 
-    /// The example of the seed.
+    /// The example of the seed, in its order.
     #[test]
     fn a_status() {
         let told = super::status(&Status {
@@ -247,6 +243,6 @@ mod tests {
             "last_session":{"status":"success","start_time":"2019-12-24T10:21:18+01:00","end_time":"2019-12-24T10:21:19+01:00"},
             "next_session":{"status":"waiting","start_time":"2019-12-26T12:21:18+01:00","end_time":"N\/A"},
             "statistics":{"success_sessions":1,"failure_sessions":0,"total_sessions":1}}"#;
-        assert_eq!(told, serde_json::from_str::<Value>(seed).unwrap());
+        assert_eq!(json::print(&told), json::print(&table(seed)));
     }
 }

@@ -1,14 +1,66 @@
 //! The daemon's part in its ubus object: what it tells, and what it does when it is asked.
 
+use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
-use super::{Daemon, both_clocks};
-use crate::agent::control::{Status, Wanted};
+use log::{debug, info, warn};
+
+use super::{Daemon, StartError, both_clocks};
+use crate::agent::control::{self, OBJECT, Status, Wanted};
+use crate::agent::options::Options;
 use crate::cwmp::event::EventCode;
 use crate::model::date;
 use crate::sys::clock;
+use crate::ubus::msg::Status as Word;
+use crate::ubus::server::{Incoming, Server, Service};
+
+/// What we offer on ubus.
+///
+/// # Errors
+/// When the socket's path leads out of the root.
+pub(super) fn bus(options: &Options) -> Result<Server, StartError> {
+    let failed = |why: &dyn std::fmt::Display| StartError(format!("ubus: {why}"));
+    let path = options.ubus_socket().map_err(|why| failed(&why))?;
+    let objects = vec![(OBJECT.to_owned(), control::methods())];
+    Server::new(&path, Service { objects, ..Service::default() }).map_err(|why| failed(&why))
+}
 
 impl Daemon {
+    /// Serves ubus, during a session too; false when a caller has asked for the end.
+    pub(super) fn serve_bus(&mut self, ready: &[RawFd]) -> bool {
+        let now = self.clock.now();
+        let mut incoming = self.bus.on_tick(now);
+        if self.bus.fd().is_some_and(|(fd, _)| ready.contains(&fd.as_raw_fd())) {
+            incoming.extend(self.bus.on_ready(now));
+        }
+        let mut goes_on = true;
+        for one in incoming {
+            match one {
+                Incoming::Call { object, method, arguments, user, request, .. } => {
+                    let by = user.map(|user| user.to_str().into_owned()).unwrap_or_default();
+                    debug!("ubus: {object} {method} by {by}");
+                    let is_running = self.exchange.is_some();
+                    let (reply, wanted) = match method.as_str() {
+                        "status" => (Ok(control::status(&self.status())), None),
+                        "inform" => ok(control::inform(&arguments, is_running)),
+                        "command" => ok(control::command(&arguments, is_running)),
+                        "notify" => ok(control::notify()),
+                        _ => (Err(Word::MethodNotFound), None),
+                    };
+                    if let Err(why) = self.bus.answer(request, reply) {
+                        warn!("ubus: {method} is not answered: {why}");
+                    }
+                    goes_on &= wanted.is_none_or(|wanted| self.grant(wanted));
+                }
+                Incoming::Refused { name, status } => warn!("ubus refuses {name}: {status}"),
+                Incoming::Down(why) => info!("no ubus for now: {why}"),
+                Incoming::Ready => info!("{OBJECT} is on ubus"),
+                Incoming::Event { .. } | Incoming::Notification { .. } | Incoming::Subscribers { .. } => {}
+            }
+        }
+        goes_on
+    }
+
     /// A session has ended, or could not begin.
     pub(super) fn note_session(
         &mut self,
@@ -68,4 +120,8 @@ impl Daemon {
         }
         true
     }
+}
+
+fn ok<R, W, E>((reply, wanted): (R, W)) -> (Result<R, E>, W) {
+    (Ok(reply), wanted)
 }

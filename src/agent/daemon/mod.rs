@@ -62,6 +62,7 @@ use crate::sys::clock::{self, Monotonic};
 use crate::sys::rng;
 use crate::sys::signal::{Asked, Signals};
 use crate::sys::zone::Zone;
+use crate::ubus::server::Server;
 
 pub use self::reading::read_settings;
 
@@ -143,6 +144,7 @@ struct Daemon {
     leaving: Option<Leaving>,
     session_id: u32,
     history: History,
+    bus: Server,
     /// When this life began.
     since: Now,
     /// When the running session began.
@@ -213,6 +215,7 @@ impl Daemon {
             leaving: None,
             session_id: 1,
             history: History::default(),
+            bus: control::bus(options)?,
             since: now,
             session_since: now.mono,
             resetting: false,
@@ -345,6 +348,9 @@ impl Daemon {
         self.look_for_offers(now);
         self.run_trials();
         self.serve(&ready, now);
+        if !self.serve_bus(&ready) {
+            return Ok(false);
+        }
         self.reap();
         Ok(true)
     }
@@ -386,6 +392,7 @@ impl Daemon {
             self.unit_deadline(now),
             self.leaving_deadline(),
             self.light_deadline(),
+            self.bus.deadline(),
             // What cannot be served now must not keep the loop awake.
             self.exchange.is_none().then(|| self.notices.deadline()),
             self.discovery.deadline().filter(|_| self.exchange.is_none() && !self.resetting),
@@ -415,6 +422,9 @@ impl Daemon {
         }
         if let Some(echo) = &self.trials.echo {
             fds.push(PollFd::new(echo.as_fd(), PollFlags::POLLIN));
+        }
+        if let Some((fd, flags)) = self.bus.fd() {
+            fds.push(PollFd::new(fd, flags));
         }
         if let Some(listener) = &self.listener {
             fds.extend(listener.fds().map(|(fd, flags)| PollFd::new(fd, flags)));
