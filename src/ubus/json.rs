@@ -8,7 +8,8 @@
 //! | another number | double |
 //! | text, array, object, null | string, array, table, type 0 |
 //!
-//! Back again, any int8 but 0 is true, integers are signed, and a double has six decimals at most. Order and
+//! Back again, any int8 but 0 is true, integers are signed, and a double has six decimals
+//! (reading one may miss its last bit, which is the parser's way). Order and
 //! repeated names are kept in printing; of a name that JSON repeats the last value counts, at the first's place.
 
 use std::collections::HashMap;
