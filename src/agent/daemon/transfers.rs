@@ -327,7 +327,12 @@ impl Daemon {
         self.file.state.transfers.installing(planned.id, &running, expected, now);
         self.save();
         info!("Installing {} and restarting", expected.unwrap_or("an image"));
-        match Program::Sysupgrade.start(&self.options.root, &[&file.path]) {
+        let mut arguments = vec![file.path.as_os_str()];
+        if !self.settings.keep_settings {
+            // cwmp.cpe.fw_upgrade_keep_settings is off.
+            arguments.insert(0, "-n".as_ref());
+        }
+        match Program::Sysupgrade.start(&self.options.root, &arguments) {
             Some(child) => self.children.push(child),
             None => {
                 let outcome = Outcome::failure(9010, "sysupgrade cannot be run");
