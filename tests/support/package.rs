@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -54,7 +55,7 @@ pub fn has(program: &str) -> bool {
     let places = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&places).any(|place| place.join(program).is_file());
     if !found {
-        eprintln!("skipped: {program} not installed");
+        std::io::stderr().write_all(format!("skipped: {program} not installed\n").as_bytes()).unwrap();
     }
     found
 }
