@@ -201,6 +201,12 @@ fn hostile_devices_of_the_lan() {
         lease(&router, "add", address, ["02AB00", "7", ""]);
         assert_eq!(devices(&router), Vec::<String>::new(), "{address}");
     }
+    // An address that is a pattern is no other's.
+    lease(&router, "add", mac, ["02AB00", "7", ""]);
+    for action in ["remove", "add"] {
+        lease(&router, action, "..:..:..:..:..:..", ["02AB01", "8", ""]);
+        assert_eq!(devices(&router), ["02AB00|7|"]);
+    }
     // However many there are, the file stays small.
     for n in 0..520_u32 {
         if n % 130 == 0 {
