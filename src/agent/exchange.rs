@@ -315,6 +315,7 @@ pub(super) fn transfer(acs: &Acs, tls: tls::Maybe) -> Transfer {
         user_agent: USER_AGENT.to_owned(),
         interface: acs.interface.clone(),
         force_ipv4: acs.force_ipv4,
+        expect: acs.expect,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::agent::requests;
 use crate::cwmp::event::EventCode;
 use crate::model::reach::Scope;
 
-/// How often values are looked at that change without a file of the configuration.
+/// How often packages and requests are looked at that came without a notice.
 const SLOWLY: Duration = Duration::from_secs(60);
 /// As often at the most, when there is a sign of a change: what the LAN does is not to keep us busy.
 const SOON: Duration = Duration::from_secs(5);
@@ -36,6 +36,8 @@ pub(super) struct Notices {
     slow: Scope,
     next: Duration,
     last: Duration,
+    /// When to look at packages and requests again.
+    chores: Duration,
 }
 
 impl Notices {
@@ -56,6 +58,7 @@ impl Notices {
             slow: Scope::All,
             next: Duration::ZERO,
             last: Duration::ZERO,
+            chores: Duration::ZERO,
         }
     }
 
@@ -71,7 +74,7 @@ impl Notices {
 
     /// When to look again without a notice.
     pub(super) fn deadline(&self) -> Duration {
-        self.next
+        self.next.min(self.chores)
     }
 }
 
@@ -87,12 +90,17 @@ impl Daemon {
         }
         let slow = now >= self.notices.next;
         if slow {
-            (self.notices.last, self.notices.next) = (now, now + SLOWLY);
+            let every = self.settings.look.unwrap_or(SLOWLY);
+            (self.notices.last, self.notices.next) = (now, now + every);
+        }
+        if now >= self.notices.chores {
+            self.notices.chores = now + SLOWLY;
             self.notices.requests_left = true;
             self.look_at_packages();
         }
         // Before the first session nothing was told, so nothing can have changed since.
-        if self.file.state.watch.is_empty() || (files.is_none() && !slow) {
+        let wanted = self.settings.look.is_some() && !self.file.state.watch.is_empty();
+        if !wanted || (files.is_none() && !slow) {
             return;
         }
         self.model.refresh();

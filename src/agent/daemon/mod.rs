@@ -68,6 +68,8 @@ pub use self::reading::read_settings;
 
 /// A whole session, at most.
 const SESSION: Duration = Duration::from_secs(600);
+/// How often to look for a clock that the first session waits for.
+const CLOCK_POLL: Duration = Duration::from_secs(2);
 /// How soon to try a busy or missing port again.
 const PORT_RETRY: Duration = Duration::from_secs(30);
 /// The realm of connection requests; icwmp's, so that stored digests of an ACS go on working.
@@ -373,7 +375,7 @@ impl Daemon {
             return;
         }
         let due = self.file.state.queue.is_due() || self.retry_at.is_some_and(|at| now >= at);
-        if due && self.may_begin() {
+        if due && self.may_begin() && !self.waits_for_clock(now) {
             self.retry_at = None;
             self.begin(now);
         }
@@ -382,6 +384,13 @@ impl Daemon {
     /// Whether sessions are wanted at all, and somebody is there to have them with.
     fn may_begin(&self) -> bool {
         !self.is_leaving() && self.settings.enabled && !self.settings.acs.url.is_empty()
+    }
+
+    /// Whether the clock may still be set before the first session, for its time and for certificates. A
+    /// connection request does not wait: its session is due within 30 s.
+    fn waits_for_clock(&self, now: Duration) -> bool {
+        let wait = self.settings.clock_wait;
+        now < wait && !clock::is_set() && !self.file.state.queue.contains(&EventCode::ConnectionRequest)
     }
 
     /// Waits for something to happen; gives the listener's descriptors that are ready.
@@ -397,13 +406,15 @@ impl Daemon {
             self.exchange.is_none().then(|| self.notices.deadline()),
             self.discovery.deadline().filter(|_| self.exchange.is_none() && !self.resetting),
             self.file.state.alarms.deadline(both_clocks(&self.clock)),
-            self.retry_at.filter(|_| self.exchange.is_none() && self.may_begin()),
+            self.retry_at
+                .filter(|_| self.exchange.is_none() && self.may_begin() && !self.waits_for_clock(now)),
             self.exchange.as_ref().and_then(Exchange::deadline),
             self.listener.as_ref().and_then(Listener::deadline),
             (self.listener.is_none() && self.port_wanted()).then_some(self.port_retry),
             (!self.children.is_empty()).then(|| now + Duration::from_secs(1)),
             // It had to wait for the end of a session.
             (self.reload_asked && self.exchange.is_none()).then_some(now),
+            self.waits_for_clock(now).then(|| now + CLOCK_POLL),
             // The clock may be set under a sleeping periodic Inform.
             Some(now + Duration::from_secs(60)),
         ];

@@ -363,7 +363,12 @@ impl Daemon {
         self.file.state.transfers.installing(planned.id, &running, expected, now);
         self.save();
         info!("Installing {} and restarting", expected.unwrap_or("an image"));
-        if !self.leave(Program::Sysupgrade, &[&file.path], Then::Installed(Box::new(planned.clone()))) {
+        let mut arguments = vec![file.path.as_os_str()];
+        if !self.settings.keep_settings {
+            // cwmp.cpe.fw_upgrade_keep_settings is off.
+            arguments.insert(0, "-n".as_ref());
+        }
+        if !self.leave(Program::Sysupgrade, &arguments, Then::Installed(Box::new(planned.clone()))) {
             self.transfer_ends(planned, &Outcome::failure(9010, "sysupgrade cannot be run"));
         }
     }
