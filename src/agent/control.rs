@@ -179,16 +179,16 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_inform(given: &str, running: bool, info: &str, wanted: Option<Wanted>) {
+    fn check_inform(given: &str, running: bool, info: &str, wanted: Option<&Wanted>) {
         let (reply, found) = inform(&table(given), running);
-        assert_eq!((reply.text("info").as_deref(), &found), (Some(info), &wanted), "{given}");
+        assert_eq!((reply.text("info").as_deref(), found.as_ref()), (Some(info), wanted), "{given}");
         let status = if wanted.is_some() { 1 } else { -1 };
         assert_eq!(reply.get("status"), Some(&Value::Int32(status)));
     }
 
     #[test]
     fn informs() {
-        let event = |event| Some(Wanted::Event(event));
+        let event = Wanted::Event;
         let started = "Session started";
         for (text, code) in [
             ("6 connection request", EventCode::ConnectionRequest),
@@ -196,16 +196,16 @@ mod tests {
             ("2 PERIODIC", EventCode::Periodic),
             ("7 TRANSFER COMPLETE", EventCode::ConnectionRequest),
         ] {
-            check_inform(&format!("{{\"event\": \"{text}\"}}"), false, started, event(code));
+            check_inform(&format!("{{\"event\": \"{text}\"}}"), false, started, Some(&event(code)));
         }
-        check_inform("{}", false, started, event(EventCode::ConnectionRequest));
-        check_inform(r#"{"GetRPCMethods": "1"}"#, false, started, Some(Wanted::Methods));
+        check_inform("{}", false, started, Some(&event(EventCode::ConnectionRequest)));
+        check_inform(r#"{"GetRPCMethods": "1"}"#, false, started, Some(&Wanted::Methods));
         let both = r#"{"GetRPCMethods": true, "event": "2 PERIODIC"}"#;
-        check_inform(both, false, started, Some(Wanted::Methods));
+        check_inform(both, false, started, Some(&Wanted::Methods));
         let not = r#"{"GetRPCMethods": false, "event": "2 PERIODIC"}"#;
-        check_inform(not, false, started, event(EventCode::Periodic));
+        check_inform(not, false, started, Some(&event(EventCode::Periodic)));
         let running = "Session already running, event will be sent at the end of the session";
-        check_inform(r#"{"event": "2 PERIODIC"}"#, true, running, event(EventCode::Periodic));
+        check_inform(r#"{"event": "2 PERIODIC"}"#, true, running, Some(&event(EventCode::Periodic)));
         for bad in ["\"2\"", "\"\"", "\"M Reboot\"", "\"X ABC thing\"", "\"2 PERIODIC; reboot\"", "2"] {
             check_inform(&format!("{{\"event\": {bad}}}"), false, "not able to get the event code", None);
         }
