@@ -48,7 +48,7 @@ fn option_125(list: &[(u8, &str)]) -> String {
 
 fn option_17(url: &str) -> String {
     let length = u8::try_from(url.len()).unwrap();
-    format!("opt17={}\n", hex(&[&[0, 0, 0x0d, 0xe9, 0, 11, 0, length], url.as_bytes()].concat()))
+    format!("opt17={}\n", hex(&[&[0, 0, 0x0d, 0xe9, 0, 1, 0, length], url.as_bytes()].concat()))
 }
 
 /// What a hook does.
