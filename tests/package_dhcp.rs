@@ -27,7 +27,7 @@ fn option_125(url: &str) -> String {
 }
 
 fn option_17(url: &str) -> String {
-    hex(&[&[0, 0, 0x0d, 0xe9, 0, 11, 0, u8::try_from(url.len()).unwrap()], url.as_bytes()].concat())
+    hex(&[&[0, 0, 0x0d, 0xe9, 0, 1, 0, u8::try_from(url.len()).unwrap()], url.as_bytes()].concat())
 }
 
 #[test]
