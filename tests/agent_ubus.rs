@@ -145,3 +145,25 @@ fn a_session_that_hangs_keeps_nobody_waiting() {
     let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
     assert_eq!(codes(&seen[3]), ["2 PERIODIC"]);
 }
+
+/// icwmp's rule: an interface that comes up is a reason to try an ACS again that could not be reached.
+#[test]
+fn an_interface_that_comes_up_ends_the_wait() {
+    let acs = Scripted::start(vec![step().status(500), inform(), methods(), end()]);
+    let router = router(&acs.url());
+    router.set("acs", "retry_min_wait_interval", "1000");
+    let broker = broker(&router);
+    let agent = router.start(&[]);
+    agent.wait_for("Retry in 1", 1);
+    agent.wait_for("tr069 is on ubus", 1);
+    let mut client = Client::connect(broker.path(), LIMIT).unwrap();
+    for text in [r#"{"interface":"lan","action":"ifdown"}"#, "{}", r#"{"action":7}"#] {
+        client.send_event("network.interface", &json::parse(text).unwrap(), LIMIT).unwrap();
+    }
+    play::stays_quiet(&agent, "Start session", 1);
+    let up = json::parse(r#"{"interface":"wan","action":"ifup"}"#).unwrap();
+    client.send_event("network.interface", &up, LIMIT).unwrap();
+    agent.wait_for("End session", 1);
+    assert!(agent.stop().0.success());
+    acs.finish();
+}

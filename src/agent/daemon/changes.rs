@@ -67,6 +67,11 @@ impl Notices {
         self.files.iter().chain(&self.news).chain(&self.requests).map(AsFd::as_fd)
     }
 
+    /// The next look comes as soon as it may: there is a sign of a change.
+    pub(super) fn soon(&mut self) {
+        self.next = self.next.min(self.last + SOON);
+    }
+
     /// The next look comes at once: something has changed of which no file tells.
     pub(super) fn hurry(&mut self) {
         self.next = Duration::ZERO;
@@ -86,7 +91,7 @@ impl Daemon {
         }
         let files = self.notices.files.as_mut().and_then(ConfigChanges::changed);
         if self.notices.news.as_mut().and_then(ConfigChanges::changed).is_some() {
-            self.notices.next = self.notices.next.min(self.notices.last + SOON);
+            self.notices.soon();
         }
         let slow = now >= self.notices.next;
         if slow {

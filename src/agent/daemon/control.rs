@@ -14,7 +14,12 @@ use crate::sys::clock;
 use crate::ubus::msg::Status as Word;
 use crate::ubus::server::{Incoming, Server, Service};
 
-/// What we offer on ubus.
+/// The event of netifd.
+const NETWORK: &str = "network.interface";
+/// Between attempts that events ask for, at least.
+const CALM: Duration = Duration::from_secs(5);
+
+/// What we offer on ubus, and hear there.
 ///
 /// # Errors
 /// When the socket's path leads out of the root.
@@ -22,7 +27,8 @@ pub(super) fn bus(options: &Options) -> Result<Server, StartError> {
     let failed = |why: &dyn std::fmt::Display| StartError(format!("ubus: {why}"));
     let path = options.ubus_socket().map_err(|why| failed(&why))?;
     let objects = vec![(OBJECT.to_owned(), control::methods())];
-    Server::new(&path, Service { objects, ..Service::default() }).map_err(|why| failed(&why))
+    let events = vec![NETWORK.to_owned()];
+    Server::new(&path, Service { objects, events, ..Service::default() }).map_err(|why| failed(&why))
 }
 
 impl Daemon {
@@ -55,7 +61,8 @@ impl Daemon {
                 Incoming::Refused { name, status } => warn!("ubus refuses {name}: {status}"),
                 Incoming::Down(why) => info!("no ubus for now: {why}"),
                 Incoming::Ready => info!("{OBJECT} is on ubus"),
-                Incoming::Event { .. } | Incoming::Notification { .. } | Incoming::Subscribers { .. } => {}
+                Incoming::Event { data, .. } => self.network_event(data.text("action").as_deref(), now),
+                Incoming::Notification { .. } | Incoming::Subscribers { .. } => {}
             }
         }
         goes_on
@@ -71,6 +78,17 @@ impl Daemon {
         let took = now.saturating_sub(self.session_since).as_millis();
         let end = clock::is_set().then(clock::epoch_seconds);
         self.history.ended(end, u64::try_from(took).unwrap_or(u64::MAX), rpcs, outcome);
+    }
+
+    /// An interface has changed: what depends on it is looked at, and an ACS that could not be reached is
+    /// tried again when one comes up, as icwmp does.
+    fn network_event(&mut self, action: Option<&str>, now: Duration) {
+        self.notices.soon();
+        if action == Some("ifup") && self.retry_at.is_some() {
+            info!("an interface is up: the ACS is tried again");
+            // One that goes up and down all the time is no reason for a session each time.
+            self.retry_at = Some(now.max(self.session_since + CALM));
+        }
     }
 
     /// What `status` tells.
