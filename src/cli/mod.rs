@@ -211,10 +211,10 @@ mod tests {
         let help = help();
         for (short, long, value, _) in FLAGS {
             assert!(help.contains(&format!("--{long}")));
-            let line = if value.is_empty() { format!("--{long}") } else { format!("--{long} /x") };
-            assert!(of(&line).is_ok(), "{line}");
-            if !short.is_empty() {
-                assert!(of(&format!("-{short}")).is_ok(), "-{short}");
+            let with = if value.is_empty() { "" } else { " /x" };
+            let short = Some(short).filter(|short| !short.is_empty()).map(|short| format!("-{short}{with}"));
+            for line in short.into_iter().chain([format!("--{long}{with}")]) {
+                assert!(of(&line).is_ok(), "{line}");
             }
         }
     }
