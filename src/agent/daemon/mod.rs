@@ -105,6 +105,7 @@ pub fn open_model(options: &Options) -> Result<(Model<System>, Vec<String>), Sta
         config_dir: options.config_dir.clone(),
         delta_dir: "/tmp/.uci".into(),
         state_dir: options.state_dir(),
+        ubus_socket: options.ubus_socket().ok(),
     };
     let (mut system, memory) = System::open(places).map_err(|why| StartError(why.to_string()))?;
     complaints.extend(system.take_complaints());
