@@ -1,7 +1,9 @@
 //! The shell: everything that touches the world, around pure parts.
 
+pub mod apply;
 pub mod autonomous;
 pub mod changes;
+pub mod commands;
 pub mod control;
 pub mod daemon;
 pub mod diagnose;

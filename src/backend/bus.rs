@@ -64,6 +64,11 @@ impl Bus {
         answer
     }
 
+    /// Calls a method for what it does; whether it was done. Nothing of it is remembered.
+    pub fn tell(&mut self, object: &str, method: &str, arguments: &Table) -> bool {
+        self.with_client(object, |client| client.call(object, method, arguments, LIMIT)).is_some()
+    }
+
     /// The names of all objects there are, asked for once until [`Bus::forget`].
     pub fn objects(&mut self) -> Rc<BTreeSet<String>> {
         if let Some(known) = &self.objects {

@@ -41,6 +41,7 @@ use self::reading::{periodic, read_zone, sinks};
 use self::transfers::Transfers;
 use self::trials::Trials;
 use self::units::Units;
+use super::commands::Command;
 use super::exchange::Exchange;
 use super::history::History;
 use super::options::Options;
@@ -62,7 +63,7 @@ use crate::sys::clock::{self, Monotonic};
 use crate::sys::rng;
 use crate::sys::signal::{Asked, Signals};
 use crate::sys::zone::Zone;
-use crate::ubus::server::Server;
+use crate::ubus::server::{Request, Server};
 
 pub use self::reading::read_settings;
 
@@ -148,6 +149,8 @@ struct Daemon {
     session_id: u32,
     history: History,
     bus: Server,
+    /// Changes by users that came during a session.
+    waiting: Vec<(Request, Command)>,
     /// When this life began.
     since: Now,
     /// When the running session began.
@@ -219,6 +222,7 @@ impl Daemon {
             session_id: 1,
             history: History::default(),
             bus: control::bus(options)?,
+            waiting: Vec::new(),
             since: now,
             session_since: now.mono,
             resetting: false,
@@ -354,6 +358,7 @@ impl Daemon {
         if !self.serve_bus(&ready) {
             return Ok(false);
         }
+        self.serve_waiting();
         self.reap();
         Ok(true)
     }
@@ -415,6 +420,7 @@ impl Daemon {
             (!self.children.is_empty()).then(|| now + Duration::from_secs(1)),
             // It had to wait for the end of a session.
             (self.reload_asked && self.exchange.is_none()).then_some(now),
+            (!self.waiting.is_empty() && self.exchange.is_none()).then_some(now),
             self.waits_for_clock(now).then(|| now + CLOCK_POLL),
             // The clock may be set under a sleeping periodic Inform.
             Some(now + Duration::from_secs(60)),
