@@ -11,6 +11,7 @@ pub mod discovery;
 pub mod duties;
 pub mod exchange;
 pub mod history;
+pub mod icwmp_files;
 pub mod inform;
 pub mod job;
 pub mod light;

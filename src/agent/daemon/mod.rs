@@ -21,6 +21,7 @@ mod sessions;
 mod transfers;
 mod trials;
 mod units;
+mod vendor;
 
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -249,6 +250,8 @@ impl Daemon {
         daemon.resume_notices();
         daemon.configure_echo();
         daemon.configure_light();
+        daemon.configure_model();
+        daemon.import_notifications();
         // What an earlier life left unsuccessful is retried, even if its events are gone.
         daemon.plan_retry(now.mono);
         daemon.save();
@@ -535,6 +538,8 @@ impl Daemon {
         }
         self.configure_echo();
         self.configure_light();
+        self.configure_model();
+        self.import_notifications();
         info!("Configuration read again");
         self.save();
     }

@@ -51,6 +51,7 @@ impl Daemon {
         self.tell();
         self.tell_echo();
         self.configure_light();
+        self.configure_model();
         let device_id = match inform::device_id(&mut self.model) {
             Ok(id) => id,
             Err(why) => return self.not_begun(now, &why),
