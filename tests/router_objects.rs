@@ -436,6 +436,29 @@ fn refusals_are_those_of_openwrt() {
         ("service", "delete", r#"{"name":"x"}"#, Status::NotFound),
         ("session", "login", r#"{"username":"nobody","password":"x"}"#, Status::PermissionDenied),
         ("session", "access", "{}", Status::InvalidArgument),
+        ("uci", "get", "{}", Status::InvalidArgument),
+        ("uci", "get", r#"{"config":"nope"}"#, Status::NotFound),
+        ("uci", "get", r#"{"config":"../passwd"}"#, Status::InvalidArgument),
+        ("uci", "get", r#"{"config":"network","section":"nope"}"#, Status::NotFound),
+        ("uci", "get", r#"{"config":"network","section":"lan","option":"nope"}"#, Status::NotFound),
+        ("uci", "get", r#"{"config":"network","ubus_rpc_session":"../x"}"#, Status::PermissionDenied),
+        ("uci", "set", r#"{"config":"network","section":"nope","values":{}}"#, Status::NotFound),
+        ("uci", "set", r#"{"config":"network","section":"lan"}"#, Status::InvalidArgument),
+        (
+            "uci",
+            "set",
+            r#"{"config":"network","section":"lan","values":{"a b":"c"}}"#,
+            Status::InvalidArgument,
+        ),
+        ("uci", "commit", "{}", Status::InvalidArgument),
+        ("uci", "commit", r#"{"config":"nope"}"#, Status::NotFound),
+        ("uci", "confirm", "{}", Status::NoData),
+        ("file", "read", "{}", Status::InvalidArgument),
+        ("file", "read", r#"{"path":"/nonexistent"}"#, Status::NotFound),
+        ("file", "read", r#"{"path":"/etc/../../../etc/passwd"}"#, Status::InvalidArgument),
+        ("file", "read", r#"{"path":"/etc"}"#, Status::NotSupported),
+        ("file", "list", r#"{"path":"/etc/config/network"}"#, Status::InvalidArgument),
+        ("file", "exec", r#"{"command":"/bin/sh"}"#, Status::NotSupported),
         ("session", "access", r#"{"ubus_rpc_session":"x"}"#, Status::NotFound),
         ("nothing", "status", "{}", Status::NotFound),
     ] {
@@ -533,4 +556,188 @@ fn sessions_have_rights() {
         alike("create", &created, &made);
         alike("login", &created, &login);
     }
+}
+
+#[test]
+fn uci_over_ubus() {
+    let lab = Lab::start();
+    let set = r#"{"config":"wireless","section":"default_radio0","values":{"ssid":"O'Hara","isolate":true,"maclist":["a","b"]}}"#;
+    lab.done("uci", "set", set);
+    lab.done("uci", "delete", r#"{"config":"wireless","section":"default_radio0","option":"encryption"}"#);
+    assert!(!lab.file("etc/config/wireless").contains("Hara"), "not committed yet");
+    let changes = lab.call("uci", "changes", r#"{"config":"wireless"}"#);
+    assert_eq!(
+        changes["changes"],
+        serde_json::json!([
+            ["set", "default_radio0", "ssid", "O'Hara"],
+            ["set", "default_radio0", "isolate", "1"],
+            ["list-add", "default_radio0", "maclist", "a"],
+            ["list-add", "default_radio0", "maclist", "b"],
+            ["remove", "default_radio0", "encryption"]
+        ])
+    );
+    let get = |option: &str| {
+        lab.call(
+            "uci",
+            "get",
+            &format!(r#"{{"config":"wireless","section":"default_radio0","option":"{option}"}}"#),
+        )
+    };
+    assert_eq!(get("ssid"), serde_json::json!({"value": "O'Hara"}));
+    assert_eq!(get("maclist"), serde_json::json!({"value": ["a", "b"]}));
+    lab.router.forget();
+    lab.done("uci", "commit", r#"{"config":"wireless"}"#);
+    let text = lab.file("etc/config/wireless");
+    assert!(text.contains("option ssid 'O'\\''Hara'") && text.contains("\tlist maclist 'b'\n"), "{text}");
+    assert_eq!(lab.call("uci", "changes", "{}"), serde_json::json!({"changes": {}}));
+    assert_eq!(lab.router.reloads(), ["network"]);
+    let calls = lab.router.calls();
+    let event = calls.iter().find(|call| call.object == "service").unwrap();
+    assert_eq!(
+        (event.by.as_str(), event.arguments.as_str()),
+        ("rpcd", r#"{"type":"config.change","data":{"package":"wireless"}}"#)
+    );
+    assert_eq!(lab.call("hostapd.phy0-ap0", "get_status", "{}")["ssid"], "O'Hara");
+    // New sections, with a name and without, by type, renamed, moved, taken back.
+    let added =
+        lab.call("uci", "add", r#"{"config":"network","type":"route","values":{"target":"10.1.0.0/16"}}"#);
+    let key = added["section"].as_str().unwrap();
+    lab.done("uci", "rename", &format!(r#"{{"config":"network","section":"{key}","name":"mine"}}"#));
+    lab.done(
+        "uci",
+        "set",
+        r#"{"config":"network","type":"route","match":{"target":"10.1.0.0/16"},"values":{"metric":7}}"#,
+    );
+    lab.done("uci", "order", r#"{"config":"network","sections":["mine"]}"#);
+    let values = lab.call("uci", "get", r#"{"config":"network","type":"route"}"#);
+    assert_eq!(values["values"]["mine"]["metric"], "7");
+    assert_eq!(values["values"]["mine"][".index"], 0);
+    lab.done("uci", "revert", r#"{"config":"network"}"#);
+    lab.refused("uci", "get", r#"{"config":"network","section":"mine"}"#, Status::NotFound);
+    if !samples_are_here() {
+        return;
+    }
+    let network = lab.call("uci", "get", r#"{"config":"network"}"#);
+    let sample_of = sample("uci.get-network.derived.json").unwrap();
+    alike("interface", &sample_of["values"]["lan"], &network["values"]["lan"]);
+    let kept = network["values"].as_object().unwrap();
+    let (_, bridge) = kept.iter().find(|(_, section)| section["type"] == "bridge").unwrap();
+    alike("device", &sample_of["values"]["cfg030f15"], bridge);
+    let lan = lab.call("uci", "get", r#"{"config":"network","section":"lan"}"#);
+    alike("section", &sample("uci.get-section-lan.derived.json").unwrap(), &lan);
+    assert_eq!(lan["values"][".index"], Json::Null);
+    alike("configs", &sample("uci.configs.derived.json").unwrap(), &lab.call("uci", "configs", "{}"));
+    alike("add", &sample("uci.add.derived.json").unwrap(), &added);
+}
+
+#[test]
+fn sessions_change_uci_apart() {
+    let lab = Lab::start();
+    let made = lab.call("session", "create", "{}");
+    let id = made["ubus_rpc_session"].as_str().unwrap();
+    let with = |rest: &str| format!(r#"{{"ubus_rpc_session":"{id}","config":"system"{rest}}}"#);
+    let set = with(r#","section":"@system[0]","values":{"hostname":"mine"}"#);
+    lab.refused("uci", "set", &set, Status::PermissionDenied);
+    let grant = format!(
+        r#"{{"ubus_rpc_session":"{id}","scope":"uci","objects":[["system","read"],["system","write"]]}}"#
+    );
+    lab.done("session", "grant", &grant);
+    lab.done("uci", "set", &set);
+    let hostname = |arguments: &str| lab.call("uci", "get", arguments)["value"].clone();
+    assert_eq!(hostname(&with(r#","section":"@system[0]","option":"hostname""#)), "mine");
+    assert_eq!(hostname(r#"{"config":"system","section":"@system[0]","option":"hostname"}"#), "OpenWrt");
+    lab.done("uci", "apply", &format!(r#"{{"ubus_rpc_session":"{id}"}}"#));
+    assert_eq!(lab.call("system", "board", "{}")["hostname"], "mine");
+}
+
+#[test]
+fn files_and_the_log() {
+    let lab = Lab::start();
+    let read = lab.call("file", "read", r#"{"path":"/etc/openwrt_version"}"#);
+    assert_eq!(read["data"], lab.file("etc/openwrt_version"));
+    let coded = lab.call("file", "read", r#"{"path":"/etc/openwrt_version","base64":true}"#);
+    assert!(
+        coded["data"].as_str().unwrap().bytes().all(|octet| octet.is_ascii_alphanumeric() || octet == b'=')
+    );
+    let through_link = lab.call("file", "stat", r#"{"path":"/var/dhcp.leases"}"#);
+    assert_eq!(through_link["size"], lab.file("tmp/dhcp.leases").len());
+    fs::write(lab.root().join("root/large"), vec![b'x'; 256 << 10]).unwrap();
+    lab.refused("file", "read", r#"{"path":"/root/large"}"#, Status::NotSupported);
+    let list = lab.call("file", "list", r#"{"path":"/etc/config"}"#);
+    lab.done("log", "write", r#"{"event":"hello"}"#);
+    let log = lab.call("log", "read", r#"{"lines":1}"#);
+    assert_eq!(log["log"][0]["msg"], "hello");
+    assert_eq!(log["log"].as_array().unwrap().len(), 1);
+    if samples_are_here() {
+        alike("list", &sample("file.list.derived.json").unwrap(), &list);
+        alike("stat", &sample("file.stat.derived.json").unwrap(), &through_link);
+        let sum = lab.call("file", "md5", r#"{"path":"/etc/openwrt_version"}"#);
+        alike("md5", &sample("file.md5.derived.json").unwrap(), &sum);
+        alike("log", &sample("log.read.derived.json").unwrap(), &log);
+        let services = lab.call("service", "list", "{}");
+        let sample = sample("service.list.derived.json").unwrap();
+        for (name, instance) in [("dnsmasq", "cfg01411c"), ("dropbear", "main"), ("network", "instance1")] {
+            let mut sample = sample[name]["instances"][instance].clone();
+            // What is particular to these programs.
+            for key in ["jail", "mount", "data", "limits"] {
+                sample.as_object_mut().unwrap().remove(key);
+            }
+            alike(name, &sample, &services[name]["instances"][instance]);
+        }
+    }
+}
+
+/// The methods and the types of their arguments, as `ubus -v list` prints them.
+fn listed(lab: &Lab, path: &str) -> String {
+    let found = lab.client().list(Some(path), LIMIT).unwrap();
+    let mut out = String::new();
+    for method in rcwmp::ubus::object::methods(&found[0].signature).unwrap() {
+        let kinds = method.arguments.iter().map(|(name, kind)| {
+            let kind = match format!("{kind:?}").as_str() {
+                "Int32" => "Integer".to_owned(),
+                "Int8" => "Boolean".to_owned(),
+                other => other.to_owned(),
+            };
+            format!("\"{name}\":\"{kind}\"")
+        });
+        out += &format!("\t\"{}\":{{{}}}\n", method.name, kinds.collect::<Vec<_>>().join(","));
+    }
+    out
+}
+
+#[test]
+fn signatures_are_those_of_openwrt() {
+    if !samples_are_here() {
+        return;
+    }
+    let lab = Lab::start();
+    let mut seen = Vec::new();
+    for file in ["ubus-v-list-netifd.24.10.txt", "ubus-v-list-rpcd.24.10.txt"] {
+        let text = fs::read_to_string(Path::new(SAMPLES).join(file)).unwrap();
+        for block in text.split("\n'") {
+            let Some((head, methods)) = block.trim_start_matches('\'').split_once('\n') else { continue };
+            let path = head.split('\'').next().unwrap();
+            // Interfaces that only the sample's router has, and what is not simulated.
+            if lab.client().list(Some(path), LIMIT).is_ok_and(|found| !found.is_empty()) {
+                assert_eq!(listed(&lab, path).trim_end(), methods.trim_end(), "{path}");
+                seen.push(path.to_owned());
+            }
+        }
+    }
+    seen.sort();
+    let expected = [
+        "file",
+        "network",
+        "network.device",
+        "network.interface",
+        "network.interface.guest",
+        "network.interface.lan",
+        "network.interface.loopback",
+        "network.interface.wan",
+        "network.interface.wan6",
+        "network.wireless",
+        "session",
+        "uci",
+    ];
+    assert_eq!(seen, expected);
 }

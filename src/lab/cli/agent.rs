@@ -28,14 +28,17 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Starts this very program as the agent of a router, freshly booted; with `show` its log is shown.
+    /// Starts this very program as the agent of a router, freshly booted, with the router's ubus; with `show` its log
+    /// is shown.
     ///
     /// # Errors
     /// The system's.
-    pub fn start(root: &Path, show: Option<Arc<Show>>) -> io::Result<Agent> {
+    pub fn start(root: &Path, socket: &Path, show: Option<Arc<Show>>) -> io::Result<Agent> {
         let mut child = Command::new(std::env::current_exe()?)
             .args(["-f", "-b", "--root"])
             .arg(root)
+            .arg("-s")
+            .arg(socket)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -20,6 +20,7 @@
 
 mod devices;
 mod dhcp;
+mod file;
 mod hostapd;
 mod interfaces;
 mod iwinfo;
@@ -31,6 +32,7 @@ mod services;
 mod session;
 mod state;
 mod system;
+mod uci;
 mod wireless;
 
 use std::collections::BTreeMap;
@@ -162,6 +164,11 @@ impl Router {
         self.shared.state().calls()
     }
 
+    /// [`Router::calls`], which are forgotten.
+    pub fn take_calls(&self) -> Vec<Call> {
+        self.shared.state().take_calls()
+    }
+
     /// How many calls there were of a method.
     pub fn count(&self, object: &str, method: &str) -> usize {
         self.calls().iter().filter(|call| call.object == object && call.method == method).count()
@@ -238,6 +245,7 @@ impl Drop for Router {
 /// The objects with fixed names.
 const FIXED: &[(&str, &[&str], Handler)] = &[
     ("dhcp", dhcp::METHODS, dhcp::dhcp),
+    ("file", file::METHODS, file::file),
     ("iwinfo", iwinfo::METHODS, iwinfo::iwinfo),
     ("log", system::LOG, system::log),
     ("luci-rpc", luci::METHODS, luci::luci),
@@ -248,6 +256,7 @@ const FIXED: &[(&str, &[&str], Handler)] = &[
     ("service", services::METHODS, services::service),
     ("session", session::METHODS, session::session),
     ("system", system::SYSTEM, system::system),
+    ("uci", uci::METHODS, uci::uci),
 ];
 
 /// The objects that there are, whatever is wrong with them.

@@ -63,6 +63,11 @@ impl Sessions {
         })
     }
 
+    /// Whether there is such a session.
+    pub fn is_known(&self, id: &str) -> bool {
+        self.0.contains_key(id)
+    }
+
     /// Makes a session and gives its number.
     fn create(&mut self, timeout: i32, user: Option<String>) -> Result<String, Status> {
         if self.0.len() >= MAX_SESSIONS {

@@ -120,6 +120,11 @@ impl State {
         self.calls.iter().cloned().collect()
     }
 
+    /// [`State::calls`], which are forgotten.
+    pub fn take_calls(&mut self) -> Vec<Call> {
+        self.calls.drain(..).collect()
+    }
+
     /// The services that were reloaded, in order.
     pub fn reloads(&self) -> Vec<String> {
         self.reloads.iter().cloned().collect()
