@@ -259,7 +259,7 @@ fn from_the_first_boot_to_the_next_firmware() {
         r#"{"config":"cwmp","section":"acs","values":{"periodic_inform_interval":"7200"}}"#,
     );
     life.call("uci", "commit", r#"{"config":"cwmp"}"#);
-    assert_eq!(life.services.reloads().last().unwrap(), "cwmp");
+    assert_eq!(life.services.reloads().last().unwrap(), "rcwmp");
     let told = life.with_uci(|shell| shell.init("reload"));
     has(&told, &["procd_send_signal rcwmpd"]);
     first.signal("HUP");
