@@ -311,6 +311,26 @@ fn dhcp_of_a_release() {
     let wan = router.interface("wan");
     router.each(&wan, &[("Status", "Up"), ("LastChange", "941153")]);
     router.each(&format!("{wan}IPv4Address.1."), &[("IPAddress", "192.0.2.19"), ("AddressingType", "DHCP")]);
+
+    // A lease of a minute, renewed every half.
+    let network = "config interface 'secondwan'\n\toption proto 'dhcp'\n\toption device 'eth1.2'\n";
+    let programs = Programs::start(&[("network.interface", "dump", dump("secondwan"))]);
+    let mut router = on(&programs, network, &[]);
+    router.each(
+        "Device.DHCPv4.Client.1.",
+        &[("LeaseTimeRemaining", "50"), ("DNSServers", "1.1.1.1,1.1.1.2"), ("DHCPServer", "192.168.10.1")],
+    );
+    // What is given up gets an address of its own making (RFC 3927).
+    let answer = r#"{"interface":[{"interface":"wan","up":true,"proto":"dhcp","l3_device":"eth1",
+        "ipv4-address":[{"address":"169.254.7.7","mask":16}]}]}"#;
+    let programs = Programs::start(&[("network.interface", "dump", says_json(answer))]);
+    let network = "config interface 'wan'\n\toption proto 'dhcp'\n\toption device 'eth1'\n";
+    let mut router = on(&programs, network, &[]);
+    let wan = router.interface("wan");
+    router.each(
+        &format!("{wan}IPv4Address.1."),
+        &[("AddressingType", "AutoIP"), ("SubnetMask", "255.255.0.0")],
+    );
 }
 
 #[test]
@@ -690,6 +710,24 @@ fn somebody_talks_nonsense() {
         many(r#""192.0.2.1""#),
         many(r#"{"interface":"x","up":true,"l3_device":"modem"}"#),
     );
+    // As many interfaces as fit, each with as much as fits, all on one device.
+    let inner = (0..40)
+        .map(|n| format!(r#"{{"address":"2001:db8::{n:x}","mask":128}}"#))
+        .collect::<Vec<_>>()
+        .join(",");
+    let crowd: Vec<String> = (0..250)
+        .map(|n| format!(r#"{{"interface":"wan_{n}","dynamic":true,"up":true,"l3_device":"modem","ipv6-address":[{inner}]}}"#))
+        .collect();
+    let crowd = format!(
+        r#"{{"interface":[{{"interface":"wan","up":true,"l3_device":"modem","proto":"dhcp"}},{}]}}"#,
+        crowd.join(",")
+    );
+    let programs = Programs::start(&[("network.interface", "dump", says_json(&crowd))]);
+    let mut router = on(&programs, router::NETWORK, &[]);
+    let wan = router.interface("wan");
+    router.check(&format!("{wan}IPv6AddressNumberOfEntries"), "40");
+    router.model.values(["Device."]).unwrap();
+
     let text = "\u{1}".repeat(300);
     let programs = Programs::start(&[
         ("network.interface", "dump", says_json(&dump)),

@@ -3,6 +3,7 @@
 //! An option is an item of a list: `dhcp_option` of a pool (dnsmasq's spelling, `6,192.0.2.1`), `sendopts`
 //! (udhcpc's, `60:736167`) and `reqopts` (`121`) of an interface. A place says which: `PACKAGE/OPTION`.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::items::{self, Ids, Item};
@@ -343,12 +344,13 @@ fn all_leases(system: &mut System) -> Result<Vec<Lease>> {
         return Ok(out);
     }
     let (now, _) = system.now();
+    let mut known: HashSet<(String, Ipv4Addr)> =
+        out.iter().map(|lease| (lease.mac.clone(), lease.address)).collect();
     for told in odhcpd::ipv4(system) {
         let expires = told.valid.map_or(0, |seconds| now.saturating_add(i64::from(seconds)));
         for address in told.addresses {
             let IpAddr::V4(address) = address else { continue };
-            let known = |lease: &Lease| lease.mac == told.mac && lease.address == address;
-            if out.len() < MAX_LEASES && !out.iter().any(known) {
+            if out.len() < MAX_LEASES && known.insert((told.mac.clone(), address)) {
                 let (mac, host) = (told.mac.clone(), told.host.clone());
                 out.push(Lease { expires, mac, address, host, client: String::new() });
             }

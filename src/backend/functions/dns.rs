@@ -139,7 +139,7 @@ fn learned_rows(system: &mut System, interfaces: &[Interface], known: &[Row]) ->
     let told = netifd::all(system);
     let mut found: Vec<(String, String)> =
         parse_auto(&text).iter().map(|one| (one.interface.to_owned(), one.address.to_owned())).collect();
-    for logical in &told {
+    for logical in told.iter() {
         for address in &logical.dns {
             let one = (logical.name.clone(), address.to_string());
             let same = |other: &(String, String)| other.0 == one.0 && bare(&other.1) == one.1;

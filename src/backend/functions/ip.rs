@@ -525,9 +525,9 @@ fn ip6_rows(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<R
         }
     }
     // What another interface on the same device has is not this one's.
-    for other in netifd::all(system) {
+    for other in netifd::all(system).iter() {
         if other.l3_device == l3 && !names.contains(&other.name) {
-            known.extend(told_ip6(other).iter().map(|one| one.held.address));
+            known.extend(told_ip6(other.clone()).iter().map(|one| one.held.address));
         }
     }
     for entry in proc_net::if_inet6(system).into_iter().filter(|entry| entry.device == l3) {

@@ -16,6 +16,8 @@ use crate::ubus::blobmsg::{Table, Value};
 const MAX_INTERFACES: usize = 256;
 /// The most addresses, prefixes, routes, servers or complaints of one interface.
 const MAX_ITEMS: usize = 64;
+/// The most interfaces that one's protocol makes on its device.
+const MAX_CHILDREN: usize = 8;
 /// The longest text that is taken.
 const MAX_TEXT: usize = 8192;
 
@@ -240,33 +242,36 @@ fn options(text: &str) -> Vec<(u16, String)> {
     out
 }
 
-/// The answer's interfaces that `wanted` takes by name, in its order; `None` when netifd does not answer.
-fn dump(system: &mut System, wanted: impl Fn(&str) -> bool) -> Option<Vec<Logical>> {
-    let answer = system.ubus("network.interface", "dump")?;
-    let fits = |table: &&Table| table.text("interface").is_some_and(|name| !name.is_empty() && wanted(&name));
-    let tables = answer.array("interface").iter().take(MAX_INTERFACES).filter_map(Value::as_table);
-    Some(tables.filter(fits).map(Logical::read).collect())
-}
-
-/// All interfaces; none when netifd does not answer.
-pub fn all(system: &mut System) -> Vec<Logical> {
-    dump(system, |_| true).unwrap_or_default()
+/// All interfaces, each name once; none when netifd does not answer. Read once a session.
+pub fn all(system: &mut System) -> Rc<[Logical]> {
+    if let Some(known) = &system.logical {
+        return Rc::clone(known);
+    }
+    let answer = system.ubus("network.interface", "dump");
+    let tables = answer.iter().flat_map(|answer| answer.array("interface")).filter_map(Value::as_table);
+    let mut found: Vec<Logical> = Vec::new();
+    for logical in tables.take(MAX_INTERFACES).map(Logical::read) {
+        if !logical.name.is_empty() && found.iter().all(|other| other.name != logical.name) {
+            found.push(logical);
+        }
+    }
+    let found: Rc<[Logical]> = found.into();
+    system.logical = Some(Rc::clone(&found));
+    found
 }
 
 /// One interface; `None` when netifd does not answer or has none of that name.
 pub fn find(system: &mut System, name: &str) -> Option<Logical> {
-    dump(system, |other| other == name)?.into_iter().next()
+    all(system).iter().find(|one| one.name == name).cloned()
 }
 
 /// An interface and those that its protocol made on the same device (`wan_6` on `pppoe-wan`).
 pub fn family(system: &mut System, name: &str) -> Vec<Logical> {
-    let mut found = dump(system, |other| other.starts_with(name)).unwrap_or_default();
-    let l3 = found.iter().find(|one| one.name == name).map(|one| one.l3_device.clone());
-    found.retain(|one| {
-        one.name == name
-            || one.is_child_of(name) && Some(&one.l3_device) == l3.as_ref() && !one.l3_device.is_empty()
-    });
-    found
+    let all = all(system);
+    let Some(own) = all.iter().find(|one| one.name == name) else { return Vec::new() };
+    let fits = |one: &&Logical| one.is_child_of(name) && one.l3_device == own.l3_device;
+    let children = all.iter().filter(fits).take(if own.l3_device.is_empty() { 0 } else { MAX_CHILDREN });
+    std::iter::once(own).chain(children).cloned().collect()
 }
 
 /// The configured interface that one of netifd's stands for: itself, or the one whose protocol made it.

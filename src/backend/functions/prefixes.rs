@@ -56,7 +56,7 @@ fn is_part(parent: &Address6, child: &Address6) -> bool {
 fn rows(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
     let name = at.rows.first().map(|row| row.row.name.clone()).unwrap_or_default();
     let Some(interface) = topology::interface(system, &name)? else { return Ok(Vec::new()) };
-    let delegated: Vec<Address6> = netifd::all(system).into_iter().flat_map(|one| one.delegated).collect();
+    let delegated: Vec<Address6> = netifd::all(system).iter().flat_map(|one| one.delegated.clone()).collect();
     let mut out: Vec<Row> = Vec::new();
     let push = |out: &mut Vec<Row>, row: Row| {
         if out.iter().all(|other| other.name != row.name) {
