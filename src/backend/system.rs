@@ -15,6 +15,7 @@ use crate::ubus::blobmsg::Table;
 use crate::uci::{self, Store, Value};
 
 use super::bus::Bus;
+use super::functions::netifd::Logical;
 use super::kept::{Kept, KeptError};
 use super::marks::{self, Marks, Numbers};
 use super::trials::Trials;
@@ -60,6 +61,8 @@ pub struct System {
     /// Of the table that is being listed: what its rows were called when names came from contents.
     former: Vec<(String, String)>,
     bus: Bus,
+    /// What netifd has told of its interfaces, read.
+    pub(super) logical: Option<Rc<[Logical]>>,
     texts: HashMap<String, Option<Rc<str>>>,
     remembered: usize,
     agent: BTreeMap<String, String>,
@@ -128,6 +131,7 @@ impl System {
             staged: None,
             trials: Trials::default(),
             bus: Bus::new(places.ubus_socket),
+            logical: None,
             texts: HashMap::new(),
             remembered: 0,
             agent: BTreeMap::new(),
@@ -428,6 +432,7 @@ impl System {
     pub(super) fn forget(&mut self) {
         self.uci.refresh();
         self.bus.forget();
+        self.logical = None;
         self.texts = HashMap::new();
         self.remembered = 0;
         let uptime = self.text("/proc/uptime");

@@ -7,10 +7,12 @@ pub mod deviceinfo;
 pub mod dhcp_clients;
 pub mod dhcp_options;
 pub mod dhcpv4;
+pub mod dhcpv6;
 pub mod dns;
 pub mod ethernet;
 pub mod firewall;
 pub mod fixed;
+pub mod forwarding_table;
 pub mod hosts;
 pub mod ip;
 pub mod items;
@@ -18,7 +20,11 @@ pub mod kernel_routes;
 pub mod manageable;
 pub mod nat;
 pub mod netif;
+pub mod netifd;
+pub mod odhcpd;
 pub mod packages;
+pub mod ppp;
+pub mod prefixes;
 pub mod proc_net;
 pub mod processes;
 pub mod radio;
@@ -51,6 +57,10 @@ const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (hosts::VALUES, hosts::TABLES),
     (manageable::VALUES, manageable::TABLES),
     (nat::VALUES, nat::TABLES),
+    (netifd::VALUES, netifd::TABLES),
+    (ppp::VALUES, ppp::TABLES),
+    (prefixes::VALUES, prefixes::TABLES),
+    (dhcpv6::VALUES, dhcpv6::TABLES),
     (packages::VALUES, packages::TABLES),
     (processes::VALUES, processes::TABLES),
     (routing::VALUES, routing::TABLES),
