@@ -15,6 +15,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bus::{Bus, Offers, sample};
+use rcwmp::backend::functions::stations;
 use rcwmp::model::date::{self, Moment};
 use rcwmp::sys::clock::epoch_seconds;
 use rcwmp::ubus::msg::Status;
@@ -503,6 +504,15 @@ fn stations_of_both() {
         stations(&mut router, names),
         ["02:00:00:00:01:18 ac 195000 -67", "02:00:00:00:01:1d n 144400 -48"]
     );
+    let places = stations::all(router.model.backend()).unwrap();
+    let places: Vec<String> = places
+        .iter()
+        .map(|(mac, at)| format!("{mac} {} {} {}", at.access_point, at.device, at.radio))
+        .collect();
+    assert_eq!(
+        places,
+        ["02:00:00:00:01:18 default_radio0 ap0 radio0", "02:00:00:00:01:1d default_radio0 ap0 radio0"]
+    );
     let host = "Device.Hosts.Host.1.AssociatedDevice";
     router.check(host, "Device.WiFi.AccessPoint.1.AssociatedDevice.1");
     // The other one keeps its number when the first goes, and the reference goes with it.
@@ -599,7 +609,7 @@ fn nobody_answers() {
     let complaints = router.model.backend().take_complaints();
     assert!(complaints.iter().any(|why| why.contains("Permission denied")), "{complaints:?}");
 
-    let bus = all(|offers, object, method| offers.is_silent(object, method));
+    let bus = all(|offers, object, method| offers.ignores(object, method));
     let mut router = over(&bus, WIRELESS, &["ap0"]);
     let start = Instant::now();
     check_defaults(&mut router);

@@ -96,7 +96,7 @@ impl Offers {
     }
 
     /// A method that never answers.
-    pub fn is_silent(self, object: &str, method: &str) -> Offers {
+    pub fn ignores(self, object: &str, method: &str) -> Offers {
         self.rule(object, method, "{}", Answer::Silent)
     }
 

@@ -24,7 +24,7 @@ pub const TABLES: &[TableFn] =
     &[TableFn { name: "wifi_stations", rows: station_rows, add: None, delete: None }];
 
 /// The most stations of an access point.
-const MAX_STATIONS: usize = 512;
+const MAX_STATIONS: usize = 256;
 /// What the columns of a row are, as `wifi_station:WORD` asks for them.
 const COLUMNS: [&str; 16] = [
     "standard",
@@ -52,6 +52,8 @@ const GENERATIONS: [(&str, &str); 4] = [("eht", "be"), ("he", "ax"), ("vht", "ac
 pub struct Home {
     /// The row of its access point, which is called as that of the SSID.
     pub access_point: String,
+    /// The network device of the access point.
+    pub device: String,
     /// The row of the radio.
     pub radio: String,
 }
@@ -246,8 +248,8 @@ pub fn all(system: &mut System) -> Result<BTreeMap<String, Home>> {
         let device = wifi::device(system, &iface.addr)?.unwrap_or_default();
         let (stations, _) = of_device(system, &device);
         for mac in stations.into_keys() {
-            let home = Home { access_point: iface.id.clone(), radio: iface.radio.clone() };
-            out.insert(mac, home);
+            let (access_point, radio) = (iface.id.clone(), iface.radio.clone());
+            out.insert(mac, Home { access_point, device: device.clone(), radio });
         }
     }
     Ok(out)
@@ -317,7 +319,7 @@ mod tests {
     fn check(clients: &str, list: &str, band: &str, expected: &str) {
         let found = joined(clients, list, false);
         let shown: Vec<String> =
-            found.iter().map(|(_, one)| one.columns(Some(band), 2_000_000_000).join(" ")).collect();
+            found.values().map(|one| one.columns(Some(band), 2_000_000_000).join(" ")).collect();
         assert_eq!(shown, [expected], "{clients} {list}");
     }
 
