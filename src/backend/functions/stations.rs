@@ -249,7 +249,8 @@ pub fn all(system: &mut System) -> Result<BTreeMap<String, Home>> {
         let (stations, _) = of_device(system, &device);
         for mac in stations.into_keys() {
             let (access_point, radio) = (iface.id.clone(), iface.radio.clone());
-            out.insert(mac, Home { access_point, device: device.clone(), radio });
+            // One that has just moved is in two lists, and references go to the first.
+            out.entry(mac).or_insert(Home { access_point, device: device.clone(), radio });
         }
     }
     Ok(out)
