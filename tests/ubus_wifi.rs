@@ -609,7 +609,7 @@ fn nobody_answers() {
     let complaints = router.model.backend().take_complaints();
     assert!(complaints.iter().any(|why| why.contains("Permission denied")), "{complaints:?}");
 
-    let bus = all(|offers, object, method| offers.ignores(object, method));
+    let bus = all(|offers, object, method| offers.keeps_silent_on(object, method));
     let mut router = over(&bus, WIRELESS, &["ap0"]);
     let start = Instant::now();
     check_defaults(&mut router);
@@ -621,7 +621,7 @@ fn nobody_answers() {
     let bus = all(|offers, object, method| match object {
         "network.wireless" => offers.says(object, method, &netifd("")),
         "iwinfo" => offers.says(object, method, "{}"),
-        _ => offers.ignores(object, method),
+        _ => offers.keeps_silent_on(object, method),
     });
     let mut router = over(&bus, WIRELESS, &["ap0", "ap1"]);
     let start = Instant::now();

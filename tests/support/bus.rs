@@ -96,14 +96,21 @@ impl Offers {
     }
 
     /// A method that never answers.
-    pub fn ignores(self, object: &str, method: &str) -> Offers {
+    pub fn keeps_silent_on(self, object: &str, method: &str) -> Offers {
         self.rule(object, method, "{}", Answer::Silent)
     }
 
     /// Puts it all on a bus.
     pub fn start(self) -> Bus {
         let folder = tempfile::tempdir().unwrap();
-        let broker = Broker::start(&folder.path().join("ubus.sock"), Vec::new()).unwrap();
+        let socket = folder.path().join("ubus.sock");
+        self.start_at(&socket, Some(folder))
+    }
+
+    /// Puts it all on a bus that listens there; the folder goes with it.
+    pub fn start_at(self, socket: &Path, folder: Option<tempfile::TempDir>) -> Bus {
+        std::fs::create_dir_all(socket.parent().unwrap()).unwrap();
+        let broker = Broker::start(socket, Vec::new()).unwrap();
         let mut objects: BTreeMap<String, Vec<Method>> = BTreeMap::new();
         for rule in &self.0.rules {
             let methods = objects.entry(rule.object.clone()).or_default();
@@ -118,13 +125,14 @@ impl Offers {
             .chunks(OBJECTS)
             .map(|objects| serve(broker.path(), objects.to_vec(), Arc::clone(&state), Arc::clone(&stop)))
             .collect();
-        Bus { folder, broker: Some(broker), state, stop, threads }
+        Bus { socket: socket.to_path_buf(), _folder: folder, broker: Some(broker), state, stop, threads }
     }
 }
 
 /// A bus with others on it; they leave when it is dropped.
 pub struct Bus {
-    folder: tempfile::TempDir,
+    socket: PathBuf,
+    _folder: Option<tempfile::TempDir>,
     broker: Option<Broker>,
     state: Arc<Mutex<State>>,
     stop: Arc<AtomicBool>,
@@ -134,7 +142,7 @@ pub struct Bus {
 impl Bus {
     /// Where it listens.
     pub fn socket(&self) -> PathBuf {
-        self.folder.path().join("ubus.sock")
+        self.socket.clone()
     }
 
     /// From now on a method says this; of an object that was offered.
