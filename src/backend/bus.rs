@@ -33,7 +33,7 @@ pub struct Bus {
     answers: HashMap<String, Option<Rc<Table>>>,
     /// The names of all objects, once somebody wanted to know.
     objects: Option<Rc<BTreeSet<String>>>,
-    /// Who was silent, and until when it is left alone; the empty name is ubusd.
+    /// Which program was silent, see [`program`], and until when it is left alone; the empty name is ubusd.
     silent: HashMap<String, Instant>,
     /// Who was complained about, until it answers again.
     blamed: BTreeSet<String>,
@@ -100,7 +100,7 @@ impl Bus {
     ) -> Option<T> {
         let socket = self.socket.as_ref()?;
         let now = Instant::now();
-        if ["", object].iter().any(|name| self.silent.get(*name).is_some_and(|until| *until > now)) {
+        if ["", program(object)].iter().any(|name| self.silent.get(*name).is_some_and(|until| *until > now)) {
             return None;
         }
         let client = match self.client.take() {
@@ -131,7 +131,7 @@ impl Bus {
                 return;
             }
             CallError::Timeout { .. } => {
-                self.silent.insert(who.to_owned(), now + QUIET);
+                self.silent.insert(program(who).to_owned(), now + QUIET);
             }
             _ => {}
         }
@@ -139,6 +139,12 @@ impl Bus {
             self.complaints.push(why.to_string());
         }
     }
+}
+
+/// Who serves an object, by the first part of its name: hostapd has one for each access point, netifd one for
+/// each interface, and when one of them is silent all are.
+fn program(object: &str) -> &str {
+    object.split('.').next().unwrap_or_default()
 }
 
 #[cfg(test)]

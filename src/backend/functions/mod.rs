@@ -28,13 +28,16 @@ pub mod prefixes;
 pub mod proc_net;
 pub mod processes;
 pub mod radio;
+pub mod radio_state;
 pub mod reach;
 pub mod routing;
 pub mod settings;
+pub mod stations;
 pub mod time;
 pub mod topology;
 pub mod wifi;
 pub mod wifi_security;
+pub mod wifi_state;
 
 use super::{TableFn, ValueFn};
 
@@ -76,4 +79,6 @@ const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (wifi::VALUES, wifi::TABLES),
     (wifi_security::VALUES, &[]),
     (radio::VALUES, &[]),
+    (radio_state::VALUES, &[]),
+    (stations::VALUES, stations::TABLES),
 ];
