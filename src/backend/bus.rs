@@ -141,10 +141,10 @@ impl Bus {
     }
 }
 
-/// Who serves an object, by the first part of its name: hostapd has one for each access point, netifd one for
-/// each interface, and when one of them is silent all are.
+/// Who is silent when an object is: hostapd has one for each access point, and does not answer for any while it
+/// hangs.
 fn program(object: &str) -> &str {
-    object.split('.').next().unwrap_or_default()
+    if object.starts_with("hostapd.") { "hostapd" } else { object }
 }
 
 #[cfg(test)]
