@@ -14,7 +14,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 use programs::{Does, Programs, says, says_json};
 use rcwmp::model::date::{self, Moment};
-use rcwmp::ubus::json;
 use rcwmp::ubus::msg::Status;
 use router::{Router, open_with, put, router_with};
 
@@ -82,7 +81,7 @@ fn on(programs: &Programs, network: &str, more: &[(&str, &str)]) -> Router {
 }
 
 fn dump(interface: &str) -> Does {
-    let inner = json::print_line(&programs::sample(&format!("network.interface.{interface}")));
+    let inner = programs::on_one_line(&programs::sample(&format!("network.interface.{interface}")));
     says_json(&format!(r#"{{"interface":[{inner}]}}"#))
 }
 

@@ -21,7 +21,7 @@ pub const LIMIT: Duration = Duration::from_secs(2);
 /// How long somebody who was silent is left alone.
 const QUIET: Duration = Duration::from_secs(60);
 /// The most answers that are remembered; beyond them each is asked for again.
-const MAX_ANSWERS: usize = 128;
+const MAX_ANSWERS: usize = 512;
 /// The most complaints that wait for the log.
 const MAX_COMPLAINTS: usize = 16;
 

@@ -1,47 +1,31 @@
-//! Programs on a ubus of their own: each method of theirs says what a test gives it, refuses, or keeps silent, and is counted.
+//! Programs on a ubus of their own, as a list of methods: what each does, and how often it was called.
 // Helpers of tests may unwrap and print as tests may; clippy knows only functions marked as tests.
-#![allow(clippy::unwrap_used, dead_code, reason = "each test uses its part")]
+#![allow(dead_code, reason = "each test uses its part")]
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::path::PathBuf;
 
-use nix::poll::{PollFd, PollTimeout, poll};
-use rcwmp::lab::router::broker::Broker;
-use rcwmp::sys::clock::Monotonic;
-use rcwmp::ubus::blobmsg::Table;
 use rcwmp::ubus::json;
 use rcwmp::ubus::msg::Status;
-use rcwmp::ubus::object::Method;
-use rcwmp::ubus::server::{Incoming, Server, Service};
+
+#[path = "bus.rs"]
+mod bus;
+use bus::{Bus, Offers};
 
 /// What a method does.
 #[derive(Debug, Clone)]
 pub enum Does {
-    /// Answers.
-    Says(Table),
+    /// Answers with this JSON.
+    Says(String),
     /// Answers with a status.
     Refuses(Status),
     /// Nothing.
     KeepsSilent,
 }
 
-/// A broker with the programs.
-pub struct Programs {
-    folder: tempfile::TempDir,
-    broker: Option<Broker>,
-    calls: Arc<Mutex<BTreeMap<String, u32>>>,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
 /// What a program answered on a router, `tests/ubus-samples/NAME.json`.
-pub fn sample(name: &str) -> Table {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ubus-samples").join(format!("{name}.json"));
-    json::parse(&std::fs::read_to_string(path).unwrap()).unwrap()
+pub fn sample(name: &str) -> String {
+    bus::sample(name)
 }
 
 /// A method that says what is in a sample.
@@ -51,82 +35,40 @@ pub fn says(name: &str) -> Does {
 
 /// A method that says this JSON.
 pub fn says_json(text: &str) -> Does {
-    Does::Says(json::parse(text).unwrap())
+    Does::Says(text.to_owned())
 }
+
+/// A broker with the programs.
+pub struct Programs(Bus);
 
 impl Programs {
     /// Offers these methods: object, method, and what it does.
     pub fn start(methods: &[(&str, &str, Does)]) -> Programs {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("ubus.sock");
-        let broker = Broker::start(&path, vec![]).unwrap();
-        let mut objects: BTreeMap<String, Vec<Method>> = BTreeMap::new();
-        let mut does = BTreeMap::new();
-        for (object, method, what) in methods {
-            objects.entry((*object).to_owned()).or_default().push(Method::new(method));
-            does.insert(format!("{object} {method}"), what.clone());
-        }
-        let service = Service { objects: objects.into_iter().collect(), ..Service::default() };
-        let calls = Arc::new(Mutex::new(BTreeMap::new()));
-        let stop = Arc::new(AtomicBool::new(false));
-        let (tell, ready) = mpsc::channel();
-        let thread = {
-            let (calls, stop) = (Arc::clone(&calls), Arc::clone(&stop));
-            let mut server = Server::new(&path, service).unwrap();
-            std::thread::spawn(move || {
-                let clock = Monotonic::start();
-                let mut held = Vec::new();
-                while !stop.load(Ordering::Relaxed) {
-                    let mut incoming = server.on_tick(clock.now());
-                    if let Some((fd, wanted)) = server.fd() {
-                        let mut fds = [PollFd::new(fd, wanted)];
-                        if poll(&mut fds, PollTimeout::from(10_u8)).unwrap() > 0 {
-                            incoming.extend(server.on_ready(clock.now()));
-                        }
-                    }
-                    for one in incoming {
-                        match one {
-                            Incoming::Ready => tell.send(()).unwrap(),
-                            Incoming::Call { object, method, request, .. } => {
-                                let name = format!("{object} {method}");
-                                *calls.lock().unwrap().entry(name.clone()).or_insert(0) += 1;
-                                match does.get(&name) {
-                                    Some(Does::Says(table)) => {
-                                        server.answer(request, Ok(table.clone())).unwrap()
-                                    }
-                                    Some(Does::Refuses(status)) => {
-                                        server.answer(request, Err(*status)).unwrap()
-                                    }
-                                    _ => held.push(request),
-                                }
-                            }
-                            _ => {}
-                        }
-                    }
-                }
-            })
-        };
-        ready.recv_timeout(Duration::from_secs(20)).unwrap();
-        Programs { folder, broker: Some(broker), calls, stop, thread: Some(thread) }
+        let offers = methods.iter().fold(Offers::new(), |offers, (object, method, does)| match does {
+            Does::Says(text) => offers.says(object, method, text),
+            Does::Refuses(status) => offers.refuses(object, method, *status),
+            Does::KeepsSilent => offers.keeps_silent_on(object, method),
+        });
+        Programs(offers.start())
     }
 
     /// Where they are.
     pub fn socket(&self) -> PathBuf {
-        self.folder.path().join("ubus.sock")
+        self.0.socket()
     }
 
-    /// How often each method was called, and how often now; counting begins anew.
+    /// How often each method was called; counting begins anew.
     pub fn calls(&self) -> BTreeMap<String, u32> {
-        std::mem::take(&mut self.calls.lock().unwrap())
+        let mut calls = BTreeMap::new();
+        for call in self.0.take_calls() {
+            let name: Vec<&str> = call.split(' ').take(2).collect();
+            *calls.entry(name.join(" ")).or_insert(0) += 1;
+        }
+        calls
     }
 }
 
-impl Drop for Programs {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-        self.broker.take();
-    }
+/// The fields of a JSON object on one line.
+pub fn on_one_line(text: &str) -> String {
+    json::parse(text).map(|table| json::print_line(&table)).unwrap_or_default()
 }
