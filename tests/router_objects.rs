@@ -447,6 +447,7 @@ fn refusals_are_those_of_openwrt() {
         ("network.interface.x", "status", "{}", Status::NotFound),
         ("network.interface.lan", "nothing", "{}", Status::MethodNotFound),
         ("network.device", "status", r#"{"name":"../../etc"}"#, Status::InvalidArgument),
+        ("network.wireless", "status", r#"{"device":"radio9"}"#, Status::NotFound),
         ("iwinfo", "info", "{}", Status::InvalidArgument),
         ("iwinfo", "info", r#"{"device":"wlan9"}"#, Status::NotFound),
         ("iwinfo", "assoclist", r#"{"device":"phy1-ap0","mac":"02:00:00:00:00:00"}"#, Status::NotFound),
