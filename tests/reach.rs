@@ -74,6 +74,7 @@ fn a_value_is_read_from_packages_of_its_reach() {
             config_dir: "/etc/config".into(),
             delta_dir: "/tmp/.uci".into(),
             state_dir: root.join("other"),
+            ubus_socket: None,
         };
         let (system, memory) = System::open(places).unwrap();
         let mut model = Model::new(compiled::schema(), system, memory);

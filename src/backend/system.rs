@@ -11,8 +11,10 @@ use crate::model::memory::Memory;
 use crate::sys::clock;
 use crate::sys::fs::Root;
 use crate::sys::journal::{Journal, Write};
+use crate::ubus::blobmsg::Table;
 use crate::uci::{self, Store, Value};
 
+use super::bus::Bus;
 use super::kept::{Kept, KeptError};
 use super::marks::{self, Marks, Numbers};
 use super::trials::Trials;
@@ -35,6 +37,8 @@ pub struct Places {
     pub delta_dir: PathBuf,
     /// Where the agent keeps what must survive: an absolute path as it is, root included.
     pub state_dir: PathBuf,
+    /// ubusd's socket, as a path of this machine; without one nothing is asked over ubus.
+    pub ubus_socket: Option<PathBuf>,
 }
 
 /// Everything a value can come from. Made once by the agent; caches are dropped by `refresh`.
@@ -55,6 +59,7 @@ pub struct System {
     moved: HashMap<String, Placed>,
     /// Of the table that is being listed: what its rows were called when names came from contents.
     former: Vec<(String, String)>,
+    bus: Bus,
     texts: HashMap<String, Option<Rc<str>>>,
     remembered: usize,
     agent: BTreeMap<String, String>,
@@ -122,6 +127,7 @@ impl System {
             kept,
             staged: None,
             trials: Trials::default(),
+            bus: Bus::new(places.ubus_socket),
             texts: HashMap::new(),
             remembered: 0,
             agent: BTreeMap::new(),
@@ -318,6 +324,16 @@ impl System {
         text
     }
 
+    /// What a method of a ubus object without arguments answers, see [`Bus::ask`].
+    pub fn ubus(&mut self, object: &str, method: &str) -> Option<Rc<Table>> {
+        self.bus.ask(object, method, &Table::new())
+    }
+
+    /// Everything that can be asked over ubus.
+    pub fn bus(&mut self) -> &mut Bus {
+        &mut self.bus
+    }
+
     /// The names in a directory under the root, sorted; none when it is absent.
     pub fn names(&mut self, path: &str) -> Vec<String> {
         let Ok(dir) = self.root.resolve(path) else { return Vec::new() };
@@ -387,7 +403,9 @@ impl System {
 
     /// What went wrong without being an error of a request; whole sentences for the log.
     pub fn take_complaints(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.complaints)
+        let mut all = std::mem::take(&mut self.complaints);
+        all.extend(self.bus.take_complaints());
+        all
     }
 
     /// Replaces whole UCI packages, all or none; gives those that differ now.
@@ -409,6 +427,7 @@ impl System {
     /// Forgets what was read of files.
     pub(super) fn forget(&mut self) {
         self.uci.refresh();
+        self.bus.forget();
         self.texts = HashMap::new();
         self.remembered = 0;
         let uptime = self.text("/proc/uptime");

@@ -21,6 +21,7 @@ mod sessions;
 mod transfers;
 mod trials;
 mod units;
+mod vendor;
 
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -41,6 +42,7 @@ use self::reading::{periodic, read_zone, sinks};
 use self::transfers::Transfers;
 use self::trials::Trials;
 use self::units::Units;
+use super::commands::Command;
 use super::exchange::Exchange;
 use super::history::History;
 use super::options::Options;
@@ -62,7 +64,7 @@ use crate::sys::clock::{self, Monotonic};
 use crate::sys::rng;
 use crate::sys::signal::{Asked, Signals};
 use crate::sys::zone::Zone;
-use crate::ubus::server::Server;
+use crate::ubus::server::{Request, Server};
 
 pub use self::reading::read_settings;
 
@@ -105,6 +107,7 @@ pub fn open_model(options: &Options) -> Result<(Model<System>, Vec<String>), Sta
         config_dir: options.config_dir.clone(),
         delta_dir: "/tmp/.uci".into(),
         state_dir: options.state_dir(),
+        ubus_socket: options.ubus_socket().ok(),
     };
     let (mut system, memory) = System::open(places).map_err(|why| StartError(why.to_string()))?;
     complaints.extend(system.take_complaints());
@@ -147,6 +150,8 @@ struct Daemon {
     session_id: u32,
     history: History,
     bus: Server,
+    /// Changes by users that came during a session.
+    waiting: Vec<(Request, Command)>,
     /// When this life began.
     since: Now,
     /// When the running session began.
@@ -218,6 +223,7 @@ impl Daemon {
             session_id: 1,
             history: History::default(),
             bus: control::bus(options)?,
+            waiting: Vec::new(),
             since: now,
             session_since: now.mono,
             resetting: false,
@@ -244,6 +250,8 @@ impl Daemon {
         daemon.resume_notices();
         daemon.configure_echo();
         daemon.configure_light();
+        daemon.configure_model();
+        daemon.import_notifications();
         // What an earlier life left unsuccessful is retried, even if its events are gone.
         daemon.plan_retry(now.mono);
         daemon.save();
@@ -353,6 +361,7 @@ impl Daemon {
         if !self.serve_bus(&ready) {
             return Ok(false);
         }
+        self.serve_waiting();
         self.reap();
         Ok(true)
     }
@@ -414,6 +423,7 @@ impl Daemon {
             (!self.children.is_empty()).then(|| now + Duration::from_secs(1)),
             // It had to wait for the end of a session.
             (self.reload_asked && self.exchange.is_none()).then_some(now),
+            (!self.waiting.is_empty() && self.exchange.is_none()).then_some(now),
             self.waits_for_clock(now).then(|| now + CLOCK_POLL),
             // The clock may be set under a sleeping periodic Inform.
             Some(now + Duration::from_secs(60)),
@@ -528,6 +538,8 @@ impl Daemon {
         }
         self.configure_echo();
         self.configure_light();
+        self.configure_model();
+        self.import_notifications();
         info!("Configuration read again");
         self.save();
     }
