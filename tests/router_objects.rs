@@ -792,3 +792,72 @@ fn every_exception_is_one() {
         assert!(board["release"][key].is_null(), "{path}");
     }
 }
+
+#[test]
+fn nothing_that_is_sent_breaks_it() {
+    let lab = Lab::start();
+    let long = "x".repeat(100_000);
+    let names = [
+        "interface",
+        "name",
+        "device",
+        "config",
+        "section",
+        "option",
+        "type",
+        "path",
+        "mac",
+        "event",
+        "data",
+        "values",
+        "match",
+        "options",
+        "sections",
+        "objects",
+        "lines",
+        "timeout",
+        "ubus_rpc_session",
+        "scope",
+        "family",
+        "username",
+    ];
+    let all = |value: Json| -> Table {
+        let fields = names.iter().map(|name| ((*name).to_owned(), value.clone()));
+        json::from_value(&Json::Object(fields.collect())).unwrap()
+    };
+    let wanton = [
+        Table::new(),
+        all("../../etc/passwd".into()),
+        all("*".into()),
+        all("network".into()),
+        all(i64::MIN.into()),
+        all(serde_json::json!([[], {}, null, [1, 2, 3]])),
+        all(serde_json::json!({"": "", "a": {"package": "network"}, "package": "../x"})),
+        Table::new()
+            .with("config", "network")
+            .with("section", "lan")
+            .with("type", long.as_str())
+            .with("name", long.as_str()),
+        Table::new()
+            .with("config", "network")
+            .with("type", "a b\n")
+            .with("values", Table::new().with(&long, "\u{1}'\"")),
+    ];
+    let mut client = lab.client();
+    let mut calls = 0;
+    for object in client.list(None, LIMIT).unwrap() {
+        for method in rcwmp::ubus::object::methods(&object.signature).unwrap() {
+            for arguments in &wanton {
+                let answer = client.call(&object.path.to_str(), &method.name, arguments, LIMIT);
+                let status = answer.err().map(|error| error.status());
+                assert!(status != Some(Status::Timeout), "{} {}", object.path, method.name);
+                calls += 1;
+            }
+        }
+    }
+    assert!(calls > 1000, "{calls}");
+    assert_eq!(lab.call("system", "board", "{}")["hostname"], "OpenWrt");
+    assert!(
+        !lab.folder.path().join("etc").exists() && !lab.root().join("tmp/.uci/..").join("passwd").exists()
+    );
+}
