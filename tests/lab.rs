@@ -62,7 +62,10 @@ fn zero_touch_from_bootstrap_to_provisioned() {
     }
     assert!(!stdout.contains("ExampleNet-5G'\n+"), "only the 2.4 GHz network changes");
     assert!(stdout.contains(" and 3 more → applied"), "{stdout}");
-    assert!(stdout.lines().any(|line| line.starts_with("ubus     the agent called ")), "{stdout}");
+    // Four packages have changed: procd hears of each once, of the network's last.
+    assert!(stdout.contains("service event ×4"), "{stdout}");
+    let reloaded = stdout.lines().find_map(|line| line.strip_prefix("ubus     reloaded: ")).unwrap();
+    assert!(reloaded.ends_with(", network") && reloaded.matches("network").count() == 1, "{reloaded}");
     assert!(
         last_line(&stdout).starts_with("done     Provisioned LAB0000001 with zero-touch in "),
         "{stdout}"

@@ -25,7 +25,7 @@ const GATEWAY6: &str = "fe80::1";
 const SERVER6: &str = "2001:db8:53::1";
 
 /// An interface of netifd.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Interface {
     /// Its section's name.
     pub name: String,
@@ -64,7 +64,7 @@ pub struct Interface {
 }
 
 /// A part of a prefix.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assignment {
     /// The part.
     pub prefix: Ipv6Addr,

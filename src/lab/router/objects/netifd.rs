@@ -76,12 +76,15 @@ pub fn interface(state: &mut State, object: &str, method: &str, arguments: &Tabl
 /// Answers for `network.wireless`.
 ///
 /// # Errors
-/// What is not simulated is not supported.
+/// "Not found" for an unknown radio; what is not simulated is not supported.
 pub fn wireless(state: &mut State, _object: &str, method: &str, arguments: &Table) -> Answer {
     match method {
         "status" => {
             let radios = wireless::radios(state);
             let only = arguments.text("device");
+            if let Some(only) = &only {
+                radios.iter().find(|radio| *only == radio.name).ok_or(Status::NotFound)?;
+            }
             let shown = radios.iter().filter(|radio| only.as_ref().is_none_or(|only| *only == radio.name));
             ok(map(shown.map(|radio| (radio.name.clone(), radio.status()))))
         }
