@@ -297,6 +297,19 @@ fn a_change_does_not_wait_for_ever() {
     acs.finish();
 }
 
+/// A ubusd that takes connections and says nothing holds a command up for a few seconds, not for a minute.
+#[test]
+fn a_ubusd_that_hangs() {
+    let router = router("");
+    let path = socket(&router);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let _mute = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let start = std::time::Instant::now();
+    let (good, told) = command(&router, &["set", HOST, "all-the-same"]);
+    assert!(good && told.contains("=> all-the-same"), "{told}");
+    assert!(start.elapsed() < Duration::from_secs(40), "{:?}", start.elapsed());
+}
+
 /// After a session, too, procd is told once of each package, the network last.
 #[test]
 fn services_after_a_session() {

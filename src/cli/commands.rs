@@ -19,6 +19,8 @@ use crate::ubus::client::{CallError, Client};
 
 /// How long the daemon may take: a change waits for the end of a session.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long ubusd may take to say who is there; one that hangs is as if there were none.
+const REACH: Duration = Duration::from_secs(5);
 /// The most answers that one list is made of.
 const MAX_PAGES: usize = 1024;
 /// The notifications by their numbers, as icwmp names them.
@@ -139,8 +141,8 @@ struct Who<'o> {
 
 impl<'o> Who<'o> {
     fn find(options: &'o Options) -> Who<'o> {
-        let client = options.ubus_socket().ok().and_then(|path| Client::connect(&path, PATIENCE).ok());
-        let daemon = client.and_then(|mut client| client.list(Some(OBJECT), PATIENCE).ok().map(|_| client));
+        let client = options.ubus_socket().ok().and_then(|path| Client::connect(&path, REACH).ok());
+        let daemon = client.and_then(|mut client| client.list(Some(OBJECT), REACH).ok().map(|_| client));
         Who { options, daemon }
     }
 
