@@ -520,6 +520,24 @@ fn calls_are_counted_and_faults_switched() {
     assert_eq!(lab.router.count("system", "board"), 6);
 }
 
+/// What leads to a moment leads to the same one later: lifetimes run down, stations stay longer.
+#[test]
+fn time_goes_by() {
+    let lab = Lab::start();
+    let seen = || {
+        let dump = lab.call("network.interface", "dump", "{}");
+        let prefixes =
+            dump["interface"].as_array().unwrap().iter().map(|one| &one["ipv6-prefix"][0]["valid"]);
+        let valid = prefixes.filter_map(Json::as_i64).next().unwrap();
+        let list = lab.call("iwinfo", "assoclist", r#"{"device":"phy1-ap0"}"#);
+        (valid, list["results"][0]["connected_time"].as_i64().unwrap())
+    };
+    let (valid, connected) = seen();
+    std::thread::sleep(std::time::Duration::from_millis(2100));
+    let (later, longer) = seen();
+    assert!(later < valid && longer > connected, "{valid} {later}, {connected} {longer}");
+}
+
 #[test]
 fn an_interface_goes_down_and_up() {
     let lab = Lab::start();

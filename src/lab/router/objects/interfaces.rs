@@ -21,6 +21,8 @@ const ADDRESS6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x100, 0, 0, 0, 0, 0x45)
 const PREFIX6: (Ipv6Addr, u8) = (Ipv6Addr::new(0x2001, 0xdb8, 0x4500, 0, 0, 0, 0, 0), 60);
 /// Preferred and valid time of the delegated prefix, in seconds.
 pub const TIMES6: (i32, i32) = (3453, 7053);
+/// How often they begin anew, in seconds.
+pub const RENEWED6: i32 = 1800;
 const GATEWAY6: &str = "fe80::1";
 const SERVER6: &str = "2001:db8:53::1";
 

@@ -246,6 +246,11 @@ impl State {
         }
     }
 
+    /// How long the router has been watched, in seconds: what others count goes on meanwhile.
+    pub fn elapsed(&self) -> i32 {
+        i32::try_from(self.clock.now().as_secs()).unwrap_or(i32::MAX)
+    }
+
     /// `/proc/uptime` in whole seconds.
     pub fn uptime(&self) -> u64 {
         let text = self.read("/proc/uptime").unwrap_or_default();
