@@ -310,6 +310,42 @@ fn a_ubusd_that_hangs() {
     assert!(start.elapsed() < Duration::from_secs(40), "{:?}", start.elapsed());
 }
 
+/// A program that does not answer in time has changed nothing: its values are not told as gone, and come again.
+#[test]
+fn silence_is_no_change() {
+    let server = "Device.DHCPv4.Client.1.DHCPServer";
+    let dump = |address: &str| {
+        format!(
+            r#"{{"interface":[{{"interface":"wan","up":true,"l3_device":"wan","proto":"dhcp","device":"wan","uptime":9,
+            "data":{{"dhcpserver":"{address}","leasetime":3600}}}}]}}"#
+        )
+    };
+    let acs = Scripted::start(vec![inform(), methods(), end(), inform(), methods(), end()]);
+    let router = router(&acs.url());
+    router.set("cpe", "periodic_notify_interval", "1");
+    assert!(command(&router, &["set_notif", server, "2"]).0);
+    let bus = Offers::new()
+        .says("service", "event", "{}")
+        .says("network.interface", "dump", &dump("192.0.2.1"))
+        .start_at(&socket(&router), None);
+    let agent = router.start(&[]);
+    agent.wait_for("Waiting the next session", 1);
+    assert_eq!(command(&router, &["get", server]).1, format!("{server} => 192.0.2.1\n"));
+    bus.take_calls();
+    bus.now_keeps_silent("network.interface", "dump");
+    agent.wait_for("network.interface dump was not answered", 1);
+    play::stays_quiet(&agent, "Start session", 1);
+    assert!(agent.stop().0.success());
+    // What really changes is told.
+    bus.now_says("network.interface", "dump", &dump("192.0.2.2"));
+    let agent = router.start(&[]);
+    agent.wait_for("End session", 1);
+    assert!(agent.stop().0.success());
+    let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
+    assert_eq!(codes(&seen[3]), ["4 VALUE CHANGE"]);
+    assert_eq!(play::value(&seen[3], server), "192.0.2.2");
+}
+
 /// After a session, too, procd is told once of each package, the network last.
 #[test]
 fn services_after_a_session() {

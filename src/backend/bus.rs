@@ -35,6 +35,10 @@ pub struct Bus {
     objects: Option<Rc<BTreeSet<String>>>,
     /// Which program was silent, see [`program`], and until when it is left alone; the empty name is ubusd.
     silent: HashMap<String, Instant>,
+    /// A connection has stood once: there is a ubusd here, even when it cannot be reached.
+    has_stood: bool,
+    /// See [`Bus::is_unsure`].
+    unsure: bool,
     /// Who was complained about, until it answers again.
     blamed: BTreeSet<String>,
     complaints: Vec<String>,
@@ -84,8 +88,15 @@ impl Bus {
     pub fn forget(&mut self) {
         self.answers = HashMap::new();
         self.objects = None;
+        self.unsure = false;
         let now = Instant::now();
         self.silent.retain(|_, until| *until > now);
+    }
+
+    /// Whether somebody who should answer has kept silent since [`Bus::forget`]: what is read without him may
+    /// have another value as soon as he speaks again.
+    pub fn is_unsure(&self) -> bool {
+        self.unsure
     }
 
     /// What went wrong, for the log: one sentence for each object until it answers again.
@@ -101,6 +112,7 @@ impl Bus {
         let socket = self.socket.as_ref()?;
         let now = Instant::now();
         if ["", program(object)].iter().any(|name| self.silent.get(*name).is_some_and(|until| *until > now)) {
+            self.unsure |= self.has_stood;
             return None;
         }
         let client = match self.client.take() {
@@ -108,13 +120,16 @@ impl Bus {
             None => Client::connect(socket, LIMIT),
         };
         let (who, why) = match client {
-            Ok(client) => match work(self.client.insert(client)) {
-                Ok(done) => {
-                    self.blamed.remove(object);
-                    return Some(done);
+            Ok(client) => {
+                self.has_stood = true;
+                match work(self.client.insert(client)) {
+                    Ok(done) => {
+                        self.blamed.remove(object);
+                        return Some(done);
+                    }
+                    Err(why) => (object, why),
                 }
-                Err(why) => (object, why),
-            },
+            }
             Err(why) => ("", why),
         };
         self.failed(who, &why, now);
@@ -128,9 +143,12 @@ impl Bus {
             CallError::Link(_) => {
                 // Not even a desk has it: known until the next session.
                 self.silent.insert(String::new(), now + LIMIT);
+                self.unsure |= self.has_stood;
                 return;
             }
+            CallError::Lost { .. } => self.unsure = true,
             CallError::Timeout { .. } => {
+                self.unsure = true;
                 self.silent.insert(program(who).to_owned(), now + QUIET);
             }
             _ => {}

@@ -175,7 +175,8 @@ impl<'o> Who<'o> {
         })?;
         let mut model = open(self.options)?;
         let answer = commands::perform(&mut model, command);
-        model.complaints().iter().for_each(|line| eprintln!("{line}"));
+        let more = model.backend().take_complaints();
+        model.complaints().iter().chain(&more).for_each(|line| eprintln!("{line}"));
         let touched = model.backend().take_touched();
         if let Some(mut child) = apply::tell_services(model.backend(), &self.options.root, &touched) {
             let _ = child.wait();

@@ -146,9 +146,7 @@ impl Daemon {
             self.tell();
         }
         let reply = commands::perform(&mut self.model, command);
-        for complaint in self.model.complaints() {
-            warn!("{complaint}");
-        }
+        self.complain();
         if command.changes() {
             self.trials_changed();
             self.configure_echo();

@@ -550,6 +550,14 @@ impl Daemon {
         self.save();
     }
 
+    /// Tells the log what went wrong behind reads that gave a default instead.
+    fn complain(&mut self) {
+        let more = self.model.backend().take_complaints();
+        for complaint in self.model.complaints().iter().chain(&more) {
+            warn!("{complaint}");
+        }
+    }
+
     fn save(&mut self) {
         if let Err(why) = self.file.save() {
             error!("the state is not saved: {why}");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use log::{debug, error, info, warn};
+use log::{debug, error, info};
 
 use super::leaving::Then;
 use super::light::Light;
@@ -174,9 +174,7 @@ impl Daemon {
             None => self.exchange = Some(exchange),
             Some(ended) => self.end(&ended),
         }
-        for complaint in self.model.complaints() {
-            warn!("{complaint}");
-        }
+        self.complain();
     }
 
     /// A session has ended.
