@@ -153,8 +153,8 @@ fn provision(options: &Options) -> Result<(), String> {
     let before = router::configuration(&place.folder).map_err(|error| error.to_string())?;
 
     let log = options.verbose.then(|| Arc::clone(&show));
-    let mut agent =
-        Agent::start(&place.folder, log).map_err(|error| format!("the agent cannot start: {error}"))?;
+    let mut agent = Agent::start(options.agent.as_deref(), &place.folder, log)
+        .map_err(|error| format!("the agent cannot start: {error}"))?;
     let (end, time) = wait(&receiver, &mut agent, &mut signals, instance, options.timeout);
     agent.stop();
 

@@ -26,6 +26,7 @@ pub const FLAGS: &[(&str, &str, &str, bool, bool)] = &[
     ("auth", "KIND:USER:PASSWORD", "what CPEs must show; KIND is basic or digest", true, false),
     ("allow-remote", "", "lets addresses beyond the loopback in", true, false),
     ("quirk", "WORD", "a departure from the standard, to play an ACS that does", true, true),
+    ("agent", "FILE", "runs this program as the agent, another build perhaps", false, true),
     ("keep", "DIR", "makes the router here, and leaves it", false, true),
     ("model", "NAME", "gives the router more data model: tr098, or a JSON file", false, true),
     ("timeout", "SECONDS", "gives up after so long (default 30)", false, true),
@@ -63,6 +64,8 @@ pub struct Options {
     pub allow_remote: bool,
     /// `--quirk`.
     pub quirks: Quirks,
+    /// `--agent`.
+    pub agent: Option<PathBuf>,
     /// `--keep`.
     pub keep: Option<PathBuf>,
     /// `--model`.
@@ -128,6 +131,7 @@ pub fn parse(mode: Mode, arguments: impl IntoIterator<Item = OsString>) -> Resul
         auth: Auth::None,
         allow_remote: false,
         quirks: Quirks::default(),
+        agent: None,
         keep: None,
         model: None,
         timeout: Duration::from_secs(30),
@@ -150,6 +154,7 @@ pub fn parse(mode: Mode, arguments: impl IntoIterator<Item = OsString>) -> Resul
             "verbose" => options.verbose = true,
             "help" => options.help = true,
             "db" => options.db = Some(PathBuf::from(parser.value().map_err(text)?)),
+            "agent" => options.agent = Some(PathBuf::from(parser.value().map_err(text)?)),
             "keep" => options.keep = Some(PathBuf::from(parser.value().map_err(text)?)),
             "service" => options.services.push(read_service(Path::new(&parser.value().map_err(text)?))?),
             _ => {
@@ -274,6 +279,7 @@ mod tests {
             "--quirk x",
             "--service /nonexistent",
             "--keep /x",
+            "--agent /x",
             "--listen",
             "--verbose=1",
         ] {
@@ -282,10 +288,17 @@ mod tests {
         for line in ["--db x", "--timeout x", "--model /nonexistent", "--var =b", "--listen 127.0.0.1:1"] {
             assert!(of(Mode::Lab, line).is_err(), "{line}");
         }
-        let options =
-            of(Mode::Lab, "--var a=b --timeout 5 --model tr098 --verbose --keep /x --quirk no-cookie")
-                .unwrap();
-        assert!(options.verbose && options.keep.is_some() && options.variables.contains_key("a"));
+        let options = of(
+            Mode::Lab,
+            "--var a=b --timeout 5 --model tr098 --verbose --keep /x --agent /y --quirk no-cookie",
+        )
+        .unwrap();
+        assert!(
+            options.verbose
+                && options.keep.is_some()
+                && options.agent.is_some()
+                && options.variables.contains_key("a")
+        );
     }
 
     #[test]
