@@ -1,4 +1,4 @@
-//! What the operating system gives: files, journaled commits, clocks, time zones, randomness, signals, programs.
+//! What the operating system gives: files, journaled commits, clocks, time zones, randomness, signals, programs, the system log.
 
 pub mod age;
 pub mod clock;
@@ -7,4 +7,5 @@ pub mod journal;
 pub mod program;
 pub mod rng;
 pub mod signal;
+pub mod syslog;
 pub mod zone;
