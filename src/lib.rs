@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`model`] | the data model: paths, values, schema, tree, transactions; pure |
 //! | [`cwmp`] | TR-069 proper: messages, SOAP codec, session machine, event queue, retry ladder; pure |
+//! | [`ubus`] | OpenWrt's bus: a native client and server
 //! | [`uci`] | OpenWrt's configuration files, read and written without loss |
 //! | [`backend`] | the system behind the model: UCI, kernel files, the agent's own values, a store |
 //! | [`diagnostics`] | the tests of TR-181 and TR-143: ping, traceroute, throughput, name lookup, UDP echo |
@@ -54,4 +55,5 @@ pub mod lab;
 pub mod model;
 pub mod sys;
 pub mod transfer;
+pub mod ubus;
 pub mod uci;

@@ -65,7 +65,7 @@ fn works_over_http(acs: &Acsrs) {
         console.values(&[SSID, INTERVAL, URL]),
         [
             value(SSID, "string", "ExampleNet"),
-            value(INTERVAL, "unsignedInt", "1800"),
+            value(INTERVAL, "unsignedInt", "1000000000"),
             value(URL, "string", &listener)
         ]
     );

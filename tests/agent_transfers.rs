@@ -135,18 +135,28 @@ fn an_image_is_stored_and_a_page_put_in_its_folder() {
     let files = Scripted::start(vec![
         step().status(200).body(b"an image for later"),
         step().status(200).body(b"<p>hello</p>"),
+        step().status(200).body(b"named by the URL"),
     ]);
+    let url = format!("{}/../plain.html?..", files.url());
     let page = "<TargetFileName>hello.html</TargetFileName><DelaySeconds>0</DelaySeconds>";
     let acs = Scripted::start(vec![
         inform(),
         methods(),
         say(at_once("1", "stored", "6 Stored Firmware Image", &files.url())),
         say(download("2", "page", "2 Web Content", &files.url(), page)),
+        // TargetFileName may be empty where the URL has a name; this one is none.
+        say(at_once("3", "plain", "2 Web Content", &url)),
+        say(at_once("4", "none", "2 Web Content", &format!("{}/..", files.url()))),
         end(),
         inform(),
         confirm("TransferComplete", ""),
         end(),
         inform(),
+        confirm("TransferComplete", ""),
+        end(),
+        // What cannot even be begun ends together with the one before it.
+        inform(),
+        confirm("TransferComplete", ""),
         confirm("TransferComplete", ""),
         end(),
     ]);
@@ -154,7 +164,7 @@ fn an_image_is_stored_and_a_page_put_in_its_folder() {
     router.program("sbin/sysupgrade", "exit 0");
     router.write("/www/index.html", "home");
     let agent = router.start(&[]);
-    agent.wait_for("End session", 3);
+    agent.wait_for("End session", 4);
     assert!(agent.stop().0.success());
     files.finish();
     // It is tested, and nothing is installed.
@@ -162,14 +172,17 @@ fn an_image_is_stored_and_a_page_put_in_its_folder() {
     assert!(tests.len() == 1 && tests[0].starts_with("sysupgrade --test "), "{tests:?}");
     assert_eq!(router.read("/etc/rcwmp/stored-image.bin"), "an image for later");
     assert_eq!(router.read("/www/hello.html"), "<p>hello</p>");
-    assert_eq!(fs::read_dir(router.root().join("www")).unwrap().count(), 2);
+    assert_eq!(fs::read_dir(router.root().join("www")).unwrap().count(), 3);
+    assert_eq!(router.read("/www/plain.html"), "named by the URL");
     let told: Vec<String> =
         acs.finish().iter().map(Seen::text).filter(|text| text.contains("<cwmp:TransferComplete>")).collect();
-    for (text, key) in told.iter().zip(["stored", "page"]) {
-        assert_eq!((leaf(text, "CommandKey").as_str(), leaf(text, "FaultCode").as_str()), (key, "0"));
-        assert_ne!(leaf(text, "CompleteTime"), "0001-01-01T00:00:00Z");
+    for (text, (key, code)) in
+        told.iter().zip([("stored", "0"), ("page", "0"), ("plain", "0"), ("none", "9010")])
+    {
+        assert_eq!((leaf(text, "CommandKey").as_str(), leaf(text, "FaultCode").as_str()), (key, code));
+        assert_eq!(leaf(text, "CompleteTime") == "0001-01-01T00:00:00Z", code != "0");
     }
-    assert_eq!(told.len(), 2);
+    assert_eq!(told.len(), 4);
 }
 
 #[test]
@@ -302,6 +315,188 @@ fn a_slow_download_holds_nothing_up_and_can_be_cancelled() {
     has(&seen[9], &["QueuedTransferStruct[0]"]);
 }
 
+/// A reboot and an import wait for the session's end, wherever the download ends (TR-069 3.7.1.3, 3.7.1.4).
+#[test]
+fn what_arrives_during_a_session_is_applied_after_it() {
+    let (release, held) = mpsc::channel::<()>();
+    let files = Scripted::start(vec![step().computed(move |_| {
+        let _ = held.recv_timeout(Duration::from_secs(30));
+        step().status(200).body(b"an image")
+    })]);
+    let (place, placed) = mpsc::channel::<std::path::PathBuf>();
+    let acs = Scripted::start(vec![
+        inform(),
+        methods(),
+        say(at_once("1", "flash", IMAGE, &files.url())),
+        end(),
+        inform(),
+        step().computed(move |_| {
+            release.send(()).unwrap();
+            let ran = placed.recv().unwrap().join("ran");
+            let lines = || fs::read_to_string(&ran).unwrap_or_default().lines().count();
+            wait_for("the image is tested", || lines() == 1);
+            // Time enough to do it wrong.
+            std::thread::sleep(Duration::from_millis(500));
+            assert_eq!(lines(), 1, "installed during the session");
+            say(call("2", "GetQueuedTransfers"))
+        }),
+        end(),
+    ]);
+    let router = router(&acs.url());
+    place.send(router.root()).unwrap();
+    router.program("sbin/sysupgrade", "exit 0");
+    let agent = router.start(&[]);
+    agent.wait_for("is started", 1);
+    agent.wait_for("End session", 1);
+    let url = request_url(&acs.seen()[0].text());
+    assert!([200, 204].contains(&knock(&url, Knock::default())));
+    wait_for("sysupgrade is run", || router.ran().len() == 2);
+    let log = agent.log();
+    assert!(log.rfind("End session").unwrap() < log.find("Installing an image").unwrap(), "{log}");
+    drop(agent);
+    let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
+    has(&seen[6], &["<CommandKey>flash<", "<State>2<"]);
+}
+
+/// What the device going down would only cut off is left to its next life (TR-069 A.3.2.8).
+#[test]
+fn a_download_and_a_reboot_of_one_session_are_both_done() {
+    let page = "<TargetFileName>page</TargetFileName><DelaySeconds>0</DelaySeconds>";
+    let files = Scripted::start(vec![step().status(200).body(b"hello")]);
+    let acs = Scripted::start(vec![
+        inform(),
+        methods(),
+        say(download("1", "page", "2 Web Content", &files.url(), page)),
+        say(play::reboot("2", "down")),
+        end(),
+        inform(),
+        methods(),
+        end(),
+        inform(),
+        confirm("TransferComplete", ""),
+        end(),
+    ]);
+    let router = router(&acs.url());
+    router.program("sbin/reboot", "exit 0");
+    router.write("/www/index.html", "home");
+    let agent = router.start(&[]);
+    agent.wait_for("Rebooting as the ACS asked", 1);
+    play::stays_quiet(&agent, "is started", 0);
+    agent.kill();
+    router.write("/proc/sys/kernel/random/boot_id", "another\n");
+    let agent = router.start(&[]);
+    agent.wait_for("End session", 2);
+    assert!(agent.stop().0.success());
+    files.finish();
+    assert_eq!(router.read("/www/page"), "hello");
+    let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
+    assert_eq!(codes(&seen[5]), ["1 BOOT", "M Reboot"]);
+    assert_eq!((leaf(&seen[9], "CommandKey").as_str(), leaf(&seen[9], "FaultCode").as_str()), ("page", "0"));
+}
+
+/// WindowMode 3 looks at the load of now, not of a while ago.
+#[test]
+fn a_download_waits_until_the_router_is_idle() {
+    let files = Scripted::start(vec![step().status(200).body(b"hello")]);
+    let schedule = format!(
+        "<cwmp:ScheduleDownload><CommandKey>idle</CommandKey><FileType>2 Web Content</FileType><URL>{}</URL><Username/>\
+         <Password/><FileSize>0</FileSize><TargetFileName>page</TargetFileName><TimeWindowList \
+         soap-enc:arrayType=\"cwmp:TimeWindowStruct[1]\"><TimeWindowStruct><WindowStart>0</WindowStart>\
+         <WindowEnd>3600</WindowEnd><WindowMode>3 When Idle</WindowMode><UserMessage/><MaxRetries>0</MaxRetries>\
+         </TimeWindowStruct></TimeWindowList></cwmp:ScheduleDownload>",
+        files.url()
+    );
+    let acs = Scripted::start(vec![
+        inform(),
+        methods(),
+        say(envelope("1", &schedule)),
+        end(),
+        inform(),
+        confirm("TransferComplete", ""),
+        end(),
+    ]);
+    let router = router(&acs.url());
+    router.write("/www/index.html", "home");
+    router.write("/proc/loadavg", "5.00 5.00 5.00 9/99 999\n");
+    let agent = router.start(&[]);
+    agent.wait_for("End session", 1);
+    play::stays_quiet(&agent, "is started", 0);
+    router.write("/proc/loadavg", "0.01 4.00 5.00 1/99 999\n");
+    // It is asked for once a minute, and whenever something else happens.
+    let url = request_url(&acs.seen()[0].text());
+    let stranger = Knock { password: Some("wrong"), ..Knock::default() };
+    assert_eq!(knock(&url, stranger), 401);
+    agent.wait_for("End session", 2);
+    assert!(agent.stop().0.success());
+    files.finish();
+    let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
+    assert_eq!(codes(&seen[4]), ["7 TRANSFER COMPLETE", "M ScheduleDownload"]);
+    assert_eq!(leaf(&seen[5], "FaultCode"), "0");
+}
+
+/// The worker of a cancelled download notices a little later, and must not take the next one's file away.
+#[test]
+fn what_follows_a_cancelled_download_is_left_alone_by_it() {
+    let page = "<TargetFileName>page</TargetFileName><DelaySeconds>0</DelaySeconds>";
+    let (release, held) = mpsc::channel::<()>();
+    let silent = Scripted::start(vec![step().computed(move |_| {
+        let _ = held.recv_timeout(Duration::from_secs(30));
+        step().close()
+    })]);
+    let files = Scripted::start(vec![step().status(200).body(b"hello").wait(Duration::from_millis(1500))]);
+    let acs = Scripted::start(vec![
+        inform(),
+        methods(),
+        say(download("1", "silent", "2 Web Content", &silent.url(), page)),
+        end(),
+        inform(),
+        say(envelope("2", "<cwmp:CancelTransfer><CommandKey>silent</CommandKey></cwmp:CancelTransfer>")),
+        say(download("3", "page", "2 Web Content", &files.url(), page)),
+        end(),
+        inform(),
+        confirm("TransferComplete", ""),
+        end(),
+    ]);
+    let router = router(&acs.url());
+    router.write("/www/index.html", "home");
+    let agent = router.start(&[]);
+    agent.wait_for("is started", 1);
+    agent.wait_for("End session", 1);
+    let url = request_url(&acs.seen()[0].text());
+    assert!([200, 204].contains(&knock(&url, Knock::default())));
+    agent.wait_for("End session", 3);
+    drop(release);
+    assert!(agent.stop().0.success());
+    files.finish();
+    assert_eq!(router.read("/www/page"), "hello");
+    let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
+    let told = seen.iter().find(|text| text.contains("<cwmp:TransferComplete>")).unwrap();
+    assert_eq!((leaf(told, "CommandKey").as_str(), leaf(told, "FaultCode").as_str()), ("page", "0"));
+}
+
+#[test]
+fn a_sysupgrade_that_gives_up_is_told_at_once() {
+    let files = Scripted::start(vec![step().status(200).body(b"an image")]);
+    let acs = Scripted::start(vec![
+        inform(),
+        methods(),
+        say(at_once("1", "flash", IMAGE, &files.url())),
+        end(),
+        inform(),
+        confirm("TransferComplete", ""),
+        end(),
+    ]);
+    let router = router(&acs.url());
+    router.program("sbin/sysupgrade", "[ \"$1\" = --test ]");
+    let agent = router.start(&[]);
+    agent.wait_for("End session", 2);
+    assert!(agent.stop().0.success());
+    let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
+    assert_eq!(codes(&seen[4]), ["7 TRANSFER COMPLETE", "M Download"]);
+    assert_eq!(leaf(&seen[5], "FaultCode"), "9010");
+    assert_eq!(fs::read_dir(router.root().join("tmp/rcwmp")).unwrap().count(), 0);
+}
+
 #[test]
 fn an_interrupted_download_is_told_once() {
     let (release, held) = mpsc::channel::<()>();
@@ -325,9 +520,12 @@ fn an_interrupted_download_is_told_once() {
     agent.wait_for("End session", 1);
     agent.kill();
     drop(release);
+    let scratch = || fs::read_dir(router.root().join("tmp/rcwmp")).unwrap().count();
+    assert_eq!(scratch(), 1);
     let agent = router.start(&[]);
     agent.wait_for("End session", 1);
     assert!(agent.stop().0.success());
+    assert_eq!(scratch(), 0);
     // And not again.
     let agent = router.start(&[]);
     play::stays_quiet(&agent, "Start session", 0);
@@ -350,13 +548,13 @@ fn a_factory_reset_begins_anew() {
         end(),
     ]);
     let router = router(&acs.url());
-    router.program("sbin/firstboot", "exit 0");
+    let forget = format!("sleep 0.3; echo forgotten >> '{}'", router.root().join("ran").display());
+    router.program("sbin/firstboot", &forget);
     router.program("sbin/reboot", "exit 0");
     let agent = router.start(&[]);
-    wait_for("the reset", || router.ran().len() == 2);
-    let mut did = router.ran();
-    did.sort();
-    assert_eq!(did, ["firstboot -y", "reboot"]);
+    wait_for("the reset", || router.ran().len() == 3);
+    // One after the other: a reboot in between would leave half of the settings.
+    assert_eq!(router.ran(), ["firstboot -y", "forgotten", "reboot"]);
     play::stays_quiet(&agent, "Start session", 1);
     agent.kill();
     router.write("/proc/sys/kernel/random/boot_id", "another\n");

@@ -13,9 +13,9 @@ mod play;
 mod scripted;
 
 use std::net::TcpStream;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use agent::Router;
+use agent::{Agent, Router};
 use messages::{envelope, get_values, inform_response, set_values};
 use play::{
     Knock, SERIAL, ask, codes, end, has, inform, inform_with, knock, names, request_url, router, say,
@@ -24,7 +24,8 @@ use play::{
 use rcwmp::http::auth::{self, Authorization, Credentials};
 use rcwmp::lab::router::PASSWORD;
 use rcwmp::model::date;
-use scripted::{Scripted, Seen, step};
+use rcwmp::sys::clock;
+use scripted::{Scripted, Seen, Step, step};
 
 const HOST: &str = "Device.DeviceInfo.HostName";
 const CODE: &str = "Device.DeviceInfo.ProvisioningCode";
@@ -36,11 +37,22 @@ fn terse(acs: &Scripted) -> Router {
     router
 }
 
-/// Replaces words in a file of the router, as somebody at its shell does.
+/// Replaces the first such words in a file of the router, as somebody at its shell does.
 fn by_hand(router: &Router, path: &str, old: &str, new: &str) {
     let text = router.read(path);
     assert!(text.contains(old), "no {old} in {text}");
-    router.write(path, &text.replace(old, new));
+    router.write(path, &text.replacen(old, new, 1));
+}
+
+/// Somebody at the router's shell sets the ProvisioningCode, whose notification is always active.
+fn give_code(router: &Router, code: &str) {
+    let new = format!("option provisioning_code '{code}'\n\toption serial_number");
+    by_hand(router, "/etc/config/cwmp", "option serial_number", &new);
+}
+
+/// The time in so many seconds.
+fn soon(seconds: i64) -> String {
+    date::format_utc(clock::epoch_seconds() + seconds)
 }
 
 /// SetParameterAttributes of one parameter.
@@ -97,8 +109,7 @@ fn current_time_is_local_with_its_offset() {
         let time = text.split("<CurrentTime>").nth(1).unwrap().split('<').next().unwrap();
         assert!(time.ends_with(offset), "{zone}: {time}");
         let Some(date::Moment::At(told)) = date::parse(time) else { panic!("{time}") };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-        assert!(told.abs_diff(i64::try_from(now).unwrap()) < 60, "{time}");
+        assert!(told.abs_diff(clock::epoch_seconds()) < 60, "{time}");
     }
 }
 
@@ -147,17 +158,19 @@ fn a_bootstrap_resets_the_instance_mode() {
 /// meanwhile is told in a session of its own.
 #[test]
 fn the_model_stands_still_during_a_session() {
+    const MAPPINGS: &str = "Device.NAT.PortMappingNumberOfEntries";
+    const ALL: [&str; 3] = [CODE, HOST, MAPPINGS];
     let slowly = Duration::from_millis(700);
     let acs = Scripted::start(vec![
         inform(),
-        say(get_values("1", &[CODE, HOST])),
+        say(get_values("1", &ALL)),
         // Meanwhile somebody edits two files.
-        say(get_values("2", &[CODE, HOST])).wait(slowly),
+        say(get_values("2", &ALL)).wait(slowly),
         say(set_values("3", &[(HOST, "xsd:string", "by-acs")], "k")).wait(slowly),
-        say(get_values("4", &[CODE, HOST])),
+        say(get_values("4", &ALL)),
         end(),
         inform(),
-        say(get_values("5", &[CODE, HOST])),
+        say(get_values("5", &ALL)),
         end(),
     ]);
     let router = terse(&acs);
@@ -165,14 +178,17 @@ fn the_model_stands_still_during_a_session() {
     agent.wait_for("GetParameterValues performed", 1);
     by_hand(
         &router,
-        "/etc/config/cwmp",
-        "option serial_number",
-        "option provisioning_code 'hand'\n\toption serial_number",
+        "/etc/config/firewall",
+        "\nconfig ",
+        "\nconfig redirect\n\toption src 'wan'\n\toption dest_ip '192.168.1.9'\n\nconfig ",
     );
+    give_code(&router, "hand");
     agent.wait_for("End session", 2);
     stays_quiet(&agent, "Start session", 2);
     assert!(agent.stop().0.success());
     let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
+    let mappings: Vec<u32> = [2, 3, 5, 8].map(|at| value(&seen[at], MAPPINGS).parse().unwrap()).to_vec();
+    assert_eq!(mappings, [mappings[0], mappings[0], mappings[0], mappings[0] + 1]);
     for answer in [&seen[2], &seen[3], &seen[5]] {
         assert_eq!(value(answer, CODE), "", "{answer}");
     }
@@ -185,14 +201,19 @@ fn the_model_stands_still_during_a_session() {
 /// TR-181 EnableCWMP: without it no Inform is sent and no connection request accepted.
 #[test]
 fn switched_off_it_is_silent() {
-    let acs = Scripted::start(vec![
-        inform(),
-        say(set_values("1", &[("Device.ManagementServer.EnableCWMP", "xsd:boolean", "0")], "")),
-        end(),
-    ]);
+    let off = step().computed(|_| {
+        let time = soon(3);
+        let server = |name: &str| format!("Device.ManagementServer.{name}");
+        let list = [
+            (server("EnableCWMP"), "xsd:boolean", "0"),
+            (server("PeriodicInformTime"), "xsd:dateTime", time.as_str()),
+        ];
+        let list: Vec<(&str, &str, &str)> =
+            list.iter().map(|(name, ty, text)| (name.as_str(), *ty, *text)).collect();
+        say(set_values("1", &list, ""))
+    });
+    let acs = Scripted::start(vec![inform(), off, end()]);
     let router = terse(&acs);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    router.set("acs", "periodic_inform_time", &date::format_utc(i64::try_from(now).unwrap() + 3));
     let agent = router.start(&[]);
     agent.wait_for("End session", 1);
     let url = request_url(&acs.seen()[0].text());
@@ -203,16 +224,11 @@ fn switched_off_it_is_silent() {
         std::thread::sleep(Duration::from_millis(20));
     }
     // The periodic Inform's time comes and goes, and so does a change that is forced active.
-    by_hand(
-        &router,
-        "/etc/config/cwmp",
-        "option serial_number",
-        "option provisioning_code 'x'\n\toption serial_number",
-    );
+    give_code(&router, "x");
     std::thread::sleep(Duration::from_secs(4));
     stays_quiet(&agent, "Start session", 1);
     assert!(agent.stop().0.success());
-    acs.finish();
+    has(&acs.finish()[2].text(), &["SetParameterValuesResponse"]);
 }
 
 /// TR-181: another ConnectionRequestURL is news (forced into each Inform, active by default).
@@ -263,6 +279,25 @@ fn news_bring_an_immediate_retry() {
     acs.finish();
 }
 
+/// 3.2.1.1: after a reboot the waits begin anew; RetryCount still tells of all failures since the last success.
+#[test]
+fn a_reboot_restarts_the_ladder_and_not_the_count() {
+    let fails = || step().status(503);
+    let acs = Scripted::start(vec![fails(), fails(), fails()]);
+    let router = terse(&acs);
+    let agent = router.start(&[]);
+    agent.wait_for("(attempt 2)", 1);
+    assert!(agent.stop().0.success());
+    router.set("acs", "retry_min_wait_interval", "100");
+    router.set("acs", "retry_interval_multiplier", "5000");
+    router.write("/proc/sys/kernel/random/boot_id", "another\n");
+    let agent = router.start(&[]);
+    agent.wait_for("(attempt 3)", 1);
+    let wait = agent.log().split("Retry in ").nth(1).unwrap().split(' ').next().unwrap().parse::<u64>();
+    assert!((100..=500).contains(&wait.unwrap()), "{}", agent.log());
+    has(&acs.finish()[2].text(), &["<RetryCount>2<", "1 BOOT"]);
+}
+
 /// 3.2.1.1 and TR-181: the ladder's numbers are the ACS's to change.
 #[test]
 fn the_acs_sets_the_ladder() {
@@ -280,6 +315,78 @@ fn the_acs_sets_the_ladder() {
     acs.finish();
 }
 
+/// A session that asks for active notification of a parameter, and a change that is then held back.
+fn with_a_change_in_hand(more: Vec<Step>) -> (Scripted, Router, Agent) {
+    let mut steps = vec![inform(), say(notify("1", HOST, "2")), end()];
+    steps.extend(more);
+    let acs = Scripted::start(steps);
+    let router = terse(&acs);
+    router.set("cpe", "active_notif_throttle", "3600");
+    let agent = router.start(&[]);
+    agent.wait_for("End session", 1);
+    by_hand(&router, "/etc/config/system", "option hostname '", "option hostname 'by-hand-");
+    std::thread::sleep(Duration::from_millis(500));
+    stays_quiet(&agent, "Start session", 1);
+    (acs, router, agent)
+}
+
+/// A.3.3.1: the record of changes may be cleared at a reboot, and then 4 VALUE CHANGE with it.
+#[test]
+fn a_reboot_clears_changes_and_keeps_attributes() {
+    let list = format!(
+        "<ParameterNames soap-enc:arrayType=\"xsd:string[1]\"><string>{HOST}</string></ParameterNames>"
+    );
+    let ask = envelope("2", &format!("<cwmp:GetParameterAttributes>{list}</cwmp:GetParameterAttributes>"));
+    let (acs, router, agent) = with_a_change_in_hand(vec![inform(), say(ask), end()]);
+    assert!(agent.stop().0.success());
+    router.write("/proc/sys/kernel/random/boot_id", "another\n");
+    router.play();
+    let seen = acs.finish();
+    assert_eq!(codes(&seen[3].text()), ["1 BOOT"]);
+    assert!(!seen[3].text().contains(HOST));
+    has(&seen[5].text(), &[HOST, "<Notification>2<"]);
+}
+
+/// A.3.3.1 and table 8: nor does another ACS hear of what was to be told to the one before.
+#[test]
+fn another_acs_hears_of_no_old_changes() {
+    let (acs, router, agent) = with_a_change_in_hand(vec![]);
+    let new = Scripted::start(vec![inform(), end()]);
+    router.set("acs", "url", &new.url());
+    agent.signal("HUP");
+    agent.wait_for("End session", 2);
+    stays_quiet(&agent, "Start session", 2);
+    acs.finish();
+    let seen = new.finish();
+    assert_eq!(codes(&seen[0].text()), ["0 BOOTSTRAP"]);
+    assert!(!seen[0].text().contains(HOST));
+}
+
+/// Table 8 discards events on BOOTSTRAP; a transfer that has not begun is none yet.
+#[test]
+fn another_acs_finds_the_queued_transfers() {
+    let new = Scripted::start(vec![
+        inform_with(&["0 BOOTSTRAP"]),
+        say(envelope("3", "<cwmp:GetAllQueuedTransfers/>")),
+        end(),
+    ]);
+    let url = new.url();
+    let download = "<cwmp:Download><CommandKey>later</CommandKey><FileType>3 Vendor Configuration File</FileType>\
+                    <URL>http://127.0.0.1:9/</URL><Username/><Password/><FileSize>0</FileSize><TargetFileName/>\
+                    <DelaySeconds>3600</DelaySeconds><SuccessURL/><FailureURL/></cwmp:Download>";
+    let acs = Scripted::start(vec![
+        inform(),
+        say(envelope("1", download)),
+        say(set_values("2", &[("Device.ManagementServer.URL", "xsd:string", &url)], "")),
+        end(),
+    ]);
+    let router = terse(&acs);
+    let agent = router.start(&[]);
+    agent.wait_for("End session", 2);
+    has(&acs.finish()[2].text(), &["DownloadResponse", "<Status>1<"]);
+    has(&new.finish()[2].text(), &["<CommandKey>later<", "AllQueuedTransferStruct[1]"]);
+}
+
 /// Annex O: a heartbeat has only what every Inform has and clears no change; a passive change opens no session,
 /// and goes along with the next one.
 #[test]
@@ -287,14 +394,14 @@ fn a_heartbeat_tells_nothing_else() {
     let acs =
         Scripted::start(vec![inform(), say(notify("1", HOST, "1")), end(), inform(), end(), inform(), end()]);
     let router = terse(&acs);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    router.set("acs", "heartbeat_enable", "1");
-    router.set("acs", "heartbeat_interval", "3600");
-    router.set("acs", "heartbeat_time", &date::format_utc(i64::try_from(now).unwrap() + 4));
     let agent = router.start(&[]);
     agent.wait_for("End session", 1);
     by_hand(&router, "/etc/config/system", "option hostname '", "option hostname 'by-hand-");
     stays_quiet(&agent, "Start session", 1);
+    router.set("acs", "heartbeat_enable", "1");
+    router.set("acs", "heartbeat_interval", "3600");
+    router.set("acs", "heartbeat_time", &soon(3));
+    agent.signal("HUP");
     agent.wait_for("End session", 2);
     stays_quiet(&agent, "Start session", 2);
     assert_eq!(knock(&request_url(&acs.seen()[0].text()), Knock::default()), 200);
@@ -308,6 +415,31 @@ fn a_heartbeat_tells_nothing_else() {
     assert!(value(&seen[5], HOST).starts_with("by-hand-"), "{}", seen[5]);
 }
 
+/// Annex O: what a heartbeat carries of a changed parameter does not tell the change. Nor is the throttle over.
+#[test]
+fn a_heartbeat_clears_no_change() {
+    let acs = Scripted::start(vec![inform(), end(), inform(), end(), inform(), end()]);
+    let router = terse(&acs);
+    router.set("cpe", "active_notif_throttle", "3600");
+    let agent = router.start(&[]);
+    agent.wait_for("End session", 1);
+    give_code(&router, "x");
+    stays_quiet(&agent, "Start session", 1);
+    router.set("acs", "heartbeat_enable", "1");
+    router.set("acs", "heartbeat_interval", "3600");
+    router.set("acs", "heartbeat_time", &soon(3));
+    agent.signal("HUP");
+    agent.wait_for("End session", 2);
+    stays_quiet(&agent, "Start session", 2);
+    assert_eq!(knock(&request_url(&acs.seen()[0].text()), Knock::default()), 200);
+    agent.wait_for("End session", 3);
+    assert!(agent.stop().0.success());
+    let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
+    assert_eq!(codes(&seen[2]), ["14 HEARTBEAT"]);
+    assert_eq!(value(&seen[2], CODE), "x");
+    assert_eq!(codes(&seen[4]), ["4 VALUE CHANGE", "6 CONNECTION REQUEST"]);
+}
+
 /// TR-181 DefaultActiveNotificationThrottle: a session that is only about notifications waits; one that is
 /// opened by something else takes them along.
 #[test]
@@ -317,12 +449,7 @@ fn throttled_changes_ride_along() {
     router.set("cpe", "active_notif_throttle", "3600");
     let agent = router.start(&[]);
     agent.wait_for("End session", 1);
-    by_hand(
-        &router,
-        "/etc/config/cwmp",
-        "option serial_number",
-        "option provisioning_code 'x'\n\toption serial_number",
-    );
+    give_code(&router, "x");
     std::thread::sleep(Duration::from_secs(1));
     stays_quiet(&agent, "Start session", 1);
     assert_eq!(knock(&request_url(&acs.seen()[0].text()), Knock::default()), 200);
@@ -347,4 +474,139 @@ fn a_user_name_of_its_own() {
     let given = auth::parse_authorization(seen[1].header("Authorization").unwrap()).unwrap();
     let user = Credentials::new("020000-Lab%2DRouter-LAB0000001", PASSWORD);
     assert_eq!(given, Authorization::Basic(user));
+}
+
+/// 3.4.2: cookies are the session's, however long they are to last.
+#[test]
+fn cookies_end_with_the_session() {
+    let sets = step().computed(|seen| {
+        say(inform_response(&seen.text())).header("Set-Cookie", "session=1; Max-Age=86400; Path=/")
+    });
+    let acs = Scripted::start(vec![sets, end(), inform(), end()]);
+    let router = terse(&acs);
+    let agent = router.start(&[]);
+    agent.wait_for("End session", 1);
+    assert_eq!(knock(&request_url(&acs.seen()[0].text()), Knock::default()), 200);
+    agent.wait_for("End session", 2);
+    let seen = acs.finish();
+    let cookies: Vec<Option<&str>> = seen.iter().map(|one| one.header("Cookie")).collect();
+    assert_eq!(cookies, [None, Some("session=1"), None, None]);
+}
+
+/// TR-181 ScheduleReboot: a session that is open at its time is ended first.
+#[test]
+fn a_scheduled_reboot_waits_for_the_session() {
+    let name = "Device.ManagementServer.ScheduleReboot";
+    let set = step().computed(move |_| say(set_values("1", &[(name, "xsd:dateTime", &soon(2))], "")));
+    let slowly = || say(get_values("2", &[SERIAL])).wait(Duration::from_secs(2));
+    let acs = Scripted::start(vec![inform(), set, slowly(), slowly(), end()]);
+    let router = terse(&acs);
+    let agent = router.start(&[]);
+    agent.wait_for("Rebooting ", 1);
+    let log = agent.log();
+    let (end, reboot) = (log.find("End session").unwrap(), log.find("Rebooting").unwrap());
+    assert!(end < reboot, "{log}");
+    assert_eq!(acs.finish().len(), 5);
+}
+
+/// Annex O: an active change that is found only when a heartbeat begins is told in a session of its own.
+#[test]
+fn a_change_found_by_a_heartbeat_is_told_after_it() {
+    let memory = "Device.DeviceInfo.MemoryStatus.Total";
+    let acs = Scripted::start(vec![
+        inform(),
+        say(notify("1", memory, "2")),
+        end(),
+        inform(),
+        end(),
+        inform(),
+        end(),
+    ]);
+    let router = terse(&acs);
+    let agent = router.start(&[]);
+    agent.wait_for("End session", 1);
+    router.set("acs", "heartbeat_enable", "1");
+    router.set("acs", "heartbeat_interval", "3600");
+    router.set("acs", "heartbeat_time", &soon(4));
+    agent.signal("HUP");
+    agent.wait_for("Configuration read again", 1);
+    // The look that comes with new settings is over, and the next one is a minute off.
+    std::thread::sleep(Duration::from_millis(500));
+    by_hand(&router, "/proc/meminfo", "MemTotal: ", "MemTotal: 1");
+    agent.wait_for("End session", 3);
+    assert!(agent.stop().0.success());
+    let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
+    let changed = |at: usize| codes(&seen[at]) == ["4 VALUE CHANGE"] && seen[at].contains(memory);
+    // On a slow machine the heartbeat may have been the later one.
+    let told = [3, 5].map(|at| codes(&seen[at]).concat());
+    assert!(changed(3) || changed(5), "{told:?}");
+    assert!(told.contains(&"14 HEARTBEAT".to_owned()), "{told:?}");
+}
+
+/// 3.2.1.1 and table 8: a session that a kill ends was not successful, and a connection request has had its attempt.
+#[test]
+fn a_kill_in_a_session_is_a_failure() {
+    let ((release, held), (reached, arrived)) =
+        (std::sync::mpsc::channel::<()>(), std::sync::mpsc::channel());
+    let hold = step().computed(move |seen| {
+        has(&seen.text(), &["6 CONNECTION REQUEST", "<RetryCount>0<"]);
+        reached.send(()).unwrap();
+        let _ = held.recv_timeout(Duration::from_secs(20));
+        step().close()
+    });
+    let acs = Scripted::start(vec![inform(), end(), hold, inform(), end(), inform(), end()]);
+    let router = terse(&acs);
+    let agent = router.start(&[]);
+    agent.wait_for("End session", 1);
+    let url = request_url(&acs.seen()[0].text());
+    assert_eq!(knock(&url, Knock::default()), 200);
+    arrived.recv_timeout(Duration::from_secs(20)).unwrap();
+    agent.kill();
+    drop(release);
+    let agent = router.start(&[]);
+    agent.wait_for("End session", 1);
+    assert_eq!(knock(&request_url(&acs.seen()[3].text()), Knock::default()), 200);
+    agent.wait_for("End session", 2);
+    assert!(agent.stop().0.success());
+    let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
+    has(&seen[3], &["<RetryCount>1<"]);
+    assert_eq!(codes(&seen[3]), [""; 0], "the retry has nothing to list");
+    has(&seen[5], &["<RetryCount>0<"]);
+}
+
+/// Table 8: the boot that another ACS has not heard of yet is kept when the agent is started again.
+#[test]
+fn another_acs_that_is_down_hears_of_the_boot() {
+    let acs = Scripted::start(vec![inform(), end()]);
+    let new = Scripted::start(vec![step().status(503), inform(), end()]);
+    let router = terse(&acs);
+    router.play();
+    acs.finish();
+    router.set("acs", "url", &new.url());
+    router.write("/proc/sys/kernel/random/boot_id", "another\n");
+    let agent = router.start(&[]);
+    agent.wait_for("Retry in", 1);
+    agent.kill();
+    router.play();
+    let seen = new.finish();
+    for inform in &seen[..2] {
+        assert_eq!(codes(&inform.text()), ["0 BOOTSTRAP", "1 BOOT"]);
+    }
+}
+
+/// SIGHUP in a session: the configuration is read at its end, and not when something else happens.
+#[test]
+fn settings_that_had_to_wait_for_a_session() {
+    let slowly = Duration::from_secs(1);
+    let acs = Scripted::start(vec![inform(), say(get_values("1", &[SERIAL])).wait(slowly), end()]);
+    let router = terse(&acs);
+    router.set("cpe", "http_connection_request_enable", "0");
+    let agent = router.start(&[]);
+    agent.wait_for("Get the InformResponse", 1);
+    agent.signal("HUP");
+    agent.wait_for("End session", 1);
+    let ended = Instant::now();
+    agent.wait_for("Configuration read again", 1);
+    assert!(ended.elapsed() < Duration::from_secs(20), "{:?}", ended.elapsed());
+    acs.finish();
 }

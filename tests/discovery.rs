@@ -48,7 +48,7 @@ fn option_125(list: &[(u8, &str)]) -> String {
 
 fn option_17(url: &str) -> String {
     let length = u8::try_from(url.len()).unwrap();
-    format!("opt17={}\n", hex(&[&[0, 0, 0x0d, 0xe9, 0, 11, 0, length], url.as_bytes()].concat()))
+    format!("opt17={}\n", hex(&[&[0, 0, 0x0d, 0xe9, 0, 1, 0, length], url.as_bytes()].concat()))
 }
 
 /// What a hook does.
@@ -85,7 +85,14 @@ fn a_router_without_a_url_takes_what_dhcp_says() {
     let router = Router::new("");
     let list = [(11, acs.url()), (12, "TLCO.GRP2".into()), (13, "30".into()), (14, "1500".into())];
     let list: Vec<(u8, &str)> = list.iter().map(|(code, text)| (*code, text.as_str())).collect();
+    let validate = || String::from_utf8_lossy(&router.run(&["validate"]).stderr).into_owned();
+    has(&validate(), &["no ACS URL"]);
     offer(&router, "wan", &option_125(&list));
+    offer(&router, "wan6", "opt17=00\n");
+    assert_eq!(
+        validate(),
+        "/var/run/rcwmp/dhcp/wan6: opt17 (line 1) is not used: the option is cut short or too long\n1 complaint\n"
+    );
     let url = acs.url();
     let agent = router.start(&[]);
     sessions(&agent, 1);

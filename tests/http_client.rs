@@ -76,6 +76,7 @@ fn a_whole_session_on_one_connection() {
     assert_eq!(seen[0].header("soapaction"), Some(""));
     assert_eq!(seen[0].header("user-agent"), Some("rcwmp-test"));
     assert_eq!((seen[0].method(), seen[0].target(), seen[0].header("cookie")), ("POST", "/acs", None));
+    assert!(seen.iter().all(|seen| seen.head.starts_with("POST /acs HTTP/1.1\r\n")));
     assert_eq!(seen[0].header("host"), Some(seen_host(&seen[0])));
     assert!(seen[0].header("accept-encoding").is_none() && seen[0].header("expect").is_none());
     assert_eq!(
@@ -176,6 +177,16 @@ fn digest_on_the_same_connection_and_kept_up() {
     assert!(seen.iter().all(|seen| seen.text() == "<soap>inform</soap>"));
 }
 
+/// TR-069 3.4.4: the same connection, unless the ACS says that it closes it.
+#[test]
+fn after_401_a_closed_connection_is_opened_again() {
+    let acs = Scripted::start(vec![genie("n").header("Connection", "close").close(), wants_digest("n", 1)]);
+    assert_eq!(session(&acs).post(INFORM).unwrap().status, 204);
+    let seen = acs.finish();
+    assert_eq!((seen[0].connection, seen[1].connection), (1, 2));
+    assert_eq!(seen[0].body, seen[1].body);
+}
+
 #[test]
 fn a_nonce_bound_to_the_connection() {
     let acs = Scripted::start(vec![
@@ -239,7 +250,7 @@ fn no_source_port_is_asked_for() {
     let server = std::thread::spawn(move || {
         [(); 3].map(|()| {
             let (mut stream, peer) = listener.accept().unwrap();
-            std::io::Read::read(&mut stream, &mut [0; 1024]).unwrap();
+            assert!(std::io::Read::read(&mut stream, &mut [0; 1024]).unwrap() > 0);
             stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
             // Kept open, so that no port is free again too soon.
             (stream, peer.port())
@@ -441,9 +452,9 @@ fn bombs_and_floods() {
     assert_eq!(result, Err(HttpError::ReplyTooLong(4 << 20)));
     let result = post_once(step().status(200).body(vec![b'x'; (4 << 20) + 1]).close());
     assert_eq!(result, Err(HttpError::ReplyTooLong(4 << 20)));
-    let endless =
-        [&b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"[..], &b"5\r\nxxxxx\r\n".repeat(1 << 20)];
-    assert_eq!(post_once(step().raw(endless.concat()).close()), Err(HttpError::ReplyTooLong(4 << 20)));
+    let chunk = format!("400\r\n{}\r\n", "x".repeat(1024));
+    let endless = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned() + &chunk.repeat(5000);
+    assert_eq!(post_once(step().raw(endless).close()), Err(HttpError::ReplyTooLong(4 << 20)));
     let full = post_once(step().status(200).body(vec![b'x'; 4 << 20])).unwrap();
     assert_eq!(full.body.len(), 4 << 20, "the bound itself is allowed");
 }

@@ -409,3 +409,30 @@ fn the_agent_goes_where_plain_http_sends_it() {
         acs.finish();
     }
 }
+
+/// The agent's own certificate is configured beside those it trusts (TR-069 3.4.4).
+#[test]
+#[cfg(feature = "lab")]
+fn the_agent_shows_its_certificate() {
+    let Some(lab) = lab() else { return };
+    let steps = vec![
+        step().computed(|seen| step().status(200).body(messages::inform_response(&seen.text()))),
+        step().status(204),
+    ];
+    let acs = secure_acs(server_config(lab, "right", true), Arc::default(), steps);
+    let router = agent::Router::new(&acs.url());
+    router.set("acs", "get_rpc_methods", "0");
+    for name in ["ca.pem", "client.pem", "client.key"] {
+        std::fs::copy(lab.join(name), router.root().join("etc").join(name)).unwrap();
+    }
+    router.set("acs", "ssl_capath", "/etc/ca.pem");
+    router.set("acs", "ssl_cert", "/etc/client.pem");
+    let half = router.run(&["validate"]);
+    assert!(String::from_utf8_lossy(&half.stderr).contains("ssl_cert and ssl_key"), "{half:?}");
+    router.set("acs", "ssl_key", "/etc/client.key");
+    assert!(router.run(&["validate"]).status.success());
+    let running = router.start(&[]);
+    running.wait_for("End session", 1);
+    drop(running);
+    assert_eq!(acs.finish().len(), 2);
+}

@@ -12,6 +12,7 @@ const MAX_LINES: usize = 800;
 const MAY_NAME: &[(&str, &[&str])] = &[
     ("model/", &["model"]),
     ("cwmp/", &["cwmp", "model"]),
+    ("ubus/", &["ubus", "sys"]),
     ("uci/", &["uci", "sys"]),
     ("http/", &["http", "sys"]),
     ("backend/", &["backend", "model", "uci", "ubus", "sys"]),
@@ -21,9 +22,21 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("sys/", &["sys"]),
     (
         "agent/",
-        &["agent", "backend", "connreq", "cwmp", "diagnostics", "http", "model", "sys", "transfer", "uci"],
+        &[
+            "agent",
+            "backend",
+            "connreq",
+            "cwmp",
+            "diagnostics",
+            "http",
+            "model",
+            "sys",
+            "transfer",
+            "ubus",
+            "uci",
+        ],
     ),
-    ("cli/", &["cli", "agent", "backend", "cwmp", "http", "lab", "model", "sys", "uci"]),
+    ("cli/", &["cli", "agent", "backend", "cwmp", "http", "lab", "model", "sys", "ubus", "uci"]),
     ("lab/", &["lab", "cwmp", "http", "model", "ubus", "sys"]),
 ];
 
@@ -31,6 +44,12 @@ const MAY_NAME: &[(&str, &[&str])] = &[
 const PURE: &[&str] = &[
     "model/",
     "cwmp/",
+    "ubus/blob",
+    "ubus/msg",
+    "ubus/object",
+    "ubus/peer",
+    "ubus/json",
+    "lab/router/broker/hub",
     "uci/text",
     "uci/scan",
     "uci/delta",

@@ -124,6 +124,29 @@ fn a_factory_reset_waits_for_a_session_that_succeeds() {
 }
 
 #[test]
+fn a_delayed_reboot_outlives_a_killed_agent() {
+    let name = "Device.ManagementServer.DelayReboot";
+    let acs = Scripted::start(vec![
+        inform(),
+        methods(),
+        say(set_values("1", &[(name, "xsd:int", "4")], "key")),
+        end(),
+    ]);
+    let router = router(&acs.url());
+    with_programs(&router);
+    router.write("/proc/sys/kernel/random/boot_id", "one\n");
+    let agent = router.start(&[]);
+    agent.wait_for("Waiting the next session", 1);
+    agent.kill();
+    ran(&router, &["reload_config"]);
+    let agent = router.start(&[]);
+    agent.wait_for("Rebooting as it was scheduled", 1);
+    ran(&router, &["reboot", "reload_config"]);
+    assert!(agent.stop().0.success());
+    acs.finish();
+}
+
+#[test]
 fn reboots_by_the_clock() {
     for name in ["DelayReboot", "ScheduleReboot"] {
         // Counted from the moment of the request, however long it took until then.

@@ -152,6 +152,14 @@ fn bodies_of_a_cpe() {
     for (case, file, text) in said() {
         let place = format!("{case}/{file}");
         assert!(!text.contains(" xmlns=\""), "{place}: a default namespace");
+        for (prefix, namespace) in [
+            ("soap-env", "http://schemas.xmlsoap.org/soap/envelope/"),
+            ("soapenc", "http://schemas.xmlsoap.org/soap/encoding/"),
+            ("xsd", "http://www.w3.org/2001/XMLSchema"),
+            ("xsi", "http://www.w3.org/2001/XMLSchema-instance"),
+        ] {
+            assert!(text.contains(&format!(" xmlns:{prefix}=\"{namespace}\"")), "{place}: {prefix}");
+        }
         let body = text.split_once("<soap-env:Body>").unwrap().1;
         assert_eq!(text.matches("<soap-env:Body>").count(), 1, "{place}");
         let mut lines = body.lines().skip(1);

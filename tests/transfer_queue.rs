@@ -1,5 +1,6 @@
-//! The transfer queue against a simple model: whatever fails, is killed, rebooted or cancelled, in any order,
-//! each request that was accepted and not cancelled is reported exactly once.
+//! The transfer queue and the event queue, as the daemon joins them, against a simple model: whatever fails, is
+//! killed, rebooted or cancelled, in any order, each request that was accepted and not cancelled is reported
+//! exactly once, with its event.
 //!
 //! The model knows nothing of times and stages. It keeps what the ACS knows: the keys it was promised, those
 //! it cancelled, and the TransferCompletes it got. The disk holds what was last saved; a kill goes back to it.
@@ -12,6 +13,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use rcwmp::cwmp::event::{Event, EventCode};
+use rcwmp::cwmp::queue::{Message, Queue, Receipt, Ticket};
+use rcwmp::cwmp::rpc::{Request as Call, TransferComplete};
+use rcwmp::cwmp::soap::envelope::Version;
 use rcwmp::sys::clock::Now;
 use rcwmp::transfer::plan::{
     CAPACITY, Completion, Details, Id, Job, Method, Outcome, Plan, Request, Secret, Window,
@@ -23,9 +28,9 @@ const TODAY: i64 = 1_795_237_200;
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct State {
     plan: Plan,
-    /// The event queue: tickets with their transfer, key, method and fault.
-    messages: Vec<(u32, Id, String, u16)>,
-    tickets: u32,
+    queue: Queue,
+    /// The messages of the queue that tell of transfers.
+    told: Vec<(Ticket, Id)>,
 }
 
 /// What may happen. Where an operation saves, a kill may come just before.
@@ -178,6 +183,9 @@ impl World {
         self.booted = self.time;
         self.job = None;
         let now = self.now();
+        if reboot {
+            self.state.queue.booted(false, &[]).unwrap();
+        }
         self.state.plan.resume(reboot, &self.version.to_string(), now);
         self.tell(usize::MAX);
         assert!(self.save(false));
@@ -185,14 +193,22 @@ impl World {
 
     /// Hands over to the event queue, which has room for so many.
     fn tell(&mut self, mut room: usize) {
-        let State { plan, messages, tickets } = &mut self.state;
+        let State { plan, queue, told } = &mut self.state;
         plan.hand_over(|completion: &Completion| {
             if room == 0 {
                 return false;
             }
             room -= 1;
-            *tickets += 1;
-            messages.push((*tickets, completion.id, completion.command_key.clone(), completion.fault_code));
+            let code = EventCode::Method(completion.method.name().to_owned());
+            let cause = Event { code, command_key: completion.command_key.clone() };
+            let message = Message::TransferComplete(TransferComplete {
+                command_key: completion.command_key.clone(),
+                fault_code: completion.fault_code,
+                fault_string: completion.fault_string.clone(),
+                start_time: String::new(),
+                complete_time: String::new(),
+            });
+            told.push((queue.add_message(message, Some(cause)).unwrap(), completion.id));
             true
         });
     }
@@ -294,18 +310,35 @@ impl World {
     }
 
     fn session(&mut self, delivered: usize, killed: bool) {
-        for _ in 0..delivered.min(self.state.messages.len()) {
-            let (_, id, key, fault) = self.state.messages.remove(0);
+        let snapshot = self.state.queue.open_session(Version::V1_4);
+        let mut causes: Vec<Event> =
+            snapshot.events.into_iter().filter(|event| matches!(event.code, EventCode::Method(_))).collect();
+        assert_eq!(causes.len(), snapshot.calls.len());
+        self.state.queue.delivered(Receipt::Inform);
+        self.save(false);
+        for call in snapshot.calls.iter().take(delivered) {
+            let ticket = call.ticket.unwrap();
+            let Call::TransferComplete(message) = &call.request else { panic!("{:?}", call.request) };
+            self.state.queue.delivered(Receipt::Call(ticket));
+            let at = self.state.told.iter().position(|(told, _)| *told == ticket).unwrap();
+            let (_, id) = self.state.told.remove(at);
             self.state.plan.delivered(id);
             // The ACS has it; only a kill between its answer and the save may repeat it, as TR-069 allows.
             if !self.save(killed) {
                 return;
             }
             let known = self.known(id);
-            known.reports.push(fault);
+            known.reports.push(message.fault_code);
+            let method = known.method.unwrap().name();
             let name = &self.ids[&id];
-            assert!(name.ends_with(&key), "{name} is reported as {key}");
+            assert!(name.ends_with(&message.command_key), "{name} is reported as {}", message.command_key);
+            let code = EventCode::Method(method.to_owned());
+            let announced = Event { code, command_key: message.command_key.clone() };
+            let at = causes.iter().position(|cause| *cause == announced);
+            causes.remove(at.expect("a message comes with its event"));
         }
+        self.state.queue.close_session(delivered >= snapshot.calls.len());
+        self.save(false);
     }
 
     fn cancel(&mut self, key: u8, killed: bool) {
@@ -413,7 +446,7 @@ impl World {
     }
 
     fn judge(&self) {
-        assert!(self.state.messages.is_empty());
+        assert!(self.state.queue.is_empty() && self.state.told.is_empty());
         for (name, known) in &self.known {
             assert!(known.promised);
             assert_eq!(known.reports.len(), usize::from(!known.cancelled), "{name}: {known:?}");

@@ -3,7 +3,7 @@
 //! ```text
 //!  option 43   sub-options 1 to 4           code, length, text          (or just the URL)
 //!  option 125  enterprise 3561, 11 to 14    number, length, sub-options
-//!  option 17   enterprise 3561, 11 to 14    number, code and length of two octets each
+//!  option 17   enterprise 3561, 1 to 4      number, code and length of two octets each
 //! ```
 //! All of it comes from a network that anybody may be on: what is not exactly what the standard says
 //! is refused with a reason, and what is accepted is a URL, a short text and two numbers in their ranges.
@@ -218,7 +218,7 @@ fn option_17(bytes: &[u8]) -> Result<Offer, OfferError> {
         let length = usize::from(u16::from_be_bytes(*length));
         let (value, tail) = tail.split_at_checked(length).ok_or(OfferError::Malformed)?;
         rest = tail;
-        offer.take(u16::from_be_bytes(*code).wrapping_sub(10), value)?;
+        offer.take(u16::from_be_bytes(*code), value)?;
     }
     Ok(offer)
 }
@@ -315,7 +315,7 @@ mod tests {
         let option_125 = [&other[..], &ENTERPRISE.to_be_bytes(), &[length], &ours].concat();
         assert_eq!(Source::Option125.read(&option_125), Ok(full()));
         let mut option_17 = ENTERPRISE.to_be_bytes().to_vec();
-        for (value, code) in values.iter().zip(11_u16..) {
+        for (value, code) in values.iter().zip(1_u16..) {
             option_17.extend_from_slice(&code.to_be_bytes());
             option_17.extend_from_slice(&u16::try_from(value.len()).unwrap().to_be_bytes());
             option_17.extend_from_slice(value.as_bytes());

@@ -28,12 +28,17 @@ use crate::http::body::Compression;
 use crate::http::client::{self, Reply};
 use crate::http::url::Url;
 use crate::model::Model;
+use crate::model::date::{self, Moment};
 use crate::model::value::Value;
 use crate::model::watch::ByAcs;
 use crate::sys::clock::{self, Now};
 use crate::sys::fs::Root;
 use crate::transfer::plan::Id;
 use crate::transfer::{Direction, Transfer};
+
+/// The most calls of one session that are remembered.
+const MAX_PERFORMED: usize = 64;
+const SCHEDULE_REBOOT: &str = "Device.ManagementServer.ScheduleReboot";
 
 /// A running session.
 pub(super) struct Exchange {
@@ -50,6 +55,7 @@ pub(super) struct Exchange {
     compression_refused: bool,
     connected: Option<bool>,
     detail: Option<String>,
+    performed: Vec<(String, u16)>,
 }
 
 /// How it ended.
@@ -64,6 +70,8 @@ pub(super) struct Ended {
     pub connected: Option<bool>,
     /// What the transport adds.
     pub detail: Option<String>,
+    /// What the ACS has called, with the fault code of what was refused.
+    pub performed: Vec<(String, u16)>,
 }
 
 impl Exchange {
@@ -94,6 +102,7 @@ impl Exchange {
             compression_refused: false,
             connected: None,
             detail,
+            performed: Vec::new(),
         }
     }
 
@@ -171,11 +180,15 @@ impl Exchange {
                     let mut desk = Desk { file, now: clocks, stopped };
                     let result = dispatch::perform(&request, model, &mut desk);
                     if result.is_ok() {
-                        absorb(file, model, &request);
+                        absorb(file, model, &request, clocks);
                     }
                     match &result {
                         Ok(_) => info!("{name} performed{}", subject(&request)),
                         Err(fault) => warn!("{name} refused: {fault}"),
+                    }
+                    if self.performed.len() < MAX_PERFORMED {
+                        let fault = result.as_ref().err().map_or(0, |fault| fault.code);
+                        self.performed.push((name, fault));
                     }
                     self.machine.handle(Input::Performed(result), now());
                 }
@@ -213,6 +226,7 @@ impl Exchange {
                         compression_refused: self.compression_refused,
                         connected: self.connected,
                         detail: self.detail.take(),
+                        performed: std::mem::take(&mut self.performed),
                     });
                 }
                 Output::Wait(until) => {
@@ -240,9 +254,17 @@ impl Exchange {
 }
 
 /// What the ACS itself has changed is no news to it.
-fn absorb(file: &mut StateFile, model: &mut Model<System>, request: &Request) {
+fn absorb(file: &mut StateFile, model: &mut Model<System>, request: &Request, now: Now) {
     match request {
         Request::SetParameterValues(call) => {
+            // Its time may come before the session ends, and is then not one of the past (TR-181).
+            if let Some(one) = call.list.iter().rfind(|one| one.name == SCHEDULE_REBOOT) {
+                let at = match date::parse(&one.value.text) {
+                    Some(Moment::At(epoch)) => Some(epoch),
+                    _ => None,
+                };
+                file.state.alarms.schedule_reboot(at, now);
+            }
             let names: Vec<&str> = call.list.iter().map(|one| one.name.as_str()).collect();
             file.state.watch.absorb(model, ByAcs::Set(&names));
         }
@@ -293,6 +315,7 @@ pub(super) fn transfer(acs: &Acs, tls: tls::Maybe) -> Transfer {
         user_agent: USER_AGENT.to_owned(),
         interface: acs.interface.clone(),
         force_ipv4: acs.force_ipv4,
+        expect: acs.expect,
     }
 }
 

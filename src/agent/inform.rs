@@ -36,7 +36,8 @@ pub fn device_id<B: Backend>(model: &mut Model<B>) -> Result<DeviceId> {
         product_class: next(),
         serial_number: next(),
     };
-    if id.oui.len() != 6 || !id.oui.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+    // The model's blank value, which a configuration with another length shows as too, is nobody's.
+    if id.oui.len() != 6 || !id.oui.bytes().all(|byte| byte.is_ascii_hexdigit()) || id.oui == "000000" {
         let why = "not six hexadecimal digits: set cwmp.cpe.manufacturer_oui";
         return Err(Error::bad_value(IDENTITY[1].0, why));
     }

@@ -56,6 +56,11 @@ impl<T: Send + 'static> Job<T> {
         Ok(Job { result, cancel })
     }
 
+    /// Asks it to end, and keeps an eye on it.
+    pub fn cancel(&self) {
+        self.cancel.store(true, Ordering::Relaxed);
+    }
+
     /// What has become of it.
     pub fn outcome(&self) -> Outcome<T> {
         match self.result.try_recv() {

@@ -2,11 +2,13 @@
 
 pub mod autonomous;
 pub mod changes;
+pub mod control;
 pub mod daemon;
 pub mod diagnose;
 pub mod discovery;
 pub mod duties;
 pub mod exchange;
+pub mod history;
 pub mod inform;
 pub mod job;
 pub mod light;

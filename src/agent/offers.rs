@@ -8,7 +8,7 @@
 //!  │ opt43=687474703a2f2f6163732e6578616d706c65  │   octet, in either case, colons between them or not
 //!  └─────────────────────────────────────────────┘
 //!  /var/run/rcwmp/dhcp/wan6
-//!  │ opt17=00000de9000b0018687474703a2f2f6163…   │   $OPTION_17 of odhcp6c
+//!  │ opt17=00000de900010018687474703a2f2f6163…   │   $OPTION_17 of odhcp6c
 //! ```
 //! A hook writes `.NAME` beside it and renames that, so that nobody reads half a file; names that begin
 //! with a dot are not read. It need not remove anything: what was offered stays until another offer comes.
@@ -214,7 +214,7 @@ mod tests {
         let bytes = match source {
             Source::Option43 => [&[1, length][..], url.as_bytes()].concat(),
             Source::Option125 => [&[0, 0, 13, 233, length + 2, 11, length][..], url.as_bytes()].concat(),
-            Source::Option17 => [&[0, 0, 13, 233, 0, 11, 0, length][..], url.as_bytes()].concat(),
+            Source::Option17 => [&[0, 0, 13, 233, 0, 1, 0, length][..], url.as_bytes()].concat(),
         };
         format!("{}={}\n", source.name(), hex(&bytes))
     }

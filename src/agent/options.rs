@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::sys::fs::Root;
+use crate::sys::fs::{FsError, Root};
+use crate::ubus;
 
 /// The command line's say, for daemon and commands alike.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub struct Options {
     pub config_dir: PathBuf,
     /// Where the state is kept; `None`: `/etc/rcwmp` below the root.
     pub state_dir: Option<PathBuf>,
+    /// `-s`: ubusd's socket; `None`: where it is below the root.
+    pub ubus_socket: Option<PathBuf>,
     /// `-b`: the device has just booted.
     pub boot: bool,
     /// `-g`: ask the ACS for its methods.
@@ -27,6 +30,7 @@ impl Default for Options {
             root: Root::default(),
             config_dir: "/etc/config".into(),
             state_dir: None,
+            ubus_socket: None,
             boot: false,
             get_rpc_methods: false,
             foreground: false,
@@ -35,6 +39,17 @@ impl Default for Options {
 }
 
 impl Options {
+    /// ubusd's socket as a path of this machine.
+    ///
+    /// # Errors
+    /// When it leads out of the root.
+    pub fn ubus_socket(&self) -> Result<PathBuf, FsError> {
+        match &self.ubus_socket {
+            Some(path) => Ok(path.clone()),
+            None => self.root.resolve(ubus::SOCKET),
+        }
+    }
+
     /// The state directory as a path of this machine.
     pub fn state_dir(&self) -> PathBuf {
         match &self.state_dir {

@@ -4,6 +4,7 @@
 //! default used; only what the agent cannot run without (an ACS URL) is asked for where it is needed.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::model::date::{self, Moment};
 
@@ -36,8 +37,17 @@ pub struct Settings {
     pub retry: (u32, u32),
     /// The connection-request listener.
     pub connection_request: ConnectionRequest,
-    /// `cpe.session_timeout`, announced to the ACS, in seconds.
+    /// `cpe.session_timeout`, in seconds: announced to the ACS, and how long a nonce of the
+    /// connection-request port may be used.
     pub session_timeout: u32,
+    /// `cpe.clock_sync_timeout`: how long the first session waits for a clock that is not set.
+    pub clock_wait: Duration,
+    /// How often values that no file tells of are compared with what the ACS knows:
+    /// `cpe.periodic_notify_interval`. `None`, by `cpe.periodic_notify_enable`: changes are told with a session
+    /// that begins for another reason, and never begin one.
+    pub look: Option<Duration>,
+    /// `cpe.fw_upgrade_keep_settings`: new firmware starts with the settings of the old one.
+    pub keep_settings: bool,
     /// `acs.get_rpc_methods`: ask the ACS for its methods after start.
     pub get_rpc_methods: bool,
     /// `cpe.amd_version`: the amendment spoken, 1 to 6.
@@ -57,8 +67,11 @@ pub struct Acs {
     pub username: String,
     /// `acs.passwd`.
     pub password: String,
-    /// `acs.ssl_capath`: a file or a directory of PEM certificates.
+    /// `acs.ssl_capath`, once called `acs.https_ssl_capath`: a file or a directory of PEM certificates.
     pub ca: Option<PathBuf>,
+    /// `acs.ssl_cert` and `acs.ssl_key`: our own certificate chain and its key, PEM, for servers that want one
+    /// (TR-069 3.4.4). Not icwmp's.
+    pub identity: Option<(PathBuf, PathBuf)>,
     /// `acs.insecure_enable`: certificates are not checked.
     pub insecure: bool,
     /// `acs.compression`.
@@ -67,6 +80,9 @@ pub struct Acs {
     pub interface: Option<String>,
     /// `cpe.force_ipv4`.
     pub force_ipv4: bool,
+    /// Whether an upload asks first whether it is welcome; not with `acs.http_disable_100continue`. Messages
+    /// never do.
+    pub expect: bool,
 }
 
 /// ACS discovery by DHCP. What was offered last stands in icwmp's options, where the agent puts it: it must
@@ -131,6 +147,23 @@ pub struct ConnectionRequest {
     pub port: u16,
     /// `cpe.path`; `None`: a random one, kept in the state.
     pub path: Option<String>,
+    /// `cpe.cr_timeout`: how long a connection may live.
+    pub timeout: Duration,
+    /// `cpe.incoming_rule`: what the init script opens in the firewall.
+    pub rule: IncomingRule,
+}
+
+/// `cpe.incoming_rule`. icwmp takes the last one for its default; TR-069 3.2.2 has a device accept connection
+/// requests from every source that knows the password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum IncomingRule {
+    /// `Port_Only`: the port, for everybody.
+    #[default]
+    Port,
+    /// `IP_Only`: every port, for the ACS.
+    Address,
+    /// `IP_Port`: the port, for the ACS.
+    Both,
 }
 
 /// Where and how much to log.
@@ -167,15 +200,23 @@ impl Settings {
             }
         };
         let interface = reader.flag("cpe.use_curl_ifname", false).then(|| reader.text("cpe.interface"));
+        let path = |text: String| Some(text).filter(|path| !path.is_empty()).map(PathBuf::from);
+        let (chain, key) = (path(reader.text("acs.ssl_cert")), path(reader.text("acs.ssl_key")));
+        if chain.is_some() != key.is_some() {
+            let why = "cwmp.acs.ssl_cert and ssl_key: one without the other is no identity";
+            reader.complaints.push(why.to_owned());
+        }
         let acs = Acs {
             url,
             username: reader.text("acs.userid"),
             password: reader.text("acs.passwd"),
-            ca: Some(reader.text("acs.ssl_capath")).filter(|path| !path.is_empty()).map(PathBuf::from),
+            ca: reader.first(&["acs.ssl_capath", "acs.https_ssl_capath"]).map(PathBuf::from),
+            identity: chain.zip(key),
             insecure: reader.flag("acs.insecure_enable", false),
             compression,
             interface: interface.filter(|name| !name.is_empty()),
             force_ipv4: reader.flag("cpe.force_ipv4", false),
+            expect: !reader.flag("acs.http_disable_100continue", false),
         };
         let moment = |text: &str| match date::parse(text) {
             Some(Moment::At(epoch)) => Some(epoch),
@@ -212,7 +253,10 @@ impl Settings {
             path: Some(path)
                 .filter(|path| !path.is_empty())
                 .map(|path| if path.starts_with('/') { path } else { format!("/{path}") }),
+            timeout: reader.seconds("cpe.cr_timeout", 5.0, 0.1, 60.0),
+            rule: reader.incoming_rule(),
         };
+        let look = u64::from(reader.number("cpe.periodic_notify_interval", 10, 1, 86_400));
         let log = Log {
             level: match reader.text("cpe.log_severity").as_str() {
                 "EMERG" | "ALERT" | "CRITIC" | "ERROR" => log::LevelFilter::Error,
@@ -245,6 +289,9 @@ impl Settings {
             retry,
             connection_request,
             session_timeout: reader.number("cpe.session_timeout", 60, 1, 86_400).max(30),
+            clock_wait: reader.seconds("cpe.clock_sync_timeout", 128.0, 0.0, 86_400.0),
+            look: reader.flag("cpe.periodic_notify_enable", true).then(|| Duration::from_secs(look)),
+            keep_settings: reader.flag("cpe.fw_upgrade_keep_settings", true),
             get_rpc_methods: reader.flag("acs.get_rpc_methods", true),
             amendment: u8::try_from(reader.number("cpe.amd_version", 5, 1, 6)).unwrap_or(5),
             log,
@@ -275,6 +322,24 @@ impl Reader<'_> {
         }
     }
 
+    /// The first of these options that says anything.
+    fn first(&mut self, names: &[&str]) -> Option<String> {
+        names.iter().map(|name| self.text(name)).find(|text| !text.is_empty())
+    }
+
+    fn incoming_rule(&mut self) -> IncomingRule {
+        match self.text("cpe.incoming_rule").to_ascii_lowercase().as_str() {
+            "" | "port_only" => IncomingRule::Port,
+            "ip_only" => IncomingRule::Address,
+            "ip_port" => IncomingRule::Both,
+            other => {
+                let why = format!("cwmp.cpe.incoming_rule: {other:?} is none of Port_Only, IP_Only, IP_Port");
+                self.complaints.push(why);
+                IncomingRule::Port
+            }
+        }
+    }
+
     fn discovery(&mut self, is_needed: bool) -> Discovery {
         let on = self.flag("acs.dhcp_discovery", false);
         let url = self.text("acs.dhcp_url");
@@ -290,6 +355,20 @@ impl Reader<'_> {
             return own;
         }
         self.number(&format!("acs.dhcp_{name}"), own, least, 65_535)
+    }
+
+    /// Seconds, with or without a fraction.
+    fn seconds(&mut self, name: &str, default: f32, least: f32, most: f32) -> Duration {
+        let text = self.text(name);
+        let number = match text.parse::<f32>() {
+            Ok(number) if (least..=most).contains(&number) => number,
+            _ if text.is_empty() => default,
+            _ => {
+                self.complaints.push(format!("cwmp.{name}: {text:?} is no number from {least} to {most}"));
+                default
+            }
+        };
+        Duration::from_secs_f32(number)
     }
 
     fn number(&mut self, name: &str, default: u32, least: u32, most: u32) -> u32 {
@@ -385,5 +464,33 @@ mod tests {
         assert_eq!(settings.connection_request.path.as_deref(), Some("/cr"));
         assert_eq!((settings.session_timeout, settings.acs.compression), (30, Compression::Gzip));
         assert_eq!(settings.log.file, None);
+    }
+
+    #[test]
+    fn what_icwmp_has_and_its_schema_has_not() {
+        let settings = read(&[
+            ("cpe.cr_timeout", "0.5"),
+            ("cpe.clock_sync_timeout", "0"),
+            ("cpe.incoming_rule", "IP_Port"),
+            ("acs.http_disable_100continue", "1"),
+            ("acs.https_ssl_capath", "/etc/old"),
+            ("cpe.periodic_notify_enable", "0"),
+            ("cpe.fw_upgrade_keep_settings", "off"),
+        ]);
+        assert_eq!(
+            (settings.connection_request.timeout, settings.clock_wait),
+            (Duration::from_millis(500), Duration::ZERO)
+        );
+        assert_eq!(settings.connection_request.rule, IncomingRule::Both);
+        assert_eq!((settings.acs.expect, settings.keep_settings, settings.look), (false, false, None));
+        assert_eq!(settings.acs.ca, Some("/etc/old".into()));
+        let both = read(&[("acs.ssl_capath", "/etc/new"), ("acs.https_ssl_capath", "/etc/old")]);
+        assert_eq!(both.acs.ca, Some("/etc/new".into()));
+        let one = |name, value| read(&[(name, value)]).complaints.len();
+        for wrong in ["0", "-1", "61", "NaN", "inf", "5s", "1e39"] {
+            assert_eq!(one("cpe.cr_timeout", wrong), 1, "{wrong}");
+        }
+        assert_eq!(one("cpe.incoming_rule", "Any"), 1);
+        assert_eq!(one("cpe.periodic_notify_interval", "0"), 1);
     }
 }

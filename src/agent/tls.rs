@@ -36,14 +36,18 @@ impl Tls {
     }
 
     fn for_settings(&mut self, acs: &Acs, root: &Root) -> Arc<WhenNeeded> {
-        let known =
-            |tls: &&Arc<WhenNeeded>| (&tls.ca, tls.insecure, &tls.root) == (&acs.ca, acs.insecure, root);
+        let wanted = (&acs.ca, &acs.identity, acs.insecure, root);
+        let known = |tls: &&Arc<WhenNeeded>| (&tls.ca, &tls.identity, tls.insecure, &tls.root) == wanted;
         if let Some(tls) = self.when_needed.as_ref().filter(known) {
             return Arc::clone(tls);
         }
-        let client = Mutex::new(None);
-        let tls =
-            Arc::new(WhenNeeded { ca: acs.ca.clone(), insecure: acs.insecure, root: root.clone(), client });
+        let tls = Arc::new(WhenNeeded {
+            ca: acs.ca.clone(),
+            identity: acs.identity.clone(),
+            insecure: acs.insecure,
+            root: root.clone(),
+            client: Mutex::new(None),
+        });
         self.when_needed = Some(Arc::clone(&tls));
         tls
     }
@@ -53,6 +57,7 @@ impl Tls {
 #[derive(Debug)]
 struct WhenNeeded {
     ca: Option<PathBuf>,
+    identity: Option<(PathBuf, PathBuf)>,
     insecure: bool,
     root: Root,
     client: Mutex<Maybe>,
@@ -74,9 +79,14 @@ impl WhenNeeded {
         use crate::sys::clock;
 
         let ca = self.ca.clone().unwrap_or_else(|| "/etc/ssl/certs".into());
+        let real = |path: &PathBuf| self.root.resolve(path).map_err(|why| why.to_string());
+        let identity = match &self.identity {
+            Some((chain, key)) => Some((real(chain)?, real(key)?)),
+            None => None,
+        };
         let client = Client::new(&Settings {
-            ca: self.root.resolve(&ca).map_err(|why| why.to_string())?,
-            identity: None,
+            ca: real(&ca)?,
+            identity,
             insecure: self.insecure,
             clock: Arc::new(|| clock::is_set().then(|| clock::epoch_seconds().unsigned_abs())),
         });

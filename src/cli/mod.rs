@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 refused or failed (with a line on stderr), 2 a command line nobody understands.
 #![allow(clippy::disallowed_macros, reason = "this module talks to the terminal")]
 
+mod ask;
 mod check;
 mod commands;
 mod wish;
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 
 use lexopt::prelude::*;
 
+use self::ask::Question;
 use crate::agent::daemon;
 use crate::agent::options::Options;
 use crate::agent::requests::Wish;
@@ -27,6 +29,9 @@ const MODES: &[(&str, &str)] = &[
         "kicked COMMAND [REFERER [ARG [NEXT]]]",
         "tells the ACS that the user has followed a link that kicks the device",
     ),
+    ("status", "what the daemon does, from its ubus object tr069"),
+    ("inform [EVENT]", "asks it for a session, with an event such as \"2 PERIODIC\""),
+    ("reload", "asks it to read its configuration again"),
     ("validate", "checks configuration and data model, every complaint at once"),
     ("dump-model", "path, kind, type and access of every object and parameter, separated by tabs"),
     #[cfg(feature = "lab")]
@@ -37,6 +42,7 @@ const MODES: &[(&str, &str)] = &[
 
 /// Flags: short, long, value, what for.
 const FLAGS: &[(&str, &str, &str, &str)] = &[
+    ("s", "ubus-socket", "FILE", "ubusd's socket (default /var/run/ubus/ubus.sock below the root)"),
     ("b", "boot-event", "", "the device has just booted: inform with 1 BOOT"),
     ("g", "get-rpc-methods", "", "ask the ACS for its methods in the first session"),
     ("f", "foreground", "", "log to stderr too"),
@@ -48,11 +54,12 @@ const FLAGS: &[(&str, &str, &str, &str)] = &[
 ];
 
 /// What the command line asks for.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 enum Mode {
     Daemon,
     Command(Vec<String>),
     Wish(Wish),
+    Ask(Question),
     Validate,
     DumpModel,
     Help,
@@ -94,6 +101,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             }
         },
         Mode::Command(words) => commands::run(&options, &words),
+        Mode::Ask(question) => ask::ask(&options, &question),
         Mode::Wish(wish) => wish::leave(&options, &wish),
         Mode::Validate => check::validate(&options),
         Mode::DumpModel => check::dump_model(&options),
@@ -116,6 +124,7 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<(Mode, Options
             Short('f') | Long("foreground") => options.foreground = true,
             Long("root") => options.root = Root::new(directory(&mut parser)?),
             Long("config-dir") => options.config_dir = directory(&mut parser)?,
+            Short('s') | Long("ubus-socket") => options.ubus_socket = Some(directory(&mut parser)?),
             Long("state-dir") => options.state_dir = Some(directory(&mut parser)?),
             Short('h') | Long("help") => mode = Some(Mode::Help),
             Short('v') | Long("version") => mode = Some(Mode::Version),
@@ -124,6 +133,10 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<(Mode, Options
                 mode = Some(Mode::Command(rest(&mut parser)?));
             }
             Value(word) if mode.is_none() => match word.to_str() {
+                Some("status" | "inform" | "reload") => {
+                    let words = rest(&mut parser)?;
+                    mode = Some(Mode::Ask(ask::question(word.to_str().unwrap_or_default(), &words)?));
+                }
                 Some("request-download") => {
                     mode = Some(Mode::Wish(wish::request_download(&rest(&mut parser)?)?));
                 }
@@ -198,10 +211,10 @@ mod tests {
         let help = help();
         for (short, long, value, _) in FLAGS {
             assert!(help.contains(&format!("--{long}")));
-            let line = if value.is_empty() { format!("--{long}") } else { format!("--{long} /x") };
-            assert!(of(&line).is_ok(), "{line}");
-            if !short.is_empty() {
-                assert!(of(&format!("-{short}")).is_ok(), "-{short}");
+            let with = if value.is_empty() { "" } else { " /x" };
+            let short = Some(short).filter(|short| !short.is_empty()).map(|short| format!("-{short}{with}"));
+            for line in short.into_iter().chain([format!("--{long}{with}")]) {
+                assert!(of(&line).is_ok(), "{line}");
             }
         }
     }

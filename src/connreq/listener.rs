@@ -21,7 +21,7 @@ use crate::http::serve::{self, Limits, Machine};
 
 /// The most connections at a time.
 const MAX_PEERS: usize = 8;
-/// How long a connection may live in all.
+/// How long a connection may live in all, unless [`Listener::set_life`] says otherwise.
 const LIFE: Duration = Duration::from_secs(5);
 /// How long a peer may take to read our last answer and close.
 const LINGER: Duration = Duration::from_secs(1);
@@ -77,6 +77,7 @@ pub enum Event {
 pub struct Listener {
     sockets: Vec<TcpListener>,
     peers: Vec<Peer>,
+    life: Duration,
 }
 
 #[derive(Debug)]
@@ -120,8 +121,13 @@ impl Listener {
         }
         match fault {
             Some(fault) if sockets.is_empty() => Err(fault),
-            _ => Ok(Listener { sockets, peers: Vec::new() }),
+            _ => Ok(Listener { sockets, peers: Vec::new(), life: LIFE }),
         }
+    }
+
+    /// How long connections from now on may live in all.
+    pub fn set_life(&mut self, life: Duration) {
+        self.life = life;
     }
 
     /// Where it listens, with the ports the system chose for port 0.
@@ -190,7 +196,7 @@ impl Listener {
                 unsent: Vec::new(),
                 state: PeerState::New,
                 born: now,
-                deadline: now + LIFE,
+                deadline: now + self.life,
             };
             // The request is often there already.
             if peer.serve(now, rule, random, &mut events) {

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! - An event leaves the queue only when its delivery is confirmed, or when table 8 says that it is
-//!   discarded; a crash in between sends it again, because nothing of a session is stored.
+//!   discarded; a crash in between sends it again, because nothing of a session is stored but that
+//!   5, 6 and 9 have had their attempt.
 //! - What is added during a session waits for the next one, even if its like is in flight.
 //! - A message (`TransferComplete`) owns its events: `M Download` and `7 TRANSFER COMPLETE` are listed as
 //!   long as the message is unanswered, so they can never be confirmed or lost without each other.
@@ -17,7 +18,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::event::{Event, EventCode};
 use super::rpc::{
@@ -107,7 +108,9 @@ impl std::error::Error for Refused {}
 /// The queue; kept in the state file.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Queue {
+    #[serde(serialize_with = "store")]
     entries: Vec<Entry>,
+    #[serde(serialize_with = "store")]
     messages: Vec<Pending>,
     /// Counts tickets and ages.
     counter: u32,
@@ -154,6 +157,35 @@ enum Place {
     StandsBack,
     /// In the open session.
     InFlight,
+}
+
+/// Something that has its attempts in sessions.
+trait Tried {
+    /// Where it is, and the code that says how often it is tried.
+    fn attempt(&self) -> (Place, EventCode);
+}
+
+impl Tried for Entry {
+    fn attempt(&self) -> (Place, EventCode) {
+        (self.place, self.event.code.clone())
+    }
+}
+
+impl Tried for Pending {
+    fn attempt(&self) -> (Place, EventCode) {
+        (self.place, self.message.event())
+    }
+}
+
+/// Whether something has its only attempt now.
+fn is_last_attempt(one: &impl Tried) -> bool {
+    let (place, code) = one.attempt();
+    place == Place::InFlight && rule(&code).keep == Keep::OneAttempt
+}
+
+/// Stores what another life may send: an attempt that a crash cuts short was one, too.
+fn store<T: Tried + Serialize, S: Serializer>(all: &[T], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(all.iter().filter(|one| !is_last_attempt(*one)))
 }
 
 /// What table 8 says about a code.
@@ -258,9 +290,14 @@ impl Queue {
             || self.messages.iter().any(|pending| pending.place == Place::New)
     }
 
+    /// How many messages [`Queue::add_message`] would take.
+    pub fn room(&self) -> usize {
+        MAX_MESSAGES.saturating_sub(self.messages.len())
+    }
+
     /// Whether [`Queue::add_message`] would take one more.
     pub fn has_room(&self) -> bool {
-        self.messages.len() < MAX_MESSAGES
+        self.room() > 0
     }
 
     /// Whether a message is still to be delivered.
@@ -278,8 +315,11 @@ impl Queue {
         self.tidy();
         let is_heartbeat = |entry: &Entry| entry.event.code == EventCode::Heartbeat;
         let known = |code: &EventCode| rule(code).since <= version;
-        let heartbeat =
-            !self.retrying && known(&EventCode::Heartbeat) && self.entries.iter().any(is_heartbeat);
+        // The first contact with an ACS is 0 BOOTSTRAP's, even if a heartbeat is due at the same instant.
+        let heartbeat = !self.retrying
+            && known(&EventCode::Heartbeat)
+            && self.entries.iter().any(is_heartbeat)
+            && !self.contains(&EventCode::Bootstrap);
         for entry in &mut self.entries {
             entry.place = match () {
                 () if !known(&entry.event.code) => Place::Known,
@@ -313,12 +353,8 @@ impl Queue {
 
     /// The session is over. What was in it and not confirmed stays for the next, but for events that get one attempt.
     pub fn close_session(&mut self, successful: bool) {
-        self.entries.retain(|entry| {
-            entry.place != Place::InFlight || rule(&entry.event.code).keep != Keep::OneAttempt
-        });
-        self.messages.retain(|pending| {
-            pending.place != Place::InFlight || rule(&pending.message.event()).keep != Keep::OneAttempt
-        });
+        self.entries.retain(|entry| !is_last_attempt(entry));
+        self.messages.retain(|pending| !is_last_attempt(pending));
         let places = self.entries.iter_mut().map(|entry| &mut entry.place);
         for place in places.chain(self.messages.iter_mut().map(|pending| &mut pending.place)) {
             *place = match *place {

@@ -655,3 +655,44 @@ impl Transport for Line {
         self.link.is_tls()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn another_address_is_tried_and_remembered() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let here = listener.local_addr().unwrap();
+        let server = std::thread::spawn(move || {
+            for _ in 0..2 {
+                let (mut stream, _) = listener.accept().unwrap();
+                assert!(stream.read(&mut [0; 1024]).unwrap() > 0);
+                stream.write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n").unwrap();
+            }
+        });
+        let settings = Settings {
+            force_ipv4: true,
+            timeout: Duration::from_secs(5),
+            ..Settings::new(format!("http://localhost:{}/", here.port()))
+        };
+        let mut session = Session::new(settings.clone()).unwrap();
+        session.post(Post::Empty).unwrap();
+        // As if the name had another address before it, where nobody listens.
+        let nobody = SocketAddr::new([127, 0, 0, 2].into(), here.port());
+        session.shared.names.lock().unwrap().as_mut().unwrap().1 = vec![nobody, here];
+        settings.favourites.answered("localhost", nobody.ip());
+        session.post(Post::Empty).unwrap();
+        server.join().unwrap();
+        assert_eq!(session.connects(), 2);
+        // The session goes on with the one that answered, and so does the next.
+        assert_eq!(session.shared.names.lock().unwrap().as_ref().unwrap().1, [here, nobody]);
+        let mut found = [nobody, here];
+        settings.favourites.order("localhost", &mut found, 0);
+        assert_eq!(found, [here, nobody]);
+        // But it asks the name service anew: only that knows how long its answers are good.
+        assert!(Session::new(settings).unwrap().shared.names.lock().unwrap().is_none());
+    }
+}

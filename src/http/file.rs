@@ -56,6 +56,8 @@ pub struct Settings {
     pub interface: Option<String>,
     /// Use IPv4 addresses only.
     pub force_ipv4: bool,
+    /// Ask with `Expect: 100-continue` before a file is sent.
+    pub expect: bool,
 }
 
 /// A file on its way here. Reading to the end tells whether it is whole: a body that breaks off is
@@ -225,9 +227,9 @@ impl<'a> Transfer<'a> {
                     .header(header::CONTENT_LENGTH, *length)
                     .header(header::CONTENT_TYPE, "application/octet-stream");
                 // Without it a server that wants a password first would have to swallow the file.
-                let request = match *length {
-                    0 => request,
-                    _ => request.header(header::EXPECT, "100-continue"),
+                let request = match self.settings.expect && *length > 0 {
+                    true => request.header(header::EXPECT, "100-continue"),
+                    false => request,
                 };
                 let request = request.body(SendBody::from_reader(&mut whole)).map_err(bad)?;
                 self.agent.run(timed(&self.agent, idle, request, left))
@@ -399,6 +401,7 @@ mod tests {
             user_agent: String::new(),
             interface: None,
             force_ipv4: false,
+            expect: true,
         };
         let check = |start: &str, target: &str, expected: bool| {
             let mut transfer = Transfer::new(&Url::parse(start).unwrap(), &settings, None).unwrap();

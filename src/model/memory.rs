@@ -53,14 +53,18 @@ impl Memory {
         Some((entry.number, entry.alias.clone().unwrap_or_else(|| default_alias(entry.number))))
     }
 
-    /// Gives a new row a number nobody has. Returns number and alias.
+    /// Gives a new row a number nobody has, and whose `cpe-` alias nobody was given by the ACS. Returns number
+    /// and alias.
     pub fn number(&mut self, table: &str, name: &str) -> (u32, String) {
         let table = self.tables.entry(table.to_owned()).or_default();
-        let number = match table.last.checked_add(1) {
-            Some(next) => next,
-            // All four thousand million were used: look for one that is free.
-            None => (1..=u32::MAX).find(|n| table.rows.values().all(|entry| entry.number != *n)).unwrap_or(1),
+        let is_free = |number: &u32| {
+            let alias = default_alias(*number);
+            let has = |entry: &Entry| entry.number == *number || entry.alias.as_ref() == Some(&alias);
+            !table.rows.values().any(has)
         };
+        // When all four thousand million were used, one that is free.
+        let mut numbers = (table.last.saturating_add(1)..=u32::MAX).chain(1..=u32::MAX);
+        let number = numbers.find(is_free).unwrap_or(1);
         table.last = table.last.max(number);
         table.rows.insert(name.to_owned(), Entry { number, alias: None });
         (number, default_alias(number))
@@ -238,5 +242,16 @@ mod tests {
         assert!(!memory.alias_taken("T.", "a", "cpe-2") && memory.alias_taken("T.", "a", "mine"));
         let text = serde_json::to_string(&memory).unwrap();
         assert_eq!(serde_json::from_str::<Memory>(&text).unwrap(), memory);
+    }
+
+    #[test]
+    fn an_alias_of_ours_is_nobody_else_s() {
+        let mut memory = Memory::default();
+        memory.number("T.", "a");
+        memory.set_alias("T.", "a", "cpe-2");
+        assert_eq!(memory.number("T.", "b"), (3, "cpe-3".into()));
+        memory.tables.get_mut("T.").unwrap().last = u32::MAX - 1;
+        assert_eq!(memory.number("T.", "c").0, u32::MAX);
+        assert_eq!(memory.number("T.", "d"), (4, "cpe-4".into()));
     }
 }

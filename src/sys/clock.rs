@@ -38,6 +38,12 @@ impl Monotonic {
         Monotonic(Instant::now())
     }
 
+    /// One that was started some time ago, for tests that cannot wait.
+    #[cfg(test)]
+    pub(crate) fn started_before(time: Duration) -> Monotonic {
+        Monotonic(Instant::now().checked_sub(time).expect("the machine runs for longer than a test's time"))
+    }
+
     /// Time since the start.
     pub fn now(&self) -> Duration {
         self.0.elapsed()

@@ -34,6 +34,7 @@ fn settings(work: &Work<'_>) -> Settings {
         user_agent: job.user_agent.clone(),
         interface: job.interface.clone(),
         force_ipv4: job.force_ipv4,
+        expect: job.expect,
     }
 }
 

@@ -222,6 +222,11 @@ impl Plan {
         self.look(now);
     }
 
+    /// Whether what was fetched is being put in its place.
+    pub fn is_applying(&self) -> bool {
+        self.entries.iter().any(|entry| entry.stage == Stage::Applying)
+    }
+
     /// Whether an image is being installed, by a program that ends with a reboot.
     pub fn is_installing(&self) -> bool {
         self.entries.iter().any(|entry| matches!(entry.stage, Stage::Installing { .. }))

@@ -41,6 +41,8 @@ pub struct Transfer {
     pub interface: Option<String>,
     /// Use IPv4 addresses only.
     pub force_ipv4: bool,
+    /// Ask an HTTP server whether a file is welcome before it is sent.
+    pub expect: bool,
 }
 
 /// Which way a file goes.

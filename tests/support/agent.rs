@@ -15,12 +15,14 @@ pub struct Router {
 }
 
 impl Router {
-    /// The fixture router, with the URL of its ACS.
+    /// The fixture router, with the URL of its ACS, and no periodic Inform by chance: its phase is random.
     pub fn new(acs_url: &str) -> Router {
         let dir = tempfile::tempdir().unwrap();
         let settings = Settings { acs_url: acs_url.to_owned(), port: free_port() };
         router::unpack(&dir.path().join("root"), &settings).unwrap();
-        Router { dir }
+        let router = Router { dir };
+        router.set("acs", "periodic_inform_interval", "1000000000");
+        router
     }
 
     /// What stands for `/`.
@@ -33,11 +35,13 @@ impl Router {
         fs::read_to_string(self.root().join(path.trim_start_matches('/'))).unwrap()
     }
 
-    /// Replaces a file of it.
+    /// Replaces a file of it, as `uci` does: whoever reads meanwhile reads the old or the new one.
     pub fn write(&self, path: &str, text: &str) {
         let path = self.root().join(path.trim_start_matches('/'));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
+        let new = path.with_file_name(format!(".{}.new", path.file_name().unwrap().display()));
+        fs::write(&new, text).unwrap();
+        fs::rename(new, path).unwrap();
     }
 
     /// Puts a program there.

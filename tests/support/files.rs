@@ -106,6 +106,7 @@ impl Side {
             user_agent: "rcwmp-test".to_owned(),
             interface: None,
             force_ipv4: false,
+            expect: true,
         };
         let limits = Limits { idle: Duration::from_secs(5), ..Limits::default() };
         Side { dir, job, limits, cancel: Cancel::default(), time: Duration::from_secs(60) }

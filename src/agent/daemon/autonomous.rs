@@ -36,10 +36,13 @@ impl Daemon {
         }
         let before = self.file.state.inventory.clone().unwrap_or_else(|| now.clone());
         let results = autonomous::changes(&before, &now, &policy, &date_now());
+        if results.chunks(MAX_RESULTS).len() > self.file.state.queue.room() {
+            // Looked at again when there is room for all of them: none is to be told twice.
+            return;
+        }
         for part in results.chunks(MAX_RESULTS) {
             let message = Message::AutonomousDuStateChangeComplete(part.to_vec());
             if !self.tell_acs(message, "AutonomousDUStateChangeComplete") {
-                // Looked at again when there is room.
                 return;
             }
         }
@@ -119,4 +122,54 @@ impl Daemon {
 
 fn date_now() -> String {
     if clock::is_set() { date::format_utc(clock::epoch_seconds()) } else { UNKNOWN_TIME.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::agent::autonomous::Inventory;
+    use crate::agent::options::Options;
+    use crate::cwmp::queue::{MAX_MESSAGES, Receipt};
+    use crate::model::value::Input;
+    use crate::sys::fs::Root;
+
+    #[test]
+    fn what_needs_several_messages_is_told_with_all_of_them_or_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = dir.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        let install = |count: usize| {
+            let one = |n| format!("P:p{n}\nV:1\nF:etc/init.d\nR:p{n}\n\n");
+            write("lib/apk/db/installed", &(0..count).map(one).collect::<String>());
+        };
+        write("etc/config/cwmp", "config cpe 'cpe'\n\toption log_to_file '0'\n");
+        write("rom/lib/apk/db/installed", "P:base-files\nV:1\n\n");
+        install(0);
+        let options = Options { root: Root::new(dir.path()), ..Options::default() };
+        let mut daemon = Daemon::start(&options).map_err(|why| why.0).unwrap();
+        let on = Input { text: "1".to_owned(), ..Input::default() };
+        daemon.model.set(&[(format!("{UNIT_POLICY}Enable"), on)], None).unwrap();
+        daemon.look_at_packages();
+        assert!(daemon.file.state.inventory.as_ref().is_some_and(Inventory::is_empty));
+        install(MAX_RESULTS + 1);
+        let waiting = Message::AutonomousDuStateChangeComplete(Vec::new());
+        let queue = &mut daemon.file.state.queue;
+        let tickets: Vec<_> =
+            (1..MAX_MESSAGES).map(|_| queue.add_message(waiting.clone(), None).unwrap()).collect();
+        assert_eq!(queue.room(), 1);
+        daemon.model.refresh();
+        daemon.look_at_packages();
+        assert_eq!(daemon.file.state.queue.room(), 1, "two are needed");
+        daemon.file.state.queue.delivered(Receipt::Call(tickets[0]));
+        daemon.look_at_packages();
+        assert_eq!(daemon.file.state.queue.room(), 0);
+        daemon.file.state.queue.delivered(Receipt::Call(tickets[1]));
+        daemon.look_at_packages();
+        assert_eq!(daemon.file.state.queue.room(), 1, "they are told once");
+    }
 }

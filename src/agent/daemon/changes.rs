@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use log::warn;
 
-use super::{Daemon, add};
+use super::Daemon;
 use crate::agent::changes::ConfigChanges;
 use crate::agent::options::Options;
 use crate::agent::requests;
 use crate::cwmp::event::EventCode;
 use crate::model::reach::Scope;
 
-/// How often values are looked at that change without a file of the configuration.
+/// How often packages and requests are looked at that came without a notice.
 const SLOWLY: Duration = Duration::from_secs(60);
 /// As often at the most, when there is a sign of a change: what the LAN does is not to keep us busy.
 const SOON: Duration = Duration::from_secs(5);
@@ -36,6 +36,8 @@ pub(super) struct Notices {
     slow: Scope,
     next: Duration,
     last: Duration,
+    /// When to look at packages and requests again.
+    chores: Duration,
 }
 
 impl Notices {
@@ -56,12 +58,18 @@ impl Notices {
             slow: Scope::All,
             next: Duration::ZERO,
             last: Duration::ZERO,
+            chores: Duration::ZERO,
         }
     }
 
     /// What is ready for reading when there is something to look at.
     pub(super) fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.files.iter().chain(&self.news).chain(&self.requests).map(AsFd::as_fd)
+    }
+
+    /// The next look comes as soon as it may: there is a sign of a change.
+    pub(super) fn soon(&mut self) {
+        self.next = self.next.min(self.last + SOON);
     }
 
     /// The next look comes at once: something has changed of which no file tells.
@@ -71,28 +79,33 @@ impl Notices {
 
     /// When to look again without a notice.
     pub(super) fn deadline(&self) -> Duration {
-        self.next
+        self.next.min(self.chores)
     }
 }
 
 impl Daemon {
     /// Looks at what others may have changed, between sessions.
     pub(super) fn look_for_changes(&mut self, now: Duration) {
-        if self.exchange.is_some() {
+        if self.exchange.is_some() || self.resetting {
             return;
         }
         let files = self.notices.files.as_mut().and_then(ConfigChanges::changed);
         if self.notices.news.as_mut().and_then(ConfigChanges::changed).is_some() {
-            self.notices.next = self.notices.next.min(self.notices.last + SOON);
+            self.notices.soon();
         }
         let slow = now >= self.notices.next;
         if slow {
-            (self.notices.last, self.notices.next) = (now, now + SLOWLY);
+            let every = self.settings.look.unwrap_or(SLOWLY);
+            (self.notices.last, self.notices.next) = (now, now + every);
+        }
+        if now >= self.notices.chores {
+            self.notices.chores = now + SLOWLY;
             self.notices.requests_left = true;
             self.look_at_packages();
         }
         // Before the first session nothing was told, so nothing can have changed since.
-        if self.file.state.watch.is_empty() || (files.is_none() && !slow) {
+        let wanted = self.settings.look.is_some() && !self.file.state.watch.is_empty();
+        if !wanted || (files.is_none() && !slow) {
             return;
         }
         self.model.refresh();
@@ -138,24 +151,35 @@ impl Daemon {
 
     /// A session begins: what has changed until now is told in its Inform; the names.
     pub(super) fn changes_to_tell(&mut self, first_contact: bool) -> Vec<String> {
-        let state = &mut self.file.state;
-        if !state.watch.check(&mut self.model, &Scope::All).lightweight_active.is_empty() {
+        let found = self.file.state.watch.check(&mut self.model, &Scope::All);
+        if !found.lightweight_active.is_empty() {
             self.light.look();
         }
-        if first_contact {
-            state.watch.discard();
+        match first_contact {
+            true => self.file.state.watch.discard(),
+            // Should this be a heartbeat's session, they need one of their own.
+            false => self.active_changes(&found.active),
         }
-        let pending = state.watch.pending(&self.model);
-        if pending.active.iter().any(|name| name == MANAGEABLE) {
-            // Whatever the session is for, it counts for the limit.
-            state.alarms.manageable_change();
-        }
-        let changed: Vec<String> = pending.inform().map(str::to_owned).collect();
+        let state = &mut self.file.state;
+        let changed: Vec<String> = state.watch.pending(&self.model).inform().map(str::to_owned).collect();
         if changed.is_empty() {
             state.queue.discard(&EventCode::ValueChange);
-        } else if !state.queue.contains(&EventCode::ValueChange) {
-            add(&mut state.queue, EventCode::ValueChange);
+        } else if !state.queue.contains(&EventCode::ValueChange)
+            // This session is there already; after a heartbeat's, which tells nothing of it, it opens none.
+            && let Err(why) = state.queue.add_passive_value_change()
+        {
+            warn!("an event was refused: {why}");
         }
         changed
+    }
+
+    /// A session begins that is no heartbeat's: it tells of all changes, whatever it is for.
+    pub(super) fn changes_ride_along(&mut self) {
+        let state = &mut self.file.state;
+        if state.watch.pending(&self.model).active.iter().any(|name| name == MANAGEABLE) {
+            // That counts for the limit.
+            state.alarms.manageable_change();
+        }
+        state.alarms.session_started();
     }
 }

@@ -59,6 +59,11 @@ impl Discovery {
     pub(super) fn look_again(&mut self) {
         self.is_due = true;
     }
+
+    /// Somebody asks for it, which is not DHCP.
+    pub(super) fn look_at_once(&mut self) {
+        (self.is_due, self.not_before) = (true, Duration::ZERO);
+    }
 }
 
 impl Daemon {
@@ -102,8 +107,10 @@ impl Daemon {
         let kept = self.change_configuration(|daemon| daemon.stage_offer(&found.offer));
         match kept {
             Ok(true) => {
-                let url = found.offer.url.as_deref().map(shown_url);
-                info!("DHCP says where the ACS is: {}", url.as_deref().unwrap_or("no other URL"));
+                match found.offer.url.as_deref().map(shown_url) {
+                    Some(url) => info!("DHCP says where the ACS is: {url}"),
+                    None => info!("DHCP presets the provisioning code or the intervals of retries"),
+                }
                 self.discovery.not_before = now + CALM;
                 true
             }
@@ -227,9 +234,12 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::agent::exchange::Ended;
     use crate::cwmp::event::EventCode;
     use crate::cwmp::queue::Queue;
+    use crate::cwmp::session::{Close, Failure, HttpFailure};
     use crate::model::value::Input;
+    use crate::sys::clock::Monotonic;
     use crate::sys::fs::Root;
 
     const OLD: &str = "http://127.0.0.1:1/old";
@@ -293,6 +303,29 @@ mod tests {
         daemon.model.set(&[url], None).unwrap();
         daemon.reload();
         daemon.check(Some(false), 1800, OLD);
+    }
+
+    #[test]
+    fn sessions_that_fail_are_what_counts() {
+        let (dir, mut daemon) = daemon(Some(Mechanism::Dhcp));
+        offer(&dir, DHCP);
+        daemon.look_for_offers(Duration::from_secs(1));
+        let mut fail = |clock: u64, connected: bool| {
+            daemon.clock = Monotonic::started_before(Duration::from_secs(clock));
+            let failure = HttpFailure::Unreachable("scripted".to_owned());
+            let why = Failure::Http { failure, informing_at: None };
+            daemon.end(&Ended {
+                close: Close::Failed(why),
+                learned: false,
+                compression_refused: false,
+                connected: Some(connected),
+                detail: None,
+                performed: Vec::new(),
+            });
+            daemon.settings.acs.url.clone()
+        };
+        assert_eq!([fail(100, false), fail(390, true), fail(400, false), fail(690, false)], [OLD; 4]);
+        assert_eq!(fail(705, false), DHCP);
     }
 
     #[test]

@@ -11,7 +11,9 @@
 
 mod autonomous;
 mod changes;
+mod control;
 mod discovery;
+mod leaving;
 mod light;
 mod port;
 mod reading;
@@ -32,6 +34,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use self::changes::Notices;
 use self::discovery::Discovery;
+use self::leaving::{Leaving, Then};
 use self::light::Light;
 use self::port::{local_address, rule_settings};
 use self::reading::{periodic, read_zone, sinks};
@@ -39,6 +42,7 @@ use self::transfers::Transfers;
 use self::trials::Trials;
 use self::units::Units;
 use super::exchange::Exchange;
+use super::history::History;
 use super::options::Options;
 use super::programs::Program;
 use super::schedule::{Due, Now};
@@ -58,11 +62,14 @@ use crate::sys::clock::{self, Monotonic};
 use crate::sys::rng;
 use crate::sys::signal::{Asked, Signals};
 use crate::sys::zone::Zone;
+use crate::ubus::server::Server;
 
 pub use self::reading::read_settings;
 
 /// A whole session, at most.
 const SESSION: Duration = Duration::from_secs(600);
+/// How often to look for a clock that the first session waits for.
+const CLOCK_POLL: Duration = Duration::from_secs(2);
 /// How soon to try a busy or missing port again.
 const PORT_RETRY: Duration = Duration::from_secs(30);
 /// The realm of connection requests; icwmp's, so that stored digests of an ACS go on working.
@@ -136,7 +143,14 @@ struct Daemon {
     light: Light,
     discovery: Discovery,
     children: Vec<Child>,
+    leaving: Option<Leaving>,
     session_id: u32,
+    history: History,
+    bus: Server,
+    /// When this life began.
+    since: Now,
+    /// When the running session began.
+    session_since: Duration,
     /// A factory reset is on its way: no more sessions.
     resetting: bool,
     reload_asked: bool,
@@ -200,7 +214,12 @@ impl Daemon {
             light: Light::default(),
             discovery: Discovery::new(options),
             children: Vec::new(),
+            leaving: None,
             session_id: 1,
+            history: History::default(),
+            bus: control::bus(options)?,
+            since: now,
+            session_since: now.mono,
             resetting: false,
             reload_asked: false,
             options: options.clone(),
@@ -254,10 +273,11 @@ impl Daemon {
             && state.bootstrapped.as_ref().is_some_and(|url| *url != self.settings.acs.url)
         {
             // The ACS was changed while nobody ran; it would wait for the next periodic Inform.
-            add(&mut state.queue, EventCode::Bootstrap);
+            bootstrap(&mut state.queue);
         }
         if !booted {
             self.resume_transfers(false);
+            self.resume_delay();
         }
         self.look_at_firmware(self_made);
         match self.settings.periodic.enabled {
@@ -280,12 +300,23 @@ impl Daemon {
         }
     }
 
+    /// An agent that was restarted still owes the reboot; it is counted anew, since nobody knows from when.
+    fn resume_delay(&mut self) {
+        // Whoever cannot tell a boot from a restart would do it for ever.
+        if self.settings.delay_reboot >= 0 && !self.file.state.boot_id.is_empty() {
+            let now = both_clocks(&self.clock);
+            self.file.state.alarms.delay_reboot(self.settings.delay_reboot);
+            self.file.state.alarms.session_ended(false, now);
+        }
+    }
+
     /// An agent that was killed in a session has told the ACS what nobody has done since.
     fn keep_promises(&mut self) {
         if !std::mem::take(&mut self.file.state.in_session) {
             return;
         }
         warn!("the last session was cut short: configuration and services may differ");
+        self.file.state.ladder.failed();
         self.act(Program::ReloadConfig);
         self.after_session(false);
     }
@@ -303,6 +334,7 @@ impl Daemon {
         }
         if self.reload_asked && self.exchange.is_none() {
             self.reload();
+            self.discovery.look_at_once();
         }
         let _ = self.wake.read();
         let now = self.clock.now();
@@ -318,7 +350,10 @@ impl Daemon {
         self.look_for_offers(now);
         self.run_trials();
         self.serve(&ready, now);
-        self.children.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+        if !self.serve_bus(&ready) {
+            return Ok(false);
+        }
+        self.reap();
         Ok(true)
     }
 
@@ -331,10 +366,16 @@ impl Daemon {
         if let Some(exchange) = &mut self.exchange {
             exchange.tick(now);
             self.pump();
+            if self.exchange.is_none() {
+                // What has come from workers meanwhile has waited for this.
+                let _ = self.wake.write(1);
+            }
+        }
+        if self.exchange.is_some() {
             return;
         }
         let due = self.file.state.queue.is_due() || self.retry_at.is_some_and(|at| now >= at);
-        if due && self.may_begin() {
+        if due && self.may_begin() && !self.waits_for_clock(now) {
             self.retry_at = None;
             self.begin(now);
         }
@@ -342,7 +383,14 @@ impl Daemon {
 
     /// Whether sessions are wanted at all, and somebody is there to have them with.
     fn may_begin(&self) -> bool {
-        !self.resetting && self.settings.enabled && !self.settings.acs.url.is_empty()
+        !self.is_leaving() && self.settings.enabled && !self.settings.acs.url.is_empty()
+    }
+
+    /// Whether the clock may still be set before the first session, for its time and for certificates. A
+    /// connection request does not wait: its session is due within 30 s.
+    fn waits_for_clock(&self, now: Duration) -> bool {
+        let wait = self.settings.clock_wait;
+        now < wait && !clock::is_set() && !self.file.state.queue.contains(&EventCode::ConnectionRequest)
     }
 
     /// Waits for something to happen; gives the listener's descriptors that are ready.
@@ -351,16 +399,22 @@ impl Daemon {
         let deadlines = [
             self.transfer_deadline(),
             self.unit_deadline(now),
+            self.leaving_deadline(),
             self.light_deadline(),
+            self.bus.deadline(),
             // What cannot be served now must not keep the loop awake.
             self.exchange.is_none().then(|| self.notices.deadline()),
             self.discovery.deadline().filter(|_| self.exchange.is_none() && !self.resetting),
             self.file.state.alarms.deadline(both_clocks(&self.clock)),
-            self.retry_at.filter(|_| self.exchange.is_none() && self.may_begin()),
+            self.retry_at
+                .filter(|_| self.exchange.is_none() && self.may_begin() && !self.waits_for_clock(now)),
             self.exchange.as_ref().and_then(Exchange::deadline),
             self.listener.as_ref().and_then(Listener::deadline),
             (self.listener.is_none() && self.port_wanted()).then_some(self.port_retry),
             (!self.children.is_empty()).then(|| now + Duration::from_secs(1)),
+            // It had to wait for the end of a session.
+            (self.reload_asked && self.exchange.is_none()).then_some(now),
+            self.waits_for_clock(now).then(|| now + CLOCK_POLL),
             // The clock may be set under a sleeping periodic Inform.
             Some(now + Duration::from_secs(60)),
         ];
@@ -379,6 +433,9 @@ impl Daemon {
         }
         if let Some(echo) = &self.trials.echo {
             fds.push(PollFd::new(echo.as_fd(), PollFlags::POLLIN));
+        }
+        if let Some((fd, flags)) = self.bus.fd() {
+            fds.push(PollFd::new(fd, flags));
         }
         if let Some(listener) = &self.listener {
             fds.extend(listener.fds().map(|(fd, flags)| PollFd::new(fd, flags)));
@@ -422,7 +479,7 @@ impl Daemon {
         if !fired.is_empty() {
             self.save();
         }
-        if self.exchange.is_none() && self.file.state.reboot_pending {
+        if self.exchange.is_none() && self.file.state.reboot_pending && !self.is_leaving() {
             self.reboot("as it was scheduled");
         }
     }
@@ -430,9 +487,10 @@ impl Daemon {
     /// Reboots, once.
     fn reboot(&mut self, why: &str) {
         info!("Rebooting {why}");
+        // In this order: killed in between, the next life would reboot once more rather than never.
+        self.leave::<&str>(Program::Reboot, &[], Then::Nothing);
         self.file.state.reboot_pending = false;
         self.save();
-        self.act(Program::Reboot);
     }
 
     /// Runs a program of the system without waiting for it.

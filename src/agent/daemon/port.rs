@@ -31,7 +31,8 @@ impl Daemon {
         let Some(address) = local_address(&self.settings.acs.url) else { return };
         let port = self.settings.connection_request.port;
         match Listener::bind(&[SocketAddr::new(address, port)], None) {
-            Ok(listener) => {
+            Ok(mut listener) => {
+                listener.set_life(self.settings.connection_request.timeout);
                 info!("Connection Request server initiated with the port: {port}");
                 self.address = Some(address);
                 self.listener = Some(listener);
@@ -103,7 +104,11 @@ pub(super) fn rule_settings(settings: &Settings, random_path: &str) -> rule::Set
     let request = &settings.connection_request;
     let path = request.path.clone().unwrap_or_else(|| random_path.to_owned());
     let credentials = Credentials::new(request.username.clone(), request.password.clone());
-    rule::Settings { realm: REALM.to_owned(), ..rule::Settings::new(path, credentials) }
+    rule::Settings {
+        realm: REALM.to_owned(),
+        nonce_life: Duration::from_secs(settings.session_timeout.into()),
+        ..rule::Settings::new(path, credentials)
+    }
 }
 
 /// Our address on the way to the ACS: asked of the routing table by a UDP socket that sends nothing.

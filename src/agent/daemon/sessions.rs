@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use log::{debug, error, info, warn};
 
+use super::leaving::Then;
 use super::light::Light;
 use super::transfers::Transfers;
 use super::trials::Trials;
@@ -78,6 +79,7 @@ impl Daemon {
         let state = &mut self.file.state;
         let version = if state.fall_back { Version::V1_0 } else { version_of(self.settings.amendment) };
         let snapshot = state.queue.open_session(version);
+        let heartbeat = snapshot.heartbeat;
         let epoch = clock::epoch_seconds();
         let time = date::format_local(epoch, self.zone.offset_at(epoch) / 60);
         let count = state.ladder.count();
@@ -85,13 +87,15 @@ impl Daemon {
         info!("ACS url: {}", shown_url(&self.settings.acs.url));
         let names: Vec<String> = snapshot.events.iter().map(|event| event.code.to_string()).collect();
         info!("Preparing the Inform RPC message to send to the ACS ({})", names.join(", "));
+        self.history.begun(names, clock::is_set().then_some(epoch));
+        self.session_since = now;
         let changed: Vec<&str> = changed.iter().map(String::as_str).collect();
         let built = inform::content(&mut self.model, device_id, snapshot.events, time, count, &changed);
         let mut told = Vec::new();
         let plan = match built.and_then(|inform| self.model.save().map(|()| inform)) {
             Ok(inform::Content { inform, values }) => {
                 // A heartbeat confirms nothing of what has changed (Annex O).
-                if !snapshot.heartbeat {
+                if !heartbeat {
                     told = values;
                 }
                 let methods =
@@ -110,7 +114,9 @@ impl Daemon {
         self.session_id = self.session_id.wrapping_add(100).max(1);
         self.file.state.identity = identity;
         self.file.state.in_session = true;
-        self.file.state.alarms.session_started();
+        if !heartbeat {
+            self.changes_ride_along();
+        }
         self.save();
         let deadline = self.clock.instant(now + SESSION);
         let root = &self.options.root;
@@ -139,6 +145,7 @@ impl Daemon {
     /// The session could not even begin: the ladder decides when to try again.
     pub(super) fn not_begun(&mut self, now: Duration, why: &dyn std::fmt::Display) {
         error!("no session: {why}");
+        self.note_session(now, Vec::new(), Err(why.to_string()));
         // What asked for it has had its attempt: without that, each turn of the loop would be another.
         let queue = &mut self.file.state.queue;
         queue.open_session(Version::V1_4);
@@ -173,6 +180,11 @@ impl Daemon {
     /// A session has ended.
     pub(super) fn end(&mut self, ended: &Ended) {
         let now = self.clock.now();
+        let outcome = match &ended.close {
+            Close::Success => Ok(()),
+            Close::Failed(_) => Err(ended.detail.clone().unwrap_or_else(|| ended.close.explain())),
+        };
+        self.note_session(now, ended.performed.clone(), outcome);
         self.note_reach(ended.connected, both_clocks(&self.clock));
         match &ended.close {
             Close::Success => {
@@ -259,8 +271,10 @@ impl Daemon {
         self.units = Units::default();
         self.light = Light::default();
         self.trials = Trials::default();
-        self.children.extend(Program::FirstBoot.start(&self.options.root, &["-y"]));
-        self.act(Program::Reboot);
+        // One after the other: a reboot that is quicker would leave half of the settings.
+        if !self.leave(Program::FirstBoot, &["-y"], Then::Reboot) {
+            self.leave::<&str>(Program::Reboot, &[], Then::Nothing);
+        }
     }
 
     /// Services whose configuration has changed are told, once.

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use log::{error, info, warn};
 
+use super::leaving::Then;
 use super::{Daemon, both_clocks};
 use crate::agent::exchange;
 use crate::agent::job::{Job, Outcome as JobOutcome};
@@ -50,6 +51,8 @@ const MAX_LOG: usize = 4 << 20;
 #[derive(Default)]
 pub(super) struct Transfers {
     running: Option<(Planned, Job<Moved>)>,
+    /// One that was cancelled, until its worker has left the file alone.
+    stopped: Option<Job<Moved>>,
 }
 
 /// What a worker has come to.
@@ -73,6 +76,20 @@ struct File {
 impl Daemon {
     /// Ends, applies and starts transfers, between sessions.
     pub(super) fn run_transfers(&mut self) {
+        // During a session the model looks frozen and no reboot is begun (TR-069 3.7.1.3).
+        if self.exchange.is_some() || self.is_leaving() {
+            return;
+        }
+        if let Some(job) = self.transfers.stopped.take() {
+            match job.outcome() {
+                JobOutcome::Running => {
+                    self.transfers.stopped = Some(job);
+                    return;
+                }
+                JobOutcome::Done(Ok(file)) => drop(fs::remove_file(&file.path)),
+                JobOutcome::Done(Err(_)) | JobOutcome::Lost => {}
+            }
+        }
         if let Some((planned, job)) = self.transfers.running.take() {
             match job.outcome() {
                 JobOutcome::Running => {
@@ -85,9 +102,6 @@ impl Daemon {
                     &Outcome::failure(planned.request.method().failure(), "the transfer was lost"),
                 ),
             }
-        }
-        if self.exchange.is_some() {
-            return;
         }
         if self.file.state.transfers.is_empty() {
             return;
@@ -103,14 +117,16 @@ impl Daemon {
 
     /// Stops the worker of a transfer that was cancelled.
     pub(super) fn stop_transfer(&mut self, id: Id) {
-        if self.transfers.running.as_ref().is_some_and(|(planned, _)| planned.id == id) {
-            self.transfers.running = None;
+        if let Some((_, job)) = self.transfers.running.take_if(|(planned, _)| planned.id == id) {
+            job.cancel();
+            self.transfers.stopped = Some(job);
         }
     }
 
     /// By when the queue wants to be asked again.
     pub(super) fn transfer_deadline(&self) -> Option<Duration> {
-        if self.exchange.is_some() || self.transfers.running.is_some() {
+        let waits = self.transfers.running.is_some() || self.transfers.stopped.is_some();
+        if self.exchange.is_some() || self.is_leaving() || waits {
             return None;
         }
         self.file.state.transfers.deadline(both_clocks(&self.clock))
@@ -120,8 +136,26 @@ impl Daemon {
     pub(super) fn resume_transfers(&mut self, rebooted: bool) {
         let version = self.software_version();
         let now = both_clocks(&self.clock);
+        if self.file.state.transfers.is_applying() && !rebooted {
+            // A configuration may stand there of which no service knows.
+            warn!("what a transfer brought was being applied when the last life ended");
+            self.act(Program::ReloadConfig);
+        }
         self.file.state.transfers.resume(rebooted, &version, now);
         self.tell_completions();
+        if !self.file.state.transfers.is_installing() {
+            self.clear_scratch();
+        }
+    }
+
+    /// Half a file of an earlier life, or an image that nobody installs, only takes memory away.
+    pub(super) fn clear_scratch(&self) {
+        let root = &self.options.root;
+        for file in ["download", "download.part", "upload"] {
+            let _ = root.resolve(format!("{SCRATCH}/{file}")).map(fs::remove_file);
+        }
+        let _ = fs::remove_file(self.options.state_dir().join(format!("{COMING}.part")));
+        let _ = root.resolve(format!("{WEB}/{COMING}.part")).map(fs::remove_file);
     }
 
     pub(super) fn software_version(&mut self) -> String {
@@ -131,8 +165,10 @@ impl Daemon {
     }
 
     /// WindowMode 3 waits for a router that has little to do.
-    fn is_idle(&mut self) -> bool {
-        let load = self.model.backend().text("/proc/loadavg");
+    fn is_idle(&self) -> bool {
+        // Not by way of the model, which remembers what it has read until the next session.
+        let load = self.options.root.read("/proc/loadavg", 256).ok();
+        let load = load.and_then(|bytes| String::from_utf8(bytes).ok());
         let load = load.and_then(|text| text.split_whitespace().next()?.parse::<f32>().ok());
         load.is_none_or(|load| load < 0.7)
     }
@@ -210,8 +246,8 @@ impl Daemon {
         let resolved = |path: &str| root.resolve(path).map_err(|why| why.to_string());
         match planned.file {
             FileType::StoredFirmware => Ok(self.options.state_dir().join(COMING)),
-            FileType::WebContent => match (planned.request.target().1, resolved(WEB)?) {
-                (name, _) if !is_plain(name) => Err(format!("{name:?} is not the name of a file")),
+            FileType::WebContent => match (file_name(planned), resolved(WEB)?) {
+                (None, _) => Err("neither TargetFileName nor the URL has the name of a file".to_owned()),
                 (_, folder) if !folder.is_dir() => Err(format!("there is no {WEB}")),
                 (_, folder) => Ok(folder.join(COMING)),
             },
@@ -289,7 +325,7 @@ impl Daemon {
                     FileType::Configuration(_) => self.import(planned, &file),
                     FileType::StoredFirmware => self.named(&file, STORED_IMAGE, 0o600),
                     // Its name was looked at before it came.
-                    FileType::WebContent => self.named(&file, planned.request.target().1, 0o644),
+                    FileType::WebContent => self.named(&file, &file_name(planned).unwrap_or_default(), 0o644),
                     FileType::Log(_) => Outcome::failure(9010, "a log cannot be downloaded"),
                 }
             }
@@ -302,7 +338,7 @@ impl Daemon {
     }
 
     /// The attempt is over, one way or the other.
-    fn transfer_ends(&mut self, planned: &Planned, outcome: &Outcome) {
+    pub(super) fn transfer_ends(&mut self, planned: &Planned, outcome: &Outcome) {
         match outcome.fault_code {
             0 => info!("{} of {} is complete", planned.request.method().name(), planned.file),
             code => warn!(
@@ -327,12 +363,13 @@ impl Daemon {
         self.file.state.transfers.installing(planned.id, &running, expected, now);
         self.save();
         info!("Installing {} and restarting", expected.unwrap_or("an image"));
-        match Program::Sysupgrade.start(&self.options.root, &[&file.path]) {
-            Some(child) => self.children.push(child),
-            None => {
-                let outcome = Outcome::failure(9010, "sysupgrade cannot be run");
-                self.transfer_ends(planned, &outcome);
-            }
+        let mut arguments = vec![file.path.as_os_str()];
+        if !self.settings.keep_settings {
+            // cwmp.cpe.fw_upgrade_keep_settings is off.
+            arguments.insert(0, "-n".as_ref());
+        }
+        if !self.leave(Program::Sysupgrade, &arguments, Then::Installed(Box::new(planned.clone()))) {
+            self.transfer_ends(planned, &Outcome::failure(9010, "sysupgrade cannot be run"));
         }
     }
 
@@ -341,7 +378,7 @@ impl Daemon {
         let bytes = read_capped(&file.path, bundle::MAX_BUNDLE);
         let _ = fs::remove_file(&file.path);
         let done = bytes.map_err(|why| why.to_string()).and_then(|bytes| {
-            let name = package_name(planned);
+            let name = file_name(planned);
             let packages = bundle::split(&bytes, name.as_deref()).map_err(|why| why.to_string())?;
             self.model.backend().import(&packages).map_err(|why| why.to_string())
         });
@@ -451,7 +488,8 @@ fn test_image(
     }
 }
 
-/// The version in the metadata that OpenWrt's build appends to an image: `"version": "24.10.4"`.
+/// The version in the metadata that OpenWrt's build appends to an image, `"version": "24.10.4"`, as
+/// SoftwareVersion will show it: that of a snapshot with its revision.
 fn image_version(image: &Path) -> Option<String> {
     let mut file = fs::File::open(image).ok()?;
     let length = file.metadata().ok()?.len();
@@ -459,17 +497,21 @@ fn image_version(image: &Path) -> Option<String> {
     let mut bytes = Vec::new();
     file.take(METADATA).read_to_end(&mut bytes).ok()?;
     let text = String::from_utf8_lossy(&bytes);
-    let mut found = None;
-    for (at, word) in text.match_indices("\"version\"") {
-        let rest = text[at + word.len()..].trim_start().strip_prefix(':').map(str::trim_start);
-        // The outer one is an object; the last text is the distribution's.
-        if let Some(version) =
-            rest.and_then(|rest| rest.strip_prefix('"')).and_then(|rest| rest.split('"').next())
-        {
-            found = Some(version.to_owned());
-        }
-    }
-    found.filter(|version| !version.is_empty() && version.len() <= 64)
+    let version = last_text(&text, "\"version\"")?;
+    let version = match last_text(&text, "\"revision\"") {
+        Some(revision) if version.contains("SNAPSHOT") => format!("{version}-{revision}"),
+        _ => version.to_owned(),
+    };
+    (version.len() <= 64).then_some(version)
+}
+
+/// The last text that is the value of a key; `"version"` is also that of an object.
+fn last_text<'t>(text: &'t str, key: &str) -> Option<&'t str> {
+    let value = |at: usize| {
+        let rest = text[at + key.len()..].trim_start().strip_prefix(':')?.trim_start();
+        rest.strip_prefix('"')?.split('"').next().filter(|value| !value.is_empty())
+    };
+    text.rmatch_indices(key).find_map(|(at, _)| value(at))
 }
 
 /// The end of a log, from a line's beginning on.
@@ -488,8 +530,9 @@ fn tail(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The package that a file without a `package` line is for: TargetFileName, else the URL's last part.
-fn package_name(planned: &Planned) -> Option<String> {
+/// What a page, or the package of a file without a `package` line, is called: TargetFileName, else the URL's
+/// last part (TR-069 A.3.2.8); `None` for what is not the name of a file in a folder.
+fn file_name(planned: &Planned) -> Option<String> {
     let (_, target) = planned.request.target();
     let from_url = || {
         let (_, rest) = planned.request.url.split_once("://")?;
@@ -528,6 +571,10 @@ mod tests {
         let metadata = br#"{ "metadata_version": "1.1", "compat_version": "1.0", "version":{ "dist": "OpenWrt", "version": "24.10.4", "revision": "r1", "target": "x", "board": "y" } }"#;
         fs::write(&image, [&vec![7; 200_000][..], metadata, &[0; 16]].concat()).unwrap();
         assert_eq!(image_version(&image).as_deref(), Some("24.10.4"));
+        let snapshot =
+            br#"{ "version":{ "dist": "OpenWrt", "version": "SNAPSHOT", "revision": "r28000-ab" } }"#;
+        fs::write(&image, snapshot).unwrap();
+        assert_eq!(image_version(&image).as_deref(), Some("SNAPSHOT-r28000-ab"));
         fs::write(&image, [0xff; 100]).unwrap();
         assert_eq!(image_version(&image), None);
     }

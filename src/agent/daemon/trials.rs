@@ -44,7 +44,7 @@ impl Daemon {
 
     /// Ends and starts tests, between sessions: during one the model looks frozen (TR-069 3.7.1.3).
     pub(super) fn run_trials(&mut self) {
-        if self.exchange.is_some() {
+        if self.exchange.is_some() || self.is_leaving() {
             return;
         }
         if let Some((object, job)) = self.trials.running.take() {

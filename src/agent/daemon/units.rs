@@ -41,6 +41,10 @@ impl Daemon {
 
     /// Ends and starts operations, between sessions.
     pub(super) fn run_units(&mut self) {
+        // During a session the model looks frozen (TR-069 3.7.1.3).
+        if self.exchange.is_some() || self.is_leaving() {
+            return;
+        }
         if let Some(job) = self.units.running.take() {
             let before = self.file.state.units.known().clone();
             match job.outcome() {
@@ -59,7 +63,7 @@ impl Daemon {
             self.tell_units(&before);
             self.tell_changed_units();
         }
-        if self.exchange.is_some() || self.file.state.units.is_empty() {
+        if self.file.state.units.is_empty() {
             return;
         }
         let now = both_clocks(&self.clock);
@@ -80,7 +84,7 @@ impl Daemon {
 
     /// By when an operation that waits is to be started.
     pub(super) fn unit_deadline(&self, now: Duration) -> Option<Duration> {
-        let waits = self.exchange.is_none() && self.units.running.is_none();
+        let waits = self.exchange.is_none() && self.units.running.is_none() && !self.is_leaving();
         (waits && self.file.state.units.has_work()).then_some(now)
     }
 

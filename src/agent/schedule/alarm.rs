@@ -5,7 +5,7 @@
 //! | periodic Inform, heartbeat | their reference, or a random phase | anew | [`Periodic`]'s two rules |
 //! | ScheduleInform | the request | goes on, by [`Age`] | unmoved |
 //! | ScheduleReboot | the wall clock | goes on; a missed one is dropped | once at most for a value |
-//! | DelayReboot | the end of the session | forgotten | unmoved |
+//! | DelayReboot | the end of the session | anew, if the agent asks for it; forgotten at a boot | unmoved |
 //! | throttled active notification | the end of the last successful session | forgotten | unmoved |
 //! | that of manageable devices | the last one that told of them | forgotten | unmoved |
 //!
@@ -181,8 +181,8 @@ impl Alarms {
         self.manageable.pending = true;
     }
 
-    /// A session begins. Whatever opened it, the notifications that wait ride along; what is not delivered
-    /// is the retry ladder's.
+    /// A session begins that is no heartbeat's. Whatever opened it, the notifications that wait ride along; what is
+    /// not delivered is the retry ladder's.
     pub fn session_started(&mut self) {
         self.active.pending = false;
         self.manageable.told |= std::mem::take(&mut self.manageable.pending);
@@ -226,6 +226,13 @@ impl Alarms {
             },
         ];
         informs.chain(others.into_iter().flatten()).min()
+    }
+
+    /// When the next session is planned: by ScheduleInform or the periodic Inform.
+    pub fn next_session(&self, now: Now) -> Option<Duration> {
+        let informs =
+            self.informs.iter().map(|inform| inform.age.reaches(u64::from(inform.delay_seconds), now));
+        informs.chain(self.periodic.as_ref().and_then(Periodic::deadline)).min()
     }
 
     /// What is due now, each once.
@@ -512,6 +519,19 @@ mod tests {
         alarms.fire(t(330));
         assert_eq!(alarms.fire(t(349)), []);
         assert_eq!(alarms.fire(t(350)), [Due::ActiveNotification]);
+    }
+
+    #[test]
+    fn a_throttle_is_forgotten_with_its_life() {
+        let mut alarms = Alarms::default();
+        alarms.throttle(300);
+        alarms.session_ended(true, t(10));
+        alarms.active_change();
+        assert_eq!(alarms.deadline(t(11)), Some(t(310).mono));
+        let mut again = restarted(&alarms);
+        again.throttle(300);
+        again.active_change();
+        assert_eq!(again.fire(t(1)), [Due::ActiveNotification]);
     }
 
     #[test]

@@ -47,8 +47,13 @@ fn identity(system: &mut System, _at: Place<'_>, what: &str) -> Result<Option<Ra
     };
     if !configured.is_empty() {
         let text = system.option_text(&format!("cwmp.cpe.{configured}"))?;
-        if !text.is_empty() {
-            return Ok(Some(Raw::One(if what == "oui" { text.to_ascii_uppercase() } else { text })));
+        // A part of a wrong one would be another manufacturer's.
+        let is_oui = || text.len() == 6 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        match what {
+            "oui" if !text.is_empty() && !is_oui() => return Ok(None),
+            "oui" if !text.is_empty() => return Ok(Some(Raw::One(text.to_ascii_uppercase()))),
+            _ if !text.is_empty() => return Ok(Some(Raw::One(text))),
+            _ => {}
         }
     }
     let text = match what {

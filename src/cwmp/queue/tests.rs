@@ -5,6 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::cwmp::rpc::OperationResult;
 
+mod history;
+
 fn method(name: &str, key: &str) -> Event {
     Event { code: EventCode::Method(name.to_owned()), command_key: key.to_owned() }
 }
@@ -238,6 +240,19 @@ fn a_reboot_keeps_what_is_never_discarded() {
     );
     queue.delivered(Receipt::Call(ticket));
     assert!(queue.is_empty());
+}
+
+#[test]
+fn autonomous_messages_survive_a_reboot() {
+    let mut queue = Queue::default();
+    queue.add_message(autonomous(), None).unwrap();
+    queue.add_message(autonomous_du(), None).unwrap();
+    let told = ["10 AUTONOMOUS TRANSFER COMPLETE", "12 AUTONOMOUS DU STATE CHANGE COMPLETE"];
+    assert_eq!(failure(&mut queue), told);
+    queue.booted(false, &[]).unwrap();
+    assert_eq!(session(&mut queue), ["1 BOOT", told[0], told[1]], "InformResponse confirms none of them");
+    queue.booted(true, &[]).unwrap();
+    assert_eq!(session(&mut queue), ["0 BOOTSTRAP", "1 BOOT"]);
 }
 
 #[test]
@@ -635,4 +650,31 @@ proptest! {
         }
         prop_assert!(queue.is_empty() && !queue.is_due());
     }
+}
+
+#[test]
+fn an_attempt_cut_short_by_a_crash_was_the_only_one() {
+    let mut queue = queue(&["2 PERIODIC", "6 CONNECTION REQUEST"]);
+    queue.add_message(kicked(), None).unwrap();
+    queue.add_message(request_download(), None).unwrap();
+    let killed =
+        |queue: &Queue| -> Queue { serde_json::from_str(&serde_json::to_string(queue).unwrap()).unwrap() };
+    let mut waiting = killed(&queue);
+    let all = ["2 PERIODIC", "5 KICKED", "6 CONNECTION REQUEST", "9 REQUEST DOWNLOAD"];
+    assert_eq!(open(&mut waiting), all, "no session has tried them");
+    assert_eq!(open(&mut queue), all);
+    assert_eq!(open(&mut killed(&queue)), ["2 PERIODIC"]);
+    // What comes during the session has had no attempt.
+    add(&mut queue, &["6 CONNECTION REQUEST"]);
+    queue.add_message(kicked(), None).unwrap();
+    assert_eq!(open(&mut killed(&queue)), ["2 PERIODIC", "5 KICKED", "6 CONNECTION REQUEST"]);
+}
+
+#[test]
+fn no_heartbeat_before_the_first_contact() {
+    let mut queue = queue(&["0 BOOTSTRAP", "1 BOOT", "14 HEARTBEAT"]);
+    assert_eq!(session(&mut queue), ["0 BOOTSTRAP", "1 BOOT"]);
+    assert!(queue.is_due());
+    assert_eq!(session(&mut queue), ["14 HEARTBEAT"]);
+    assert!(queue.is_empty());
 }

@@ -386,6 +386,19 @@ fn methods_of_an_acs_are_not_served() {
     }
 }
 
+/// Whoever calls a method of a later version knows it, whatever the frame of its messages says.
+#[test]
+fn newer_methods_are_served_at_an_old_version() {
+    let mut bench = Bench::informing(Setup { version: Version::V1_0, ..SETUP });
+    let old = |input| change(input, |envelope| envelope.namespace = Namespace::V1_0);
+    bench.feed(old(inform_response()), "deliver inform, post");
+    let cancel = Message::Request(Request::CancelTransfer("key".to_owned()));
+    bench.feed(old(reply("c", cancel)), "perform CancelTransfer");
+    bench.feed(Input::Performed(Ok(Response::CancelTransfer)), "post CancelTransferResponse #c");
+    assert_eq!(bench.posted.as_ref().unwrap().namespace, Namespace::V1_0);
+    bench.feed(Input::Empty, "success");
+}
+
 #[test]
 fn bad_arguments_are_answered_and_the_session_goes_on() {
     let bad = |hold_requests| Input::BadRequest {

@@ -216,6 +216,19 @@ mod tests {
         assert_eq!(declared("xmlns:x='urn:other' i:type='x:string'"), (None, Some("x:string".into())));
     }
 
+    /// TR-069 3.5 allows types on other elements; they say nothing that is not known.
+    #[test]
+    fn types_beside_values() {
+        let text = "<c:SetParameterValues><ParameterList i:type='E:Array' E:arrayType='c:ParameterValueStruct[1]'>\
+                    <ParameterValueStruct i:type='c:ParameterValueStruct'><Name i:type='x:string'>A.B</Name>\
+                    <Value i:type='x:int'>1</Value></ParameterValueStruct></ParameterList>\
+                    <ParameterKey i:type='x:string'>k</ParameterKey></c:SetParameterValues>";
+        let input = Input { kind: Some(Kind::Int), foreign: None, text: "1".into() };
+        let list = vec![ParameterInput { name: "A.B".into(), value: input }];
+        let parameter_key = Some("k".to_owned());
+        assert_eq!(call(text), Request::SetParameterValues(SetParameterValues { list, parameter_key }));
+    }
+
     #[test]
     fn arguments_that_cannot_be() {
         for (arguments, why) in [

@@ -4,6 +4,7 @@
 //! access points up and one disabled. Everything is in the program: files of plain text from `root/`, the kernel's small
 //! files from the tables in `kernel`. Addresses are documentation ranges, MACs locally administered.
 
+pub mod broker;
 mod kernel;
 
 use std::fmt;

@@ -233,7 +233,9 @@ fn firmware_is_judged_after_its_reboot() {
         let mut plan = Plan::default();
         let id = plan.accept(download("f", 0), t(0)).unwrap();
         begin(&mut plan, t(0)).unwrap();
+        assert!(!plan.is_applying());
         plan.apply(id, t(5)).unwrap();
+        assert!(plan.is_applying());
         plan.installing(id, "1.0", expected, t(6));
         assert_eq!(told(&mut plan), Vec::<String>::new());
         let mut plan = reload(&plan);

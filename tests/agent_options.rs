@@ -1,0 +1,116 @@
+//! What options of `/etc/config/cwmp` do to a running agent, beyond what the tests of its parts show.
+#![cfg(feature = "lab")]
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+#[path = "support/agent.rs"]
+mod agent;
+#[path = "support/messages.rs"]
+mod messages;
+#[path = "support/play.rs"]
+mod play;
+#[path = "support/scripted.rs"]
+mod scripted;
+
+use std::io::Read;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use messages::envelope;
+use play::{codes, confirm, end, inform, methods, router, say, stays_quiet, value};
+use scripted::{Scripted, step};
+
+fn transfer(method: &str, file_type: &str, url: &str) -> String {
+    let download = "<FileSize>0</FileSize><TargetFileName/>";
+    let (size, then) = match method {
+        "Download" => (download, "<SuccessURL/><FailureURL/>"),
+        _ => ("", ""),
+    };
+    let body = format!(
+        "<cwmp:{method}><CommandKey>k</CommandKey><FileType>{file_type}</FileType><URL>{url}</URL><Username/>\
+         <Password/>{size}<DelaySeconds>0</DelaySeconds>{then}</cwmp:{method}>"
+    );
+    envelope("1", &body)
+}
+
+#[track_caller]
+fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(20);
+    while !holds() {
+        assert!(Instant::now() < until, "{what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn firmware_without_the_old_settings() {
+    let files = Scripted::start(vec![step().status(200).body("an image")]);
+    let image = transfer("Download", "1 Firmware Upgrade Image", &files.url());
+    let acs = Scripted::start(vec![inform(), methods(), say(image), end()]);
+    let router = router(&acs.url());
+    router.set("cpe", "fw_upgrade_keep_settings", "0");
+    router.program("sbin/sysupgrade", "exit 0");
+    let agent = router.start(&[]);
+    wait_for("sysupgrade is run", || router.ran().len() == 2);
+    assert_eq!(router.ran()[1], "sysupgrade -n /tmp/rcwmp/download");
+    agent.stop();
+    acs.finish();
+    files.finish();
+}
+
+#[test]
+fn uploads_with_and_without_a_question() {
+    for (disabled, expected) in [("0", Some("100-continue")), ("1", None)] {
+        let files = Scripted::start(vec![step().status(200)]);
+        let upload = transfer("Upload", "1 Vendor Configuration File", &files.url());
+        let told = [inform(), confirm("TransferComplete", ""), end()];
+        let acs =
+            Scripted::start([inform(), methods(), say(upload), end()].into_iter().chain(told).collect());
+        let router = router(&acs.url());
+        router.set("acs", "http_disable_100continue", disabled);
+        let agent = router.start(&[]);
+        agent.wait_for("Waiting the next session", 2);
+        let seen = files.finish();
+        assert_eq!((seen[0].method(), seen[0].header("Expect")), ("PUT", expected), "{disabled}");
+        // Messages never ask.
+        assert!(acs.finish().iter().all(|one| one.header("Expect").is_none()));
+        agent.kill();
+    }
+}
+
+#[test]
+fn how_long_somebody_may_occupy_the_port() {
+    let acs = Scripted::start(vec![inform(), methods(), end()]);
+    let router = router(&acs.url());
+    router.set("cpe", "cr_timeout", "0.4");
+    let agent = router.start(&[]);
+    agent.wait_for("Waiting the next session", 1);
+    let seen = acs.finish();
+    let url = value(&seen[0].text(), "Device.ManagementServer.ConnectionRequestURL");
+    let host = url.trim_start_matches("http://").split('/').next().unwrap();
+    let start = Instant::now();
+    let mut stream = TcpStream::connect(host).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(4))).unwrap();
+    assert_eq!(stream.read(&mut [0; 16]).unwrap(), 0);
+    let time = start.elapsed();
+    assert!((Duration::from_millis(350)..Duration::from_secs(3)).contains(&time), "{time:?}");
+    agent.stop();
+}
+
+#[test]
+fn changes_begin_a_session_or_wait_for_one() {
+    let acs = Scripted::start(vec![inform(), methods(), end(), inform(), end()]);
+    let router = router(&acs.url());
+    router.set("cpe", "periodic_notify_enable", "0");
+    let agent = router.start(&[]);
+    agent.wait_for("Waiting the next session", 1);
+    // Of those that are always active; it would be told within a second.
+    router.set("cpe", "provisioning_code", "TLCO");
+    stays_quiet(&agent, "Start session", 1);
+    router.set("cpe", "periodic_notify_enable", "1");
+    agent.signal("HUP");
+    agent.wait_for("Waiting the next session", 2);
+    let seen = acs.finish();
+    assert_eq!(codes(&seen[3].text()), ["4 VALUE CHANGE"]);
+    assert_eq!(value(&seen[3].text(), "Device.DeviceInfo.ProvisioningCode"), "TLCO");
+    agent.stop();
+}

@@ -1,0 +1,433 @@
+//! The OpenWrt package: what GNU make would install, its service and firewall rule under procd, and the migration
+//! of other agents' configurations, as `agent::settings` then reads them.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use rcwmp::agent::settings::Settings;
+
+#[path = "support/package.rs"]
+mod package;
+use package::{Box, PACKAGE, STUBS, has, put, text};
+
+const SCRIPTS: [&str; 8] = [
+    "rcwmpd.init",
+    "icwmpd.init",
+    "run",
+    "dhcp.sh",
+    "udhcpc.user",
+    "odhcp6c.user",
+    "dhcp.hotplug",
+    "rcwmp.defaults",
+];
+
+#[test]
+fn scripts_have_no_faults() {
+    if !has("shellcheck") {
+        return;
+    }
+    let mut command = Command::new("shellcheck");
+    let output = command.args(SCRIPTS).current_dir(format!("{PACKAGE}/files")).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+}
+
+fn make(target: &[&str], to: &Path, variant: &str) -> String {
+    let mut command = Command::new("make");
+    command.args(["--no-print-directory", "-s", "-C", PACKAGE]).args(target);
+    command.arg(format!("TOPDIR={STUBS}/buildroot")).arg(format!("DESTDIR={}", to.display()));
+    command.arg(format!("PKG_BUILD_DIR={}", to.join("../build").display()));
+    command.arg(format!("PKG_INSTALL_DIR={}", to.join("../built").display()));
+    command.arg(format!("BUILD_VARIANT={variant}")).env_remove("MAKEFLAGS");
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn what_make_would_install() {
+    if !has("make") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), "built/bin/rcwmpd", "the program");
+    for (package, variant) in [("rcwmp", "tls"), ("rcwmp-notls", "notls")] {
+        let to = dir.path().join(package);
+        fs::create_dir(&to).unwrap();
+        make(&["prepare", &format!("install-{package}")], &to, variant);
+        let mut found = Vec::new();
+        let list = Command::new("find").args([".", "!", "-type", "d"]).current_dir(&to).output().unwrap();
+        for path in String::from_utf8(list.stdout).unwrap().lines() {
+            let about = fs::symlink_metadata(to.join(path)).unwrap();
+            let mode = if about.is_symlink() {
+                "link".to_owned()
+            } else {
+                format!("{:o}", about.permissions().mode() & 0o7777)
+            };
+            found.push(format!("{mode} {}", &path[1..]));
+        }
+        found.sort();
+        let expected = [
+            "600 /etc/config/cwmp",
+            "644 /etc/hotplug.d/dhcp/50-rcwmp",
+            "644 /etc/odhcp6c.user.d/50-rcwmp",
+            "644 /etc/udhcpc.user.d/50-rcwmp",
+            "644 /lib/upgrade/keep.d/rcwmp",
+            "644 /usr/lib/rcwmp/dhcp.sh",
+            "644 /usr/share/rpcd/acl.d/rcwmp.json",
+            "755 /etc/init.d/icwmpd",
+            "755 /etc/init.d/rcwmpd",
+            "755 /etc/uci-defaults/90-rcwmp",
+            "755 /usr/libexec/rcwmp/run",
+            "755 /usr/sbin/rcwmpd",
+            "link /usr/sbin/icwmpd",
+        ];
+        assert_eq!(found, expected, "{package}");
+        assert_eq!(fs::read_link(to.join("usr/sbin/icwmpd")).unwrap(), Path::new("rcwmpd"));
+        let same = |installed: &str, source: &str| {
+            let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(source);
+            assert_eq!(fs::read(to.join(installed)).unwrap(), fs::read(source).unwrap(), "{installed}");
+        };
+        same("etc/config/cwmp", "uci/cwmp");
+        same("etc/init.d/rcwmpd", "openwrt-package/files/rcwmpd.init");
+        let acl = fs::read(to.join("usr/share/rpcd/acl.d/rcwmp.json")).unwrap();
+        assert!(
+            serde_json::from_slice::<serde_json::Value>(&acl).unwrap()["rcwmp"]["read"]["ubus"].is_object()
+        );
+        let keep = fs::read_to_string(to.join("lib/upgrade/keep.d/rcwmp")).unwrap();
+        assert_eq!(keep, "/etc/config/cwmp\n/etc/rcwmp/\n");
+    }
+    // What is copied is enough for cargo to read it, and not the tests or what was built.
+    let build = dir.path().join("build");
+    let cargo = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1", "--manifest-path"])
+        .arg(build.join("Cargo.toml"))
+        .output()
+        .unwrap();
+    assert!(cargo.status.success(), "{}", text(&cargo));
+    assert!(build.join("Cargo.lock").exists() && !build.join("target").exists());
+}
+
+#[test]
+fn what_make_says_of_the_packages() {
+    if !has("make") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let said = |variant: &str| {
+        let text = make(&["say"], dir.path(), variant);
+        let pair = |line: &str| line.split_once(": ").map(|(a, b)| (a.to_owned(), b.trim().to_owned()));
+        text.lines().filter_map(pair).collect::<BTreeMap<_, _>>()
+    };
+    let (tls, notls) = (said("tls"), said("notls"));
+    let check =
+        |name: &str, expected: &str| assert_eq!(tls.get(name).map(String::as_str), Some(expected), "{name}");
+    check("version", env!("CARGO_PKG_VERSION"));
+    check("rcwmp PROVIDES", "icwmp");
+    check("rcwmp CONFLICTS", "icwmp");
+    check("rcwmp VARIANT", "tls");
+    check("rcwmp DEFAULT_VARIANT", "1");
+    check("rcwmp DEPENDS", "@(mipsel||x86_64) +ca-bundle");
+    check("rcwmp-notls PROVIDES", "rcwmp icwmp");
+    check("rcwmp-notls CONFLICTS", "rcwmp icwmp");
+    check("rcwmp-notls VARIANT", "notls");
+    check("rcwmp-notls DEFAULT_VARIANT", "");
+    check("rcwmp-notls DEPENDS", "@(mipsel||x86_64)");
+    check("rcwmp TITLE", "TR-069 (CWMP) agent with TLS");
+    check("rcwmp conffiles", "/etc/config/cwmp /etc/rcwmp/");
+    check("rcwmp-notls conffiles", "/etc/config/cwmp /etc/rcwmp/");
+    for package in ["rcwmp", "rcwmp-notls"] {
+        let about = &tls[&format!("{package} description")];
+        assert!(about.contains("3.7 MB") && about.contains("0.8 MB"), "{about}");
+    }
+    let line = |said: &BTreeMap<String, String>| said["cargo"].clone();
+    assert_eq!(line(&tls), "--profile router --features router --locked --no-default-features");
+    assert_eq!(line(&notls), "--profile router --features stun,xmpp,ftp --locked --no-default-features");
+    // The features are there.
+    let manifest = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).unwrap();
+    for feature in ["router", "stun", "xmpp", "ftp"] {
+        assert!(manifest.contains(&format!("\n{feature} = [")), "{feature}");
+    }
+    assert!(manifest.contains("\n[profile.router]\n"));
+}
+
+#[test]
+fn the_service_under_procd() {
+    let Some(router) =
+        Box::new(&[("cwmp.acs", "acs"), ("cwmp.acs.url", "http://acs.example/"), ("cwmp.cpe", "cpe")])
+    else {
+        return;
+    };
+    let told = router.init("boot");
+    for line in [
+        "procd_open_instance rcwmpd\n",
+        "procd_set_param command /usr/libexec/rcwmp/run\n",
+        "procd_set_param respawn 3600 10 0\n",
+        "procd_add_reload_trigger cwmp\n",
+        "procd_add_interface_trigger interface.*.up wan /etc/init.d/rcwmpd reload\n",
+        "procd_add_interface_trigger interface.*.up wan6 /etc/init.d/rcwmpd reload\n",
+        "procd_add_interface_trigger interface.*.up wan_6 /etc/init.d/rcwmpd reload\n",
+        "json_add_string src zone-of-wan\n",
+        "json_add_string proto tcp\n",
+        "json_add_string dest_port 7547\n",
+        "json_add_string target ACCEPT\n",
+        "procd_set_config_changed firewall\n",
+    ] {
+        assert!(told.contains(line), "{line:?} is not in\n{told}");
+    }
+    assert!(!told.contains("src_ip"), "{told}");
+    // The boot is told once, whatever crashes afterwards, and a reload before its time does no harm.
+    router.program("root/usr/sbin/rcwmpd", "#!/bin/sh\nkill -HUP $$\necho \"agent $*\" >> \"$STUB/told\"\n");
+    for expected in ["agent -b\n", "agent \n"] {
+        router.run("run", &[], &[]);
+        assert_eq!(router.told(), expected);
+    }
+    // Nothing has changed for the firewall; a running instance gets SIGHUP.
+    let told = router.init("reload");
+    assert!(told.contains("procd_send_signal rcwmpd\n"), "{told}");
+    assert!(!told.contains("procd_set_config_changed"), "{told}");
+    assert!(told.contains("procd_open_instance"), "{told}");
+    let told = router.init("stop");
+    assert!(told.contains("procd_set_config_changed firewall\n"), "{told}");
+    assert_eq!(router.init("stop"), "");
+}
+
+/// The rule that the firewall gets with these options; all that was called.
+#[track_caller]
+fn rule(options: &[(&str, &str)], expected: &[&str]) -> String {
+    let mut config =
+        vec![("cwmp.acs", "acs"), ("cwmp.cpe", "cpe"), ("cwmp.acs.url", "https://acs.example:8443/x")];
+    for (name, value) in options {
+        config.retain(|(known, _)| known != name);
+        config.push((name, value));
+    }
+    let Some(router) = Box::new(&config) else { return String::new() };
+    let told = router.init("start");
+    let found: Vec<&str> = told.lines().filter_map(|line| line.strip_prefix("json_add_string ")).collect();
+    assert_eq!(found, expected, "{options:?}\n{told}");
+    assert!(!router.dir.path().join("owned").exists());
+    told
+}
+
+#[test]
+fn the_firewall_rule() {
+    let open = ["type rule", "src zone-of-wan", "target ACCEPT", "proto tcp"];
+    let with = |rest: &[&'static str]| [&open[..], rest].concat();
+    rule(&[], &with(&["dest_port 7547"]));
+    rule(&[("cwmp.cpe.port", "8000"), ("cwmp.cpe.incoming_rule", "Port_Only")], &with(&["dest_port 8000"]));
+    for bad in ["0", "70000", "abc", "-1", "7547; touch owned", "$(touch owned)", "99999999999999999999"] {
+        rule(&[("cwmp.cpe.port", bad)], &with(&["dest_port 7547"]));
+    }
+    rule(
+        &[("cwmp.cpe.default_wan_interface", "dsl")],
+        &["type rule", "src zone-of-dsl", "target ACCEPT", "proto tcp", "dest_port 7547"],
+    );
+    for off in [
+        ("cwmp.cpe.enable", "0"),
+        ("cwmp.cpe.enable", "Disable"),
+        ("cwmp.cpe.http_connection_request_enable", "no"),
+    ] {
+        rule(&[off], &[]);
+    }
+    let both = ("cwmp.cpe.incoming_rule", "IP_Port");
+    // The name server of the stub knows acs.example, with these.
+    rule(&[both], &with(&["dest_port 7547", " 192.0.2.7", " 2001:db8::7"]));
+    rule(&[both, ("cwmp.acs.url", "http://198.51.100.1:80/")], &with(&["dest_port 7547", " 198.51.100.1"]));
+    rule(&[both, ("cwmp.acs.url", "http://[2001:db8::1]:80/")], &with(&["dest_port 7547", " 2001:db8::1"]));
+    rule(&[both, ("cwmp.acs.url", "http://unknown.example/")], &[]);
+    for bad in [
+        "http://-x/",
+        "http://a b/",
+        "http://$(touch owned)/",
+        "http://;touch owned/",
+        "ftp://acs.example/",
+        "x",
+    ] {
+        let told = rule(&[both, ("cwmp.acs.url", bad)], &[]);
+        assert!(!told.contains("nslookup"), "{bad}: {told}");
+    }
+    let offered = ("cwmp.acs.dhcp_url", "http://203.0.113.5/");
+    rule(&[both, offered, ("cwmp.acs.dhcp_discovery", "1")], &with(&["dest_port 7547", " 203.0.113.5"]));
+    rule(&[both, offered, ("cwmp.acs.url", "")], &with(&["dest_port 7547", " 203.0.113.5"]));
+    rule(&[both, offered, ("cwmp.acs.url", "http://192.0.2.9/")], &with(&["dest_port 7547", " 192.0.2.9"]));
+    rule(
+        &[("cwmp.cpe.incoming_rule", "ip_only"), ("cwmp.acs.url", "http://192.0.2.9")],
+        &["type rule", "src zone-of-wan", "target ACCEPT", "proto all", " 192.0.2.9"],
+    );
+}
+
+#[test]
+fn a_switch_turned_off_stops_it() {
+    let Some(router) = Box::new(&[("cwmp.cpe", "cpe"), ("cwmp.cpe.enable", "off")]) else { return };
+    let told = router.init("start");
+    assert!(
+        !told.contains("procd_open_instance") && told.contains("procd_add_reload_trigger cwmp"),
+        "{told}"
+    );
+    assert!(!told.contains("firewall"), "{told}");
+}
+
+/// Runs uci-defaults on these options; what the agent would read then.
+fn migrated(config: &[(&str, &str)]) -> Option<(Box, Settings)> {
+    let router = Box::new(config)?;
+    router.run("rcwmp.defaults", &[], &[]);
+    let mode = fs::metadata(router.root().join("etc/config/cwmp")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0o600);
+    let (before, settings) = (router.uci(), router.settings());
+    // A second time changes nothing.
+    router.run("rcwmp.defaults", &[], &[]);
+    assert_eq!(router.uci(), before);
+    assert_eq!(settings.complaints, Vec::<String>::new());
+    Some((router, settings))
+}
+
+#[test]
+fn an_icwmp_goes_on() {
+    let config = [
+        ("cwmp.acs", "acs"),
+        ("cwmp.acs.url", "https://acs.example/x"),
+        ("cwmp.acs.userid", "u"),
+        ("cwmp.acs.https_ssl_capath", "/etc/ssl/private"),
+        ("cwmp.cpe", "cpe"),
+        ("cwmp.cpe.port", "7548"),
+        ("network.wan", "interface"),
+        ("network.wan.proto", "dhcp"),
+        ("firewall.cwmp", "include"),
+        ("firewall.cwmp.path", "/etc/firewall.cwmp"),
+        ("firewall.other", "include"),
+        ("firewall.other.path", "/etc/firewall.user"),
+        ("easycwmp.cfg01", "acs"),
+        ("easycwmp.cfg01.url", "http://old.example/"),
+    ];
+    let Some((router, settings)) = migrated(&config) else { return };
+    assert_eq!((settings.acs.url.as_str(), settings.acs.username.as_str()), ("https://acs.example/x", "u"));
+    assert_eq!((settings.acs.ca, settings.connection_request.port), (Some("/etc/ssl/private".into()), 7548));
+    let uci = router.uci();
+    assert!(!uci.contains_key("firewall.cwmp") && uci.contains_key("firewall.other.path"), "{uci:?}");
+    // Nobody needs DHCP here.
+    assert!(!uci.contains_key("network.wan.reqopts"), "{uci:?}");
+}
+
+#[test]
+fn an_easycwmp_is_taken_over() {
+    let config = [
+        ("cwmp.acs", "acs"),
+        ("cwmp.acs.url", ""),
+        ("cwmp.acs.periodic_inform_interval", "86400"),
+        ("easycwmp.cfg01", "local"),
+        ("easycwmp.cfg01.interface", "eth1"),
+        ("easycwmp.cfg01.port", "7549"),
+        ("easycwmp.cfg01.username", "cr"),
+        ("easycwmp.cfg01.password", "it's $(touch owned)"),
+        ("easycwmp.cfg01.provisioning_code", "TLCO"),
+        ("easycwmp.cfg01.logging_level", "4"),
+        ("easycwmp.cfg02", "acs"),
+        ("easycwmp.cfg02.url", "http://acs.example:8080/a=b"),
+        ("easycwmp.cfg02.username", "cpe"),
+        ("easycwmp.cfg02.password", "`touch owned`"),
+        ("easycwmp.cfg02.periodic_enable", "1"),
+        ("easycwmp.cfg02.periodic_interval", "100"),
+        ("easycwmp.cfg02.periodic_time", "0001-01-01T00:00:00Z"),
+        ("easycwmp.cfg02.ssl_verify", "disabled"),
+        ("easycwmp.cfg02.http100continue_disable", "1"),
+        ("easycwmp.cfg03", "device"),
+        ("easycwmp.cfg03.oui", "02AB00"),
+        ("easycwmp.cfg03.serial_number", "0042"),
+    ];
+    let Some((router, settings)) = migrated(&config) else { return };
+    assert_eq!(settings.acs.url, "http://acs.example:8080/a=b");
+    assert_eq!((settings.acs.username.as_str(), settings.acs.password.as_str()), ("cpe", "`touch owned`"));
+    assert!(settings.acs.insecure && !settings.acs.expect);
+    let request = &settings.connection_request;
+    assert_eq!(
+        (request.port, request.username.as_str(), request.password.as_str()),
+        (7549, "cr", "it's $(touch owned)")
+    );
+    assert_eq!((settings.periodic.interval, settings.periodic.time), (100, None));
+    assert_eq!(settings.log.level, log::LevelFilter::Debug);
+    let uci = router.uci();
+    for (name, value) in
+        [("provisioning_code", "TLCO"), ("manufacturer_oui", "02AB00"), ("serial_number", "0042")]
+    {
+        assert_eq!(uci[&format!("cwmp.cpe.{name}")], value);
+    }
+    assert!(!router.dir.path().join("owned").exists());
+}
+
+#[test]
+fn a_freecwmp_is_taken_over() {
+    let of = |parts: &[(&str, &str)]| {
+        let mut config =
+            vec![("freecwmp.cfg01", "acs"), ("freecwmp.cfg01.username", "u"), ("freecwmp.cfg02", "local")];
+        config.extend([("freecwmp.cfg02.port", "7550"), ("cwmp.acs", "acs")]);
+        config.extend(parts);
+        migrated(&config).map(|(_, settings)| {
+            assert_eq!((settings.connection_request.port, settings.acs.username.as_str()), (7550, "u"));
+            settings.acs.url
+        })
+    };
+    let (host, port) = ("freecwmp.cfg01.hostname", "freecwmp.cfg01.port");
+    let (scheme, path) = ("freecwmp.cfg01.scheme", "freecwmp.cfg01.path");
+    let check = |parts: &[(&str, &str)], expected: &str| {
+        if let Some(found) = of(parts) {
+            assert_eq!(found, expected);
+        }
+    };
+    check(
+        &[(scheme, "https"), (host, "acs.example"), (port, "8443"), (path, "/x/y")],
+        "https://acs.example:8443/x/y",
+    );
+    check(&[(host, "192.0.2.1")], "http://192.0.2.1/");
+    check(&[(host, "2001:db8::1"), (port, "80")], "http://[2001:db8::1]:80/");
+    check(&[("freecwmp.cfg01.url", "http://acs.example/z")], "http://acs.example/z");
+}
+
+#[test]
+fn the_old_daemon_stops() {
+    let Some(router) = Box::new(&[("easycwmp.cfg01", "acs"), ("easycwmp.cfg01.url", "http://a/")]) else {
+        return;
+    };
+    router.program("root/etc/init.d/easycwmpd", "#!/bin/sh\necho \"easycwmpd $1\" >> \"$STUB/told\"\n");
+    router.run("rcwmp.defaults", &[], &[]);
+    assert!(router.told().contains("easycwmpd stop\neasycwmpd disable\n"));
+}
+
+#[test]
+fn dhcp_is_asked_when_it_may_have_a_say() {
+    let base = [
+        ("network.wan", "interface"),
+        ("network.wan.proto", "dhcp"),
+        ("network.wan6", "interface"),
+        ("network.wan6.proto", "dhcpv6"),
+    ];
+    let asked = |more: &[(&str, &str)]| {
+        let (router, _) = migrated(&[&base[..], more].concat())?;
+        let uci = router.uci();
+        let told = router.told();
+        let of = |name: &str| uci.get(&format!("network.{name}")).cloned().unwrap_or_default();
+        let names = ["wan.reqopts", "wan.vendorid", "wan6.reqopts", "wan6.vendorclass"];
+        let changed = names.iter().any(|name| !of(name).is_empty());
+        assert_eq!(told.contains("ubus call network reload\n"), changed, "{told}");
+        Some(names.map(of))
+    };
+    let check = |more: &[(&str, &str)], expected: [&str; 4]| {
+        if let Some(found) = asked(more) {
+            assert_eq!(found, expected, "{more:?}");
+        }
+    };
+    let class = "00000de9000c64736c666f72756d2e6f7267";
+    let (acs, url) = (("cwmp.acs", "acs"), ("cwmp.acs.url", "http://a/"));
+    check(&[], ["43", "dslforum.org", "17", class]);
+    check(&[acs, url], ["", "", "", ""]);
+    check(&[acs, url, ("cwmp.acs.dhcp_discovery", "enable")], ["43", "dslforum.org", "17", class]);
+    // What is there stays: either option will do, and somebody's vendor class may be needed elsewhere.
+    check(
+        &[("network.wan.reqopts", "1 3 121"), ("network.wan.vendorid", "isp.example")],
+        ["1 3 121 43", "isp.example", "17", class],
+    );
+    check(&[("network.wan.reqopts", "1 125")], ["1 125", "dslforum.org", "17", class]);
+}
