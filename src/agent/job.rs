@@ -6,10 +6,12 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::sync::mpsc::TryRecvError;
 use std::thread;
 
 use nix::sys::eventfd::EventFd;
+
+use crate::sys::channel::{Receiver, channel};
 
 /// Enough for TLS and buffers on the stack; the default of 8 MiB only looks frightening on a router.
 pub(super) const STACK: usize = 512 * 1024;

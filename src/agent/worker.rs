@@ -5,7 +5,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::mpsc::TryRecvError;
 use std::thread;
 
 use nix::sys::eventfd::EventFd;
@@ -13,6 +13,7 @@ use nix::sys::eventfd::EventFd;
 use super::job::{Bell, STACK};
 use crate::http::HttpError;
 use crate::http::client::{Post, Reply, Session, Settings};
+use crate::sys::channel::{Receiver, Sender, channel};
 
 /// A running worker.
 #[derive(Debug)]

@@ -6,11 +6,12 @@
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::mpsc::RecvTimeoutError;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::http::wire::Cancel;
+use crate::sys::channel::channel;
 
 /// The most addresses taken of one name.
 const MAX_ADDRESSES: usize = 16;
@@ -42,7 +43,7 @@ pub fn lookup(
 }
 
 fn ask(host: String, port: u16, deadline: Instant, cancel: &Cancel) -> io::Result<Vec<SocketAddr>> {
-    let (tell, told) = sync_channel(1);
+    let (tell, told) = channel();
     thread::Builder::new().name("lookup".to_owned()).stack_size(STACK).spawn(move || {
         let found = (host.as_str(), port).to_socket_addrs();
         // Whoever asked may be gone.

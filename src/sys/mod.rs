@@ -1,6 +1,7 @@
-//! What the operating system gives: files, journaled commits, clocks, time zones, randomness, signals, programs, the system log.
+//! What the operating system gives: files, journaled commits, queues between threads, clocks, time zones, randomness, signals, programs, the system log.
 
 pub mod age;
+pub mod channel;
 pub mod clock;
 pub mod fs;
 pub mod journal;
