@@ -4,6 +4,7 @@ pub mod autonomous;
 pub mod changes;
 pub mod control;
 pub mod daemon;
+mod decimal;
 pub mod diagnose;
 pub mod discovery;
 pub mod duties;

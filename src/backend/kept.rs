@@ -82,7 +82,7 @@ impl Kept {
             return Err(damaged(&format_args!("format {} is not known", kept.version)));
         }
         let mut memory = match &kept.memory {
-            Some(raw) => serde_json::from_str(raw.get()).map_err(|why| damaged(&why))?,
+            Some(raw) => serde_json::from_slice(raw.get().as_bytes()).map_err(|why| damaged(&why))?,
             None => Memory::default(),
         };
         if kept.version < VERSION {

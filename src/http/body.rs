@@ -86,20 +86,19 @@ pub fn unpack(packed: Vec<u8>, how: Compression, max: usize) -> Result<Vec<u8>, 
     match how {
         Compression::None if packed.len() > max => Err(BodyError::TooLong(max)),
         Compression::None => Ok(packed),
-        Compression::Gzip => inflate(MultiGzDecoder::new(packed.as_slice()), max),
-        Compression::Deflate => match inflate(ZlibDecoder::new(packed.as_slice()), max) {
-            Err(BodyError::Corrupt(why)) => {
-                inflate(DeflateDecoder::new(packed.as_slice()), max).map_err(|error| match error {
+        Compression::Gzip => inflate(&mut MultiGzDecoder::new(packed.as_slice()), max),
+        Compression::Deflate => match inflate(&mut ZlibDecoder::new(packed.as_slice()), max) {
+            Err(BodyError::Corrupt(why)) => inflate(&mut DeflateDecoder::new(packed.as_slice()), max)
+                .map_err(|error| match error {
                     BodyError::Corrupt(_) => BodyError::Corrupt(why),
                     other => other,
-                })
-            }
+                }),
             done => done,
         },
     }
 }
 
-fn inflate(decoder: impl Read, max: usize) -> Result<Vec<u8>, BodyError> {
+fn inflate(decoder: &mut dyn Read, max: usize) -> Result<Vec<u8>, BodyError> {
     let mut plain = Vec::new();
     let bound = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
     decoder.take(bound).read_to_end(&mut plain).map_err(|error| BodyError::Corrupt(error.to_string()))?;

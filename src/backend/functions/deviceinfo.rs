@@ -108,7 +108,7 @@ fn more_versions(system: &mut System) -> String {
 
 fn board(system: &mut System) -> Json {
     let text = system.text("/etc/board.json");
-    text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or(Json::Null)
+    text.and_then(|text| serde_json::from_slice(text.as_bytes()).ok()).unwrap_or(Json::Null)
 }
 
 fn text_of(value: &Json) -> Option<String> {

@@ -263,8 +263,9 @@ mod tests {
     fn native(line: &str) -> String {
         let swap = |word: &str| format!("{:08X}", u32::from_str_radix(word, 16).unwrap().swap_bytes());
         let part = |part: &str| {
-            let address =
-                part.len() % 8 == 0 && !part.is_empty() && part.bytes().all(|b| b.is_ascii_hexdigit());
+            let address = part.len().is_multiple_of(8)
+                && !part.is_empty()
+                && part.bytes().all(|b| b.is_ascii_hexdigit());
             if !address || cfg!(target_endian = "little") {
                 return part.to_owned();
             }

@@ -160,7 +160,7 @@ fn board(system: &mut System, radio: &str) -> Result<Vec<BandInfo>> {
 }
 
 fn board_bands(text: &str, path: &str) -> Vec<BandInfo> {
-    let Ok(board) = serde_json::from_str::<Value>(text) else { return Vec::new() };
+    let Ok(board) = serde_json::from_slice::<Value>(text.as_bytes()) else { return Vec::new() };
     let Some(phys) = board.get("wlan").and_then(Value::as_object) else { return Vec::new() };
     let found =
         phys.values().find(|phy| phy.get("path").and_then(Value::as_str).is_some_and(|own| own == path));
