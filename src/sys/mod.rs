@@ -4,6 +4,7 @@ pub mod age;
 pub mod channel;
 pub mod clock;
 pub mod fs;
+pub mod gzip;
 pub mod journal;
 pub mod program;
 pub mod rng;
