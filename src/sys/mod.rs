@@ -6,6 +6,7 @@ pub mod clock;
 pub mod fs;
 pub mod gzip;
 pub mod journal;
+pub mod json;
 pub mod program;
 pub mod rng;
 pub mod signal;
