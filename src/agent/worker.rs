@@ -6,7 +6,6 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::TryRecvError;
-use std::thread;
 
 use nix::sys::eventfd::EventFd;
 
@@ -14,6 +13,7 @@ use super::job::{Bell, STACK};
 use crate::http::HttpError;
 use crate::http::client::{Post, Reply, Session, Settings};
 use crate::sys::channel::{Receiver, Sender, channel};
+use crate::sys::thread;
 
 /// A running worker.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Worker {
     pub fn start(settings: Settings, wake: Arc<EventFd>) -> io::Result<Worker> {
         let (bodies, todo) = channel::<Option<Vec<u8>>>();
         let (done, replies) = channel();
-        thread::Builder::new().name("session".to_owned()).stack_size(STACK).spawn(move || {
+        let work = move || {
             // Whatever ends this thread, a panic included, the loop must hear of it.
             let _bell = Bell(Arc::clone(&wake));
             // Bound here, so that a panic drops it before the bell rings.
@@ -51,7 +51,8 @@ impl Worker {
                     return;
                 }
             }
-        })?;
+        };
+        thread::start("session", STACK, Box::new(work))?;
         Ok(Worker { bodies, replies })
     }
 

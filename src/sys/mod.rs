@@ -11,4 +11,5 @@ pub mod program;
 pub mod rng;
 pub mod signal;
 pub mod syslog;
+pub mod thread;
 pub mod zone;
