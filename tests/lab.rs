@@ -73,6 +73,23 @@ fn zero_touch_from_bootstrap_to_provisioned() {
 }
 
 #[test]
+fn another_build_is_the_agent() {
+    let folder = tempfile::tempdir().unwrap();
+    let (program, mark) = (folder.path().join("agent"), folder.path().join("mark"));
+    let text =
+        format!("#!/bin/sh\ntouch '{}'\nexec '{}' \"$@\"\n", mark.display(), env!("CARGO_BIN_EXE_rcwmpd"));
+    std::fs::write(&program, text).unwrap();
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let (output, stdout) = lab(&["--agent", program.to_str().unwrap()]);
+    assert!(output.status.success() && mark.exists(), "{output:?}");
+    assert!(last_line(&stdout).starts_with("done     Provisioned LAB0000001"), "{stdout}");
+
+    let (output, _) = lab(&["--agent", "/nonexistent"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("the agent cannot start: "), "{output:?}");
+}
+
+#[test]
 fn a_refused_value_fails_and_says_why() {
     let (output, stdout) = lab(&["--var", "wifi_passphrase=short"]);
     let stderr = String::from_utf8(output.stderr).unwrap();

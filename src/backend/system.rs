@@ -1,10 +1,11 @@
 //! [`System`]: one door to UCI, files, the agent's values and the store, with joint commits.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::path::PathBuf;
 use std::rc::Rc;
 
+use crate::map::Map;
 use crate::model::backend::{Place, Raw};
 use crate::model::error::{Error, Result};
 use crate::model::memory::Memory;
@@ -72,7 +73,7 @@ pub struct System {
     moments: HashMap<String, i64>,
     texts: HashMap<String, Option<Rc<str>>>,
     remembered: usize,
-    agent: BTreeMap<String, String>,
+    agent: Map<String, String>,
     touched: BTreeSet<String>,
     /// The last commit has changed some.
     waits: bool,
@@ -142,7 +143,7 @@ impl System {
             moments: HashMap::new(),
             texts: HashMap::new(),
             remembered: 0,
-            agent: BTreeMap::new(),
+            agent: Map::new(),
             touched: BTreeSet::new(),
             waits: false,
             now: (clock::epoch_seconds(), 0),

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::schema::{Notify, Object, Origin, Param, Rows, Source};
+use super::schema::{How, Notify, Object, Origin, Param, Rows, Source};
 use super::value::{Format, Kind, Type};
 
 /// The largest file that is read, in bytes.
@@ -86,10 +86,12 @@ pub fn load(file: &str, text: &str, templates: &mut Templates) -> Result<Vec<Obj
     let params = |pieces: Vec<&RawValue>| {
         pieces
             .into_iter()
-            .map(|piece| serde_json::from_str(piece.get()).map_err(|error| at(offset_of(piece), &error)))
+            .map(|piece| {
+                serde_json::from_slice(piece.get().as_bytes()).map_err(|error| at(offset_of(piece), &error))
+            })
             .collect::<Result<Vec<RawParam>, LoadError>>()
     };
-    let raw: RawFile = serde_json::from_str(text).map_err(|error| at(0, &error))?;
+    let raw: RawFile = serde_json::from_slice(text.as_bytes()).map_err(|error| at(0, &error))?;
     for (name, pieces) in raw.templates {
         templates.0.insert(name, params(pieces)?);
     }
@@ -97,7 +99,7 @@ pub fn load(file: &str, text: &str, templates: &mut Templates) -> Result<Vec<Obj
     let mut out = Vec::new();
     for piece in raw.objects {
         let object: RawObject =
-            serde_json::from_str(piece.get()).map_err(|error| at(offset_of(piece), &error))?;
+            serde_json::from_slice(piece.get().as_bytes()).map_err(|error| at(offset_of(piece), &error))?;
         // The pieces inside borrow from the object's own text, which is the file's.
         let lines = params(object.params.clone())?;
         count += 1 + lines.len();
@@ -386,7 +388,7 @@ impl RawParam {
         let refs = self.refs.into_iter().map(keep).collect::<Vec<_>>();
         Param {
             name: keep(self.name),
-            ty: self.ty,
+            ty: Box::leak(Box::new(self.ty)),
             write: self.write,
             hidden: self.hidden,
             inform: self.inform,
@@ -394,12 +396,14 @@ impl RawParam {
             source: Source {
                 from: self.from,
                 spec: keep(self.spec),
-                key: keep(self.key),
-                field: self.field,
-                map: Box::leak(map.into_boxed_slice()),
-                via: keep(self.via),
-                default: keep(self.default),
-                refs: Box::leak(refs.into_boxed_slice()),
+                how: Box::leak(Box::new(How {
+                    key: keep(self.key),
+                    field: self.field,
+                    map: Box::leak(map.into_boxed_slice()),
+                    via: keep(self.via),
+                    default: keep(self.default),
+                    refs: Box::leak(refs.into_boxed_slice()),
+                })),
             },
         }
     }

@@ -12,6 +12,7 @@
 //! ```
 
 use std::borrow::Cow;
+use std::ops::Deref;
 
 use super::error::{Error, Result};
 use super::value::Type;
@@ -36,8 +37,8 @@ pub struct Object {
 pub struct Param {
     /// The last part of its name.
     pub name: &'static str,
-    /// Kind and facets.
-    pub ty: Type,
+    /// Kind and facets. Few types serve all parameters, so the table holds a reference.
+    pub ty: &'static Type,
     /// SetParameterValues works on it.
     pub write: bool,
     /// Reads as the empty string (TR-181 `hidden` and `secured`).
@@ -72,6 +73,14 @@ pub struct Source {
     pub from: Origin,
     /// The address in it.
     pub spec: &'static str,
+    /// The refinements, which read as fields of the source. Most sources have none, so the table
+    /// holds a reference to one of few.
+    pub how: &'static How,
+}
+
+/// How a source's value becomes the model's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct How {
     /// Line selector of a file: the first word of the line. Empty: the whole file.
     pub key: &'static str,
     /// Which field of the line or item of a list, from 0; `None`: all of it.
@@ -129,10 +138,23 @@ pub struct Rows {
     pub volatile: bool,
 }
 
+impl How {
+    /// As it is.
+    pub const PLAIN: How = How { key: "", field: None, map: &[], via: "", default: "", refs: &[] };
+}
+
+impl Deref for Source {
+    type Target = How;
+
+    fn deref(&self) -> &How {
+        self.how
+    }
+}
+
 impl Source {
     /// A source without refinements.
     pub const fn plain(from: Origin, spec: &'static str) -> Source {
-        Source { from, spec, key: "", field: None, map: &[], via: "", default: "", refs: &[] }
+        Source { from, spec, how: &How::PLAIN }
     }
 }
 
