@@ -336,6 +336,14 @@ fn an_owner_restarts() {
         let server = Running::start(&bus.path(), service("test"));
         server.wait_for("ready");
         assert_eq!(client.call("test", "echo", &text, LONG), Ok(vec![text.clone()]));
+        drop(server);
+        // A call that meets the owner while it leaves is lost, on any ubusd.
+        let mut other = bus.client();
+        let end = Instant::now() + LONG;
+        while other.list(Some("test"), LONG).is_ok() {
+            assert!(Instant::now() < end, "the object stays");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
     refused(client.call("test", "echo", &text, LONG), "no object test");
 }
