@@ -141,10 +141,15 @@ impl Bus {
     }
 }
 
-/// Who is silent when an object is: hostapd has one for each access point, and does not answer for any while it
-/// hangs.
+/// Who is silent when an object is: hostapd has one for each access point, netifd one for each kind of thing, and
+/// neither answers for any while it hangs.
 fn program(object: &str) -> &str {
-    if object.starts_with("hostapd.") { "hostapd" } else { object }
+    match object.split('.').next() {
+        Some("hostapd") => "hostapd",
+        // rpcd's look-ups of names are called so too.
+        Some("network") if object != "network.rrdns" => "netifd",
+        _ => object,
+    }
 }
 
 #[cfg(test)]

@@ -30,6 +30,11 @@ const MAX_NAMES: usize = 4096;
 /// The most orders of one change.
 const MAX_ORDERS: usize = 64;
 
+/// Seconds by which two moments may differ and be told as one, see [`System::steady`].
+const SLACK: u64 = 5;
+/// The most moments of [`System::steady`]; beyond them all are told anew.
+const MAX_MOMENTS: usize = 4096;
+
 /// Where everything is, for [`System::open`]. Paths are the router's, below `root`, but for `state_dir`.
 #[derive(Debug, Clone)]
 pub struct Places {
@@ -66,6 +71,8 @@ pub struct System {
     bus: Bus,
     /// What netifd has told of its interfaces, read.
     pub(super) logical: Option<Rc<[Logical]>>,
+    /// What [`System::steady`] has told.
+    moments: HashMap<String, i64>,
     texts: HashMap<String, Option<Rc<str>>>,
     remembered: usize,
     agent: BTreeMap<String, String>,
@@ -138,6 +145,7 @@ impl System {
             trials: Trials::default(),
             bus: Bus::new(places.ubus_socket),
             logical: None,
+            moments: HashMap::new(),
             texts: HashMap::new(),
             remembered: 0,
             agent: BTreeMap::new(),
@@ -402,6 +410,21 @@ impl System {
     /// Seconds since 1970 by the wall clock, and since boot, as they were at the last refresh.
     pub fn now(&self) -> (i64, u64) {
         self.now
+    }
+
+    /// A moment that is counted from the present one, as it was told last time unless it is another: whole
+    /// seconds of two clocks make one moment look like its neighbours, and programs may answer late.
+    pub fn steady(&mut self, what: &str, moment: i64) -> i64 {
+        match self.moments.get(what) {
+            Some(told) if told.abs_diff(moment) <= SLACK => *told,
+            _ => {
+                if self.moments.len() >= MAX_MOMENTS {
+                    self.moments.clear();
+                }
+                self.moments.insert(what.to_owned(), moment);
+                moment
+            }
+        }
     }
 
     /// The packages that commits have changed since the last call, for reloading what depends on them.
