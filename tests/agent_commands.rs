@@ -366,3 +366,47 @@ fn services_after_a_session() {
     assert!(!router.ran().iter().any(|line| line.contains("reload_config")));
     acs.finish();
 }
+
+/// Parameters that are commands: done after the services are told, each once, and never in vain.
+#[test]
+fn interfaces_are_restarted_after_the_session() {
+    let order =
+        |id: &str, name: &str, value: &str| messages::set_values(id, &[(name, "xsd:boolean", value)], "");
+    let reset = "Device.IP.Interface.4.Reset";
+    let acs = Scripted::start(vec![
+        inform(),
+        methods(),
+        say(messages::get_values("0", &["Device.IP.Interface.4.Name", "Device.DHCPv4.Client.1.Interface"])),
+        say(order("1", reset, "1")),
+        say(order("2", reset, "1")),
+        say(order("3", "Device.IP.Interface.2.Reset", "0")),
+        say(order("4", "Device.DHCPv4.Client.1.Renew", "1")),
+        say(messages::get_values("5", &[reset])),
+        say(messages::set_values("6", &[(HOST, "xsd:string", "one")], "")),
+        end(),
+    ]);
+    let router = router(&acs.url());
+    let bus = Offers::new()
+        .says("service", "event", "{}")
+        .says("network.interface.wan", "down", "{}")
+        .says("network.interface.wan", "up", "{}")
+        .says("network.interface.wan", "renew", "{}")
+        .start_at(&socket(&router), None);
+    let agent = router.start(&[]);
+    agent.wait_for("Waiting the next session", 1);
+    assert!(agent.stop().0.success());
+    let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
+    play::has(&seen[3], &[">wan<", "Device.IP.Interface.4"]);
+    play::has(&seen[4], &["<Status>1</Status>"]);
+    assert_eq!(play::value(&seen[8], reset), "0");
+    let calls: Vec<String> = bus
+        .take_calls()
+        .into_iter()
+        .filter_map(|call| {
+            call.strip_prefix("network.interface.wan ")
+                .map(str::to_owned)
+                .or(call.starts_with("service event").then(|| "event".to_owned()))
+        })
+        .collect();
+    assert_eq!(calls, ["event", "down", "up", "renew"]);
+}

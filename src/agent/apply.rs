@@ -13,6 +13,7 @@ use log::{info, warn};
 
 use super::programs::Program;
 use crate::backend::System;
+use crate::backend::functions::orders::Order;
 use crate::sys::fs::Root;
 use crate::ubus::blobmsg::Table;
 
@@ -38,6 +39,29 @@ pub fn tell_services(system: &mut System, root: &Root, touched: &BTreeSet<String
         }
     }
     None
+}
+
+/// Does what commands of the data model have ordered, after services were told; gives the programs that do it
+/// where netifd cannot be asked.
+pub fn fulfil(system: &mut System, root: &Root) -> Vec<Child> {
+    let mut children = Vec::new();
+    for order in system.take_orders() {
+        let (name, methods): (_, &[&str]) = match &order {
+            Order::Restart(name) => (name, &["down", "up"]),
+            Order::Renew(name) => (name, &["renew"]),
+        };
+        info!("Interface {name}: {}", methods.join(" "));
+        let object = format!("network.interface.{name}");
+        if methods.iter().all(|method| system.bus().tell(&object, method, &Table::new())) {
+            continue;
+        }
+        // An interface that comes up asks for its lease, too.
+        match Program::IfUp.start(root, &[name]) {
+            Some(child) => children.push(child),
+            None => warn!("nobody is there to restart the interface {name}"),
+        }
+    }
+    children
 }
 
 /// In the order of their names, the network last.

@@ -16,6 +16,8 @@ pub enum Program {
     Reboot,
     /// Makes services follow the configuration files.
     ReloadConfig,
+    /// Takes an interface down and up again.
+    IfUp,
     /// Checks and installs firmware.
     Sysupgrade,
     /// Forgets all settings; the device is restarted after it.
@@ -34,6 +36,7 @@ impl Program {
         match self {
             Program::Reboot => "/sbin/reboot",
             Program::ReloadConfig => "/sbin/reload_config",
+            Program::IfUp => "/sbin/ifup",
             Program::Sysupgrade => "/sbin/sysupgrade",
             Program::FirstBoot => "/sbin/firstboot",
             Program::Opkg => "/bin/opkg",

@@ -17,6 +17,7 @@ use crate::uci::{self, Store, Value};
 
 use super::bus::Bus;
 use super::functions::netifd::Logical;
+use super::functions::orders::Order;
 use super::kept::{Kept, KeptError};
 use super::marks::{self, Marks, Numbers};
 use super::trials::Trials;
@@ -27,6 +28,8 @@ const MAX_TEXT: usize = 256 * 1024;
 const MAX_REMEMBERED: usize = 4 * 1024 * 1024;
 /// The most names of a directory.
 const MAX_NAMES: usize = 4096;
+/// The most orders of one change.
+const MAX_ORDERS: usize = 64;
 
 /// Seconds by which two moments may differ and be told as one, see [`System::steady`].
 const SLACK: u64 = 5;
@@ -75,6 +78,9 @@ pub struct System {
     remembered: usize,
     agent: Map<String, String>,
     touched: BTreeSet<String>,
+    /// Staged, and to be done once services have followed.
+    ordered: Vec<Order>,
+    orders: Vec<Order>,
     /// The last commit has changed some.
     waits: bool,
     /// Frozen for a session, as everything else.
@@ -145,6 +151,8 @@ impl System {
             remembered: 0,
             agent: Map::new(),
             touched: BTreeSet::new(),
+            ordered: Vec::new(),
+            orders: Vec::new(),
             waits: false,
             now: (clock::epoch_seconds(), 0),
             complaints,
@@ -289,6 +297,7 @@ impl System {
         self.staged = None;
         self.moved.clear();
         self.trials.revert();
+        self.ordered.clear();
     }
 
     /// Stages a new section; anonymous without a name. Returns its address. The package is made if missing.
@@ -424,6 +433,26 @@ impl System {
         std::mem::take(&mut self.touched)
     }
 
+    /// Stages something that is to be done, once.
+    pub(super) fn order(&mut self, order: Order) {
+        if !self.ordered.contains(&order) && self.ordered.len() < MAX_ORDERS {
+            self.ordered.push(order);
+        }
+    }
+
+    /// Whether this is staged.
+    pub(super) fn is_ordered(&self, order: &Order) -> bool {
+        self.ordered.contains(order)
+    }
+
+    /// What commits since the last call have ordered, each once.
+    pub fn take_orders(&mut self) -> Vec<Order> {
+        let mut orders = std::mem::take(&mut self.orders);
+        orders.sort();
+        orders.dedup();
+        orders
+    }
+
     /// Whether the last commit has changed packages, which the system follows after the session.
     pub(super) fn last_waits(&self) -> bool {
         self.waits
@@ -485,7 +514,8 @@ impl System {
             });
         }
         let changed = self.uci.commit(&self.journal, &also).map_err(|why| failed(&why))?;
-        self.waits = !changed.is_empty();
+        self.waits = !changed.is_empty() || !self.ordered.is_empty();
+        self.orders.append(&mut self.ordered);
         self.touched.extend(changed);
         self.marks = next.marks.clone();
         self.moved.clear();

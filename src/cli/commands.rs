@@ -178,7 +178,9 @@ impl<'o> Who<'o> {
         let more = model.backend().take_complaints();
         model.complaints().iter().chain(&more).for_each(|line| eprintln!("{line}"));
         let touched = model.backend().take_touched();
-        if let Some(mut child) = apply::tell_services(model.backend(), &self.options.root, &touched) {
+        let root = &self.options.root;
+        let told = apply::tell_services(model.backend(), root, &touched);
+        for mut child in told.into_iter().chain(apply::fulfil(model.backend(), root)) {
             let _ = child.wait();
         }
         Ok(answer)

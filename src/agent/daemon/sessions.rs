@@ -282,6 +282,8 @@ impl Daemon {
         let touched = self.model.backend().take_touched();
         let child = apply::tell_services(self.model.backend(), &self.options.root, &touched);
         self.children.extend(child);
+        let restarted = apply::fulfil(self.model.backend(), &self.options.root);
+        self.children.extend(restarted);
         if touched.contains("cwmp") {
             self.reload();
         }

@@ -272,16 +272,18 @@ fn forwarders(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Ve
         let interfaces = netif::interfaces(system)?;
         let text = auto_text(system)?;
         let own = configured(system, &interfaces)?;
+        let told = netifd::all(system);
         for found in parse_auto(&text) {
-            let proto = interfaces.iter().find(|one| one.name == found.interface);
+            let logical = told.iter().find(|one| one.name == found.interface);
+            let named = interfaces.iter().find(|one| one.name == found.interface);
             let fixed = own.iter().any(|row| row.cols[0] == found.address && row.cols[1] == found.interface);
-            let kind = match proto {
-                _ if fixed => "Static",
-                Some(one) => learned(&one.proto, found.address),
-                None => learned("", found.address),
-            };
+            let proto = named.map(|one| one.proto.as_str()).or(logical.map(|one| one.proto.as_str()));
+            let kind = if fixed { "Static" } else { learned(proto.unwrap_or_default(), found.address) };
+            // What netifd has made beside an interface belongs to it.
+            let owner = named.or(logical.and_then(|logical| netifd::configured(&interfaces, logical)));
+            let owner = owner.map_or(found.interface, |one| &one.name).to_owned();
             let name = format!("{}/{}", found.interface, found.address);
-            let cols = vec![bare(found.address).to_owned(), found.interface.to_owned(), kind.to_owned()];
+            let cols = vec![bare(found.address).to_owned(), owner, kind.to_owned()];
             out.push(Row { addr: name.clone(), name, cols });
         }
     }

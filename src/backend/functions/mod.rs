@@ -22,6 +22,7 @@ pub mod nat;
 pub mod netif;
 pub mod netifd;
 pub mod odhcpd;
+pub mod orders;
 pub mod packages;
 pub mod ppp;
 pub mod prefixes;
@@ -60,6 +61,7 @@ const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (hosts::VALUES, hosts::TABLES),
     (manageable::VALUES, manageable::TABLES),
     (nat::VALUES, nat::TABLES),
+    (orders::VALUES, &[]),
     (netifd::VALUES, netifd::TABLES),
     (ppp::VALUES, ppp::TABLES),
     (prefixes::VALUES, prefixes::TABLES),

@@ -39,6 +39,7 @@ const ROWS: &[(&str, &[&str], bool)] = &[
     ("vlan_", &["network", "wireless"], true),
     ("wifi_", &["network", "wireless"], true),
     ("radio_", &["network", "wireless"], true),
+    ("order", &["network"], false),
     ("fixed", &[], false),
 ];
 

@@ -1,0 +1,111 @@
+//! How much of TR-181's profiles this data model has: the table of the README, profile by profile.
+//!
+//! `cargo test --test profiles -- --nocapture` prints every profile that is begun, and what it still lacks;
+//! `UPDATE=1` rewrites the README's table. The profiles lie beside the repository
+//! (`../shared/standards/tr181-profiles.tsv`).
+#![allow(clippy::unwrap_used, clippy::disallowed_macros, reason = "a test that panics has failed")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use rcwmp::model::compiled;
+
+const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+const BEGIN: &str = "<!-- profiles -->\n";
+const END: &str = "<!-- /profiles -->\n";
+
+/// Of one profile: what it requires, of parameters only, and how much of it is there.
+#[derive(Debug, Default)]
+struct Profile {
+    total: usize,
+    backed: usize,
+    lacks: Vec<String>,
+}
+
+/// The parameters and objects of the compiled model; each parameter whether it can be written.
+fn model() -> (BTreeMap<String, bool>, usize) {
+    let schema = compiled::schema();
+    let mut params = BTreeMap::new();
+    for object in schema.objects() {
+        for param in object.params.iter() {
+            params.insert(format!("{}{}", object.path, param.name), param.write);
+        }
+    }
+    (params, schema.objects().len())
+}
+
+/// The newest version of each profile; deleted entries are not required of anybody.
+fn profiles(text: &str, params: &BTreeMap<String, bool>) -> BTreeMap<String, Profile> {
+    let mut all: BTreeMap<(String, u32), Profile> = BTreeMap::new();
+    for line in text.lines().skip(1) {
+        let cells: Vec<&str> = line.split('\t').collect();
+        let [name, path, requirement, _, status] = cells[..] else { panic!("{line:?}") };
+        if path.ends_with('.') || status == "deleted" || !path.starts_with("Device.") {
+            continue;
+        }
+        let (name, version) = name.split_once(':').unwrap();
+        let profile = all.entry((name.to_owned(), version.parse().unwrap())).or_default();
+        profile.total += 1;
+        // What the profile wants written and OpenWrt cannot change is not counted as there.
+        match params.get(path) {
+            Some(writable) if *writable || requirement != "readWrite" => profile.backed += 1,
+            Some(_) => profile.lacks.push(format!("{path} (read-only)")),
+            None => profile.lacks.push(path.to_owned()),
+        }
+    }
+    // Keys are sorted by version: the last one of a name stays.
+    all.into_iter().map(|((name, version), profile)| (format!("{name}:{version}"), profile)).fold(
+        BTreeMap::new(),
+        |mut newest: BTreeMap<String, Profile>, (name, profile)| {
+            let base = format!("{}:", name.split(':').next().unwrap_or_default());
+            newest.retain(|other, _| !other.starts_with(&base));
+            newest.insert(name, profile);
+            newest
+        },
+    )
+}
+
+#[test]
+fn the_readme_tells_what_is_covered() {
+    let (params, objects) = model();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/standards/tr181-profiles.tsv");
+    let Ok(text) = fs::read_to_string(path) else {
+        println!("skipped: ../shared not present");
+        return;
+    };
+    let found = profiles(&text, &params);
+    let begun: Vec<(&String, &Profile)> = found.iter().filter(|(_, one)| one.backed > 0).collect();
+    let whole = begun.iter().filter(|(_, one)| one.backed == one.total).count();
+    let mut table = format!(
+        "{} parameters in {objects} objects; {whole} profiles of TR-181 are whole, {} begun.\n\n\
+         | profile | parameters | backed | |\n|---|---|---|---|\n",
+        params.len(),
+        begun.len() - whole
+    );
+    for (name, one) in &begun {
+        let percent = one.backed * 100 / one.total;
+        table += &format!("| {name} | {} | {} | {percent} % |\n", one.total, one.backed);
+        println!("{name}: {} of {}", one.backed, one.total);
+        one.lacks.iter().for_each(|path| println!("    {path}"));
+    }
+    let readme = fs::read_to_string(README).unwrap();
+    let (before, rest) = readme.split_once(BEGIN).expect("the README has a place for the table");
+    let (shown, after) = rest.split_once(END).unwrap();
+    if shown != table && std::env::var_os("UPDATE").is_some() {
+        return fs::write(README, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
+    }
+    assert_eq!(shown, table, "UPDATE=1 rewrites the README's table");
+}
+
+/// Every path of a profile that we count is one of the standard's: a name misspelt there would never be found.
+#[test]
+fn no_profile_names_a_parameter_twice() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/standards/tr181-profiles.tsv");
+    let Ok(text) = fs::read_to_string(path) else { return };
+    let mut seen = BTreeSet::new();
+    for line in text.lines().skip(1) {
+        let cells: Vec<&str> = line.split('\t').collect();
+        assert!(seen.insert((cells[0], cells[1])), "{line}");
+    }
+}

@@ -1,0 +1,287 @@
+//! Whole routers as folders, `tests/routers/NAME/`: what the model shows of them, and what a change does to them.
+//! No Rust is needed for another one.
+//!
+//! ```text
+//!  etc/…               its files, as they lie on the router
+//!  kernel              /proc and /sys in one file: `path = text`, `path -> target of a link`, or `path:` before
+//!                      lines that begin with a tab
+//!  ubus/               answers of programs: OBJECT.METHOD.json, whatever the arguments are; with arguments
+//!                      OBJECT.METHOD@NAME=VALUE.json
+//!  expected            every parameter of `Device.`, `name => value`; but for the time and the machine under test
+//!  changes/NAME        lines `set PATH VALUE`, `add OBJECT`, `del OBJECT` or `get PATH`; after a line of dashes what
+//!                      each of them gives, how UCI files differ, and what is reloaded
+//! ```
+//! `UPDATE=1 cargo test --test routers` rewrites what is expected; read the difference.
+#![cfg(feature = "lab")]
+#![allow(clippy::unwrap_used, clippy::disallowed_macros, reason = "a test that panics has failed")]
+
+#[path = "support/bus.rs"]
+mod bus;
+#[path = "support/router.rs"]
+mod router;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use bus::{Bus, Offers};
+use rcwmp::lab::diff;
+use rcwmp::lab::router::configuration;
+use router::{Router, open_with, put};
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/routers");
+/// Between what is asked and what is expected.
+const LINE: &str = "--------";
+
+/// Values of the clock, of the machine that runs the test, and of the agent's own life.
+const PASSING: &[&str] = &[
+    "Device.DeviceInfo.FirstUseDate",
+    "Device.DeviceInfo.MemoryStatus.TotalPersistent",
+    "Device.DeviceInfo.MemoryStatus.FreePersistent",
+    "Device.DeviceInfo.VendorConfigFile.*.Date",
+    "Device.DeviceInfo.TemperatureStatus.TemperatureSensor.*.LastUpdate",
+    "Device.SoftwareModules.ExecEnv.*.AllocatedDiskSpace",
+    "Device.SoftwareModules.ExecEnv.*.AvailableDiskSpace",
+    "Device.SoftwareModules.ExecEnv.*.AvailableMemory",
+    "Device.Time.CurrentLocalTime",
+    "Device.Time.Status",
+];
+
+/// Without a value of their type where nobody says any: no country is configured, and the kernel's `00` is no name.
+const BLANK: &[&str] = &[".RegulatoryDomain"];
+
+fn folders() -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = fs::read_dir(FOLDER).unwrap().map(|entry| entry.unwrap().path()).collect();
+    found.retain(|path| path.is_dir());
+    found.sort();
+    found
+}
+
+fn copy(from: &Path, to: &Path) {
+    if from.is_dir() {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let name = entry.unwrap().file_name();
+            copy(&from.join(&name), &to.join(&name));
+        }
+    } else {
+        fs::copy(from, to).unwrap();
+    }
+}
+
+/// Lays out the files of `kernel`.
+fn kernel(text: &str, root: &Path) {
+    let mut lines = text.lines().peekable();
+    while let Some(line) = lines.next() {
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        if let Some((path, target)) = line.split_once(" -> ") {
+            fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
+            symlink(target, root.join(path)).unwrap();
+        } else if let Some((path, value)) = line.split_once(" = ") {
+            put(root, path, &format!("{value}\n"));
+        } else {
+            let path = line.strip_suffix(':').unwrap_or_else(|| panic!("{line:?} is no line of `kernel`"));
+            let mut text = String::new();
+            while let Some(more) = lines.next_if(|line| line.starts_with('\t')) {
+                text += &more[1..];
+                text.push('\n');
+            }
+            put(root, path, &text);
+        }
+    }
+}
+
+/// The programs of its folder `ubus`, if it has one.
+fn programs(folder: &Path) -> Option<Bus> {
+    let mut offers = Offers::new();
+    let mut names: Vec<PathBuf> =
+        fs::read_dir(folder.join("ubus")).ok()?.map(|entry| entry.unwrap().path()).collect();
+    // Those with arguments after those without, which they go before.
+    names.sort_by_key(|path| (path.to_string_lossy().contains('@'), path.clone()));
+    for path in names {
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let (called, argument) = name.split_once('@').unwrap_or((name, ""));
+        let (object, method) = called.rsplit_once('.').unwrap();
+        let arguments = match argument.split_once('=') {
+            Some((name, value)) => format!("{{\"{name}\":\"{value}\"}}"),
+            None => "{}".to_owned(),
+        };
+        offers = offers.says_to(object, method, &arguments, &fs::read_to_string(&path).unwrap());
+    }
+    Some(offers.start())
+}
+
+fn build(folder: &Path, programs: Option<&Bus>) -> Router {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["etc", "tmp", "usr"] {
+        if folder.join(name).exists() {
+            copy(&folder.join(name), &dir.path().join(name));
+        }
+    }
+    kernel(&fs::read_to_string(folder.join("kernel")).unwrap(), dir.path());
+    fs::create_dir_all(dir.path().join("tmp")).unwrap();
+    symlink("tmp", dir.path().join("var")).unwrap();
+    open_with(dir, programs.map(Bus::socket))
+}
+
+fn is_passing(name: &str) -> bool {
+    PASSING.iter().any(|pattern| match pattern.split_once(".*.") {
+        Some((before, after)) => {
+            let rest = name.strip_prefix(before).and_then(|rest| rest.strip_prefix('.'));
+            rest.and_then(|rest| rest.split_once('.')).is_some_and(|(_, last)| last == after)
+        }
+        None => *pattern == name,
+    })
+}
+
+/// Everything, but what passes; dates are shown by their kind where they hang on the clock.
+fn shown(router: &mut Router) -> String {
+    let values = router.model.values(["Device."]).unwrap();
+    let line = |(name, value): (String, rcwmp::model::value::Value)| {
+        let near = value.text.starts_with("20") && value.text.ends_with('Z');
+        let text = if near { "(a date)".to_owned() } else { value.text };
+        (!is_passing(&name)).then(|| format!("{name} => {text}\n"))
+    };
+    values.into_iter().filter_map(line).collect()
+}
+
+/// Compares with what a file expects, or has it expect this.
+fn settle(path: &Path, found: &str, wrong: &mut Vec<String>) {
+    let expected = fs::read_to_string(path).unwrap_or_default();
+    if expected == found {
+        return;
+    }
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(path, found).unwrap();
+    } else {
+        wrong.push(format!("{}:\n{}", path.display(), diff::texts(&expected, found)));
+    }
+}
+
+#[test]
+fn what_routers_show() {
+    let mut wrong = Vec::new();
+    assert!(folders().len() >= 3);
+    for folder in folders() {
+        let programs = programs(&folder);
+        let mut router = build(&folder, programs.as_ref());
+        settle(&folder.join("expected"), &shown(&mut router), &mut wrong);
+        let complaints = router.model.complaints();
+        assert!(complaints.is_empty(), "{}: {complaints:?}", folder.display());
+        // At most one call for each object, method and arguments.
+        let mut calls = programs.map(|bus| bus.take_calls()).unwrap_or_default();
+        calls.sort();
+        let all = calls.len();
+        calls.dedup();
+        assert_eq!(calls.len(), all, "{}: something was asked twice: {calls:?}", folder.display());
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// One line of a change, and what came of it.
+fn perform(router: &mut Router, line: &str) -> String {
+    let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+    match word {
+        "set" => {
+            let (path, value) = rest.split_once(' ').unwrap_or((rest, ""));
+            match router.try_set(&[(path, value)]) {
+                Ok(()) => "done".to_owned(),
+                Err(why) => why,
+            }
+        }
+        "add" => match router.model.add(rest, None) {
+            Ok(number) => format!("{rest}{number}."),
+            Err(why) => why.to_string(),
+        },
+        "del" => router.model.delete(rest, None).map_or_else(|why| why.to_string(), |()| "done".to_owned()),
+        "get" => match router.model.values([rest]) {
+            Ok(list) => {
+                let lines = list.into_iter().map(|(name, value)| format!("{name} => {}", value.text));
+                lines.collect::<Vec<_>>().join("\n")
+            }
+            Err(why) => why.to_string(),
+        },
+        _ => panic!("{line:?} is no change"),
+    }
+}
+
+#[test]
+fn what_changes_do() {
+    let mut wrong = Vec::new();
+    let mut cases = 0;
+    for folder in folders() {
+        let Ok(changes) = fs::read_dir(folder.join("changes")) else { continue };
+        let mut files: Vec<PathBuf> = changes.map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        for file in files {
+            cases += 1;
+            let programs = programs(&folder);
+            let mut router = build(&folder, programs.as_ref());
+            let before = configuration(router.dir.path()).unwrap();
+            let text = fs::read_to_string(&file).unwrap();
+            let asked: Vec<&str> = text.lines().take_while(|line| *line != LINE).collect();
+            let mut found = asked.iter().map(|line| format!("{line}\n")).collect::<String>();
+            found += &format!("{LINE}\n");
+            for line in asked.iter().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+                found += &format!("{}\n", perform(&mut router, line));
+            }
+            found += &diff::folders("etc/config", &before, &configuration(router.dir.path()).unwrap());
+            let touched: Vec<String> = router.model.backend().take_touched().into_iter().collect();
+            found += &format!("reload {}\n", touched.join(" "));
+            settle(&file, &found, &mut wrong);
+        }
+    }
+    assert!(cases >= 9, "{cases}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Published sets of real routers, with the answers of programs where there are some: all of `Device.` is read, each
+/// value is of its parameter's type, and every name is listed by GetParameterNames.
+#[test]
+fn published_configurations() {
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/router-samples");
+    let Ok(sets) = fs::read_dir(samples.join("etc-config")) else {
+        println!("skipped: ../shared not present");
+        return;
+    };
+    let mut sets: Vec<PathBuf> = sets.map(|entry| entry.unwrap().path()).collect();
+    sets.extend(
+        fs::read_dir(samples.join("etc-config/netjsonconfig")).unwrap().map(|entry| entry.unwrap().path()),
+    );
+    sets.sort();
+    let (mut seen, mut wrong) = (0, Vec::new());
+    for set in sets.iter().filter(|set| set.is_dir()) {
+        let dir = tempfile::tempdir().unwrap();
+        let files: Vec<PathBuf> = fs::read_dir(set).unwrap().map(|entry| entry.unwrap().path()).collect();
+        for file in files.iter().filter(|file| file.is_file()) {
+            let bytes = fs::read(file).unwrap();
+            let to = dir.path().join("etc/config").join(file.file_name().unwrap());
+            fs::create_dir_all(to.parent().unwrap()).unwrap();
+            fs::write(to, bytes).unwrap();
+        }
+        let mut router = open_with(dir, None);
+        let values = router.model.values(["Device."]).unwrap();
+        seen += values.len();
+        let mut names: Vec<String> =
+            router.model.names("Device.", false).unwrap().into_iter().map(|(name, _)| name).collect();
+        names.retain(|name| !name.ends_with('.'));
+        let read: Vec<String> = values.iter().map(|(name, _)| name.clone()).collect();
+        assert_eq!(read, names, "{}", set.display());
+        for ((name, param), (_, value)) in router.model.params("Device.").unwrap().iter().zip(&values) {
+            let input = rcwmp::model::value::Input { text: value.text.clone(), ..Default::default() };
+            // What is not to be read, or what nobody knows, shows as empty.
+            let blank =
+                value.text.is_empty() && (param.hidden || BLANK.iter().any(|end| name.ends_with(end)));
+            if !blank && param.ty.check(&input).is_err() {
+                wrong.push(format!("{}: {name} => {:?}", set.display(), value.text));
+            }
+        }
+        for complaint in router.model.complaints() {
+            assert!(complaint.contains(" is not a "), "{}: {complaint}", set.display());
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(seen > 20_000, "{seen} values");
+}
