@@ -22,6 +22,7 @@ pub mod nat;
 pub mod netif;
 pub mod netifd;
 pub mod odhcpd;
+pub mod odhcpd_server;
 pub mod packages;
 pub mod ppp;
 pub mod prefixes;
@@ -64,6 +65,7 @@ const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (ppp::VALUES, ppp::TABLES),
     (prefixes::VALUES, prefixes::TABLES),
     (dhcpv6::VALUES, dhcpv6::TABLES),
+    (odhcpd_server::VALUES, odhcpd_server::TABLES),
     (packages::VALUES, packages::TABLES),
     (processes::VALUES, processes::TABLES),
     (routing::VALUES, routing::TABLES),

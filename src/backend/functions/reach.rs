@@ -26,6 +26,7 @@ const ROWS: &[(&str, &[&str], bool)] = &[
     ("firmware_images", &["cwmp"], true),
     ("host", &["cwmp", "dhcp", "firewall", "network", "wireless"], true),
     ("dhcp6_", &["network"], true),
+    ("odhcpd_", &["dhcp", "network"], true),
     ("ppp_", &["network"], true),
     ("route", &["network"], true),
     ("bridge", &["network", "wireless"], true),
