@@ -36,6 +36,7 @@ pub mod settings;
 pub mod stations;
 pub mod time;
 pub mod topology;
+pub mod tunnels;
 pub mod wifi;
 pub mod wifi_security;
 pub mod wifi_state;
@@ -69,6 +70,7 @@ const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (packages::VALUES, packages::TABLES),
     (processes::VALUES, processes::TABLES),
     (routing::VALUES, routing::TABLES),
+    (tunnels::VALUES, tunnels::TABLES),
     (settings::VALUES, settings::TABLES),
     (time::VALUES, time::TABLES),
     (ethernet::VALUES, ethernet::TABLES),
