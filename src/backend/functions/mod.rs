@@ -17,6 +17,7 @@ pub mod hosts;
 pub mod ip;
 pub mod items;
 pub mod kernel_routes;
+pub mod lines;
 pub mod manageable;
 pub mod nat;
 pub mod netif;
@@ -60,6 +61,7 @@ const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (firewall::VALUES, firewall::TABLES),
     (&[], fixed::TABLES),
     (hosts::VALUES, hosts::TABLES),
+    (lines::VALUES, lines::TABLES),
     (manageable::VALUES, manageable::TABLES),
     (nat::VALUES, nat::TABLES),
     (netifd::VALUES, netifd::TABLES),
