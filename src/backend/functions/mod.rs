@@ -11,6 +11,7 @@ pub mod dhcpv6;
 pub mod dns;
 pub mod ethernet;
 pub mod firewall;
+pub mod firewall_sets;
 pub mod fixed;
 pub mod forwarding_table;
 pub mod hosts;
@@ -34,6 +35,7 @@ pub mod radio_state;
 pub mod reach;
 pub mod routing;
 pub mod settings;
+pub mod shaping;
 pub mod stations;
 pub mod time;
 pub mod topology;
@@ -59,6 +61,8 @@ const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (deviceinfo::VALUES, deviceinfo::TABLES),
     (dns::VALUES, dns::TABLES),
     (firewall::VALUES, firewall::TABLES),
+    (firewall_sets::VALUES, firewall_sets::TABLES),
+    (shaping::VALUES, shaping::TABLES),
     (&[], fixed::TABLES),
     (hosts::VALUES, hosts::TABLES),
     (lines::VALUES, lines::TABLES),

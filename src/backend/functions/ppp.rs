@@ -23,6 +23,7 @@ pub const VALUES: &[ValueFn] = &[
     ValueFn { name: "ppp_mru", get: mru, set: Some(set_mru) },
     ValueFn { name: "ppp_trigger", get: trigger, set: Some(set_trigger) },
     ValueFn { name: "ppp_ipcp", get: ipcp, set: None },
+    ValueFn { name: "ppp_echo", get: echo, set: Some(set_echo) },
 ];
 
 /// Behind tables.
@@ -178,6 +179,32 @@ fn set_trigger(system: &mut System, at: Place<'_>, argument: &str, raw: &Raw) ->
     };
     topology::put(system, &section, "auto", auto)?;
     topology::put(system, &section, "demand", demand)
+}
+
+/// Failures and seconds between of LCP echoes, `5 1` or `5,1`; what is left out is as in /etc/ppp/options.
+fn echoes(system: &mut System, at: &Place<'_>) -> Result<[String; 2]> {
+    let text = topology::text(system, &format!("network.{}", section_name(at)?), "keepalive")?;
+    let mut words = text.split([' ', ',']).filter(|word| word.parse::<u32>().is_ok()).map(str::to_owned);
+    let failures = words.next();
+    // A number alone goes with the five seconds of the script.
+    let default = if failures.is_some() { "5" } else { "1" };
+    Ok([failures.unwrap_or_else(|| "5".to_owned()), words.next().unwrap_or_else(|| default.to_owned())])
+}
+
+fn echo(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>> {
+    let [failures, seconds] = echoes(system, &at)?;
+    Ok(Some(Raw::One(if what == "retry" { failures } else { seconds })))
+}
+
+fn set_echo(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<()> {
+    let [mut failures, mut seconds] = echoes(system, &at)?;
+    *(if what == "retry" { &mut failures } else { &mut seconds }) = raw.text();
+    topology::put(
+        system,
+        &format!("network.{}", section_name(&at)?),
+        "keepalive",
+        &format!("{failures} {seconds}"),
+    )
 }
 
 fn ipcp(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>> {
