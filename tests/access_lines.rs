@@ -241,3 +241,25 @@ fn nonsense_of_a_line() {
     let mut router = self::router(Some(&programs), NETWORK);
     router.check("Device.DSL.LineNumberOfEntries", "0");
 }
+
+#[test]
+fn light_of_a_module() {
+    let mut router = router(None, NETWORK);
+    let root = router.dir.path().to_owned();
+    for (file, text) in [
+        ("hwmon0/name", "cpu_thermal\n"),
+        ("hwmon0/power1_input", "7\n"),
+        ("hwmon1/name", "sfp_p1\n"),
+        ("hwmon1/power1_input", "500\n"),
+        ("hwmon1/power2_input", "dark\n"),
+    ] {
+        put(&root, &format!("sys/class/hwmon/{file}"), text);
+    }
+    router.model.refresh();
+    router.check("Device.Optical.InterfaceNumberOfEntries", "1");
+    each(
+        &mut router,
+        "Device.Optical.Interface.1.",
+        &[("Name", "sfp_p1"), ("TransmitOpticalLevel", "-3010"), ("OpticalSignalLevel", "-65536")],
+    );
+}

@@ -205,6 +205,8 @@ fn rules_that_mark_are_classifications() {
     );
     router.set(&[(&format!("{class}DestPort"), "5061")]);
     router.has("firewall", &["option dest_port '!5061-5070'"]);
+    router.set(&[(&format!("{class}ProtocolExclude"), "1"), (&format!("{class}Protocol"), "6")]);
+    router.has("firewall", &["option proto '!tcp'"]);
     let new = router.add("Device.QoS.Classification.");
     each(&mut router, &new, &[("Enable", "0"), ("DSCPMark", "-1"), ("Protocol", "-1")]);
     router.set(&[(&format!("{new}Enable"), "1")]);

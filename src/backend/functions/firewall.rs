@@ -124,6 +124,7 @@ fn aspect(what: &str) -> (&'static str, &'static str) {
         "dest_port" => ("dest_port", "port"),
         "dest_port_max" => ("dest_port", "port_max"),
         "protocol" => ("proto", "protocol"),
+        "protocol_not" => ("proto", "without"),
         "dscp" => ("dscp", "dscp"),
         "dscp_not" => ("dscp", "without"),
         "src_port_not" => ("src_port", "without"),
@@ -192,7 +193,7 @@ fn read(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>> {
 /// The number of a rule's protocol; -1 for any, for several, and for one without a number here.
 fn number(proto: &[String]) -> i16 {
     let [one] = proto else { return -1 };
-    let word = one.to_ascii_lowercase();
+    let word = one.trim_start_matches('!').to_ascii_lowercase();
     let named = PROTOCOLS.iter().find(|(name, _)| *name == word).map(|(_, number)| *number);
     named.or_else(|| word.parse().ok().filter(|number| *number > 0)).map_or(-1, i16::from)
 }
@@ -286,7 +287,10 @@ fn write(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<()
                 (false, _) => plain.to_owned(),
             }
         }
-        _ => protocol_name(&given),
+        _ => match protocol_name(&given) {
+            name if old.starts_with('!') && name != "all" => format!("!{name}"),
+            name => name,
+        },
     };
     put(system, &address, &new)
 }

@@ -1,5 +1,5 @@
 //! DSL lines and what is upon them: `dsl metrics` of the modem's control program over ubus, the device `dsl0` that
-//! carries packets, and the ATM bridges of `/etc/config/network`.
+//! carries packets, and the ATM bridges of `/etc/config/network`; and the light of optical modules.
 
 use super::topology;
 use crate::backend::{System, TableFn, ValueFn};
@@ -10,6 +10,7 @@ use crate::ubus::blobmsg::Value;
 /// Behind parameters.
 pub const VALUES: &[ValueFn] = &[
     ValueFn { name: "dsl", get: metric, set: None },
+    ValueFn { name: "sfp_level", get: level, set: None },
     ValueFn { name: "atm_destination", get: destination, set: Some(set_destination) },
     ValueFn { name: "cell_ip", get: ip_version, set: Some(set_ip_version) },
 ];
@@ -18,6 +19,7 @@ pub const VALUES: &[ValueFn] = &[
 pub const TABLES: &[TableFn] = &[
     TableFn { name: "dsl_lines", rows: lines, add: None, delete: None },
     TableFn { name: "dsl_packets", rows: packets, add: None, delete: None },
+    TableFn { name: "sfp_modules", rows: modules, add: None, delete: None },
     TableFn { name: "atm_links", rows: atm_links, add: Some(add_atm), delete: Some(delete_atm) },
 ];
 
@@ -153,6 +155,36 @@ fn set_destination(system: &mut System, at: Place<'_>, _argument: &str, raw: &Ra
     topology::put(system, &section, "vci", &vci)
 }
 
+// --- optical modules
+
+/// The modules that the kernel measures, by their sensors: named as those, addressed by their directory.
+fn modules(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
+    let mut out: Vec<Row> = Vec::new();
+    for addr in system.names("/sys/class/hwmon").into_iter().take(MAX_LINKS) {
+        let name = system.text(&format!("/sys/class/hwmon/{addr}/name"));
+        let name = name.map(|name| name.trim().to_owned()).unwrap_or_default();
+        let known = name.starts_with("sfp") && name.len() <= 64 && out.iter().all(|row| row.name != name);
+        if known && system.exists(&format!("/sys/class/hwmon/{addr}/power1_input")) {
+            out.push(Row { name, addr, cols: Vec::new() });
+        }
+    }
+    Ok(out)
+}
+
+/// A sensor's microwatts in 0.001 dBm, in the steps of two that TR-181 has.
+fn level(system: &mut System, at: Place<'_>, sensor: &str) -> Result<Option<Raw>> {
+    let Some(row) = at.row() else { return Ok(None) };
+    let text = system.text(&format!("/sys/class/hwmon/{}/{sensor}", row.addr));
+    let watts: Option<u32> = text.and_then(|text| text.trim().parse().ok());
+    Ok(watts.map(|watts| Raw::One(millibels(watts))))
+}
+
+fn millibels(microwatts: u32) -> String {
+    let steps = (f64::from(microwatts) / 1_000.0).log10() * 10_000.0 / 2.0;
+    // No light at all is as little as can be told.
+    format!("{:.0}", (steps.round() * 2.0).clamp(-65_536.0, 65_534.0) + 0.0)
+}
+
 // --- modems
 
 /// ModemManager's interfaces have another option than the others, and another word for IPv4.
@@ -191,6 +223,15 @@ mod tests {
     fn check(value: &str, factor: f64, octets: &str, expected: Option<&str>) {
         let table = json::parse(&format!("{{\"v\":{value}}}")).unwrap();
         assert_eq!(shown(table.get("v").unwrap(), factor, octets).as_deref(), expected, "{value}");
+    }
+
+    #[test]
+    fn light() {
+        for (microwatts, level) in
+            [(1_000, "0"), (500, "-3010"), (1, "-30000"), (0, "-65536"), (7_943, "9000")]
+        {
+            assert_eq!(millibels(microwatts), level);
+        }
     }
 
     #[test]

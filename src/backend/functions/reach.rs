@@ -30,6 +30,7 @@ const ROWS: &[(&str, &[&str], bool)] = &[
     ("dhcp6_", &["network"], true),
     ("odhcpd_", &["dhcp", "network"], true),
     ("ppp_", &["network"], true),
+    ("sfp_", &[], true),
     ("dsl_packets", &["network"], true),
     ("dsl", &[], true),
     ("atm_", &["network"], false),
