@@ -254,6 +254,11 @@ fn what_an_interface_speaks() {
     let inet6 = "fe800000000000001122334455667788 07 40 20 80 pppoe-dsl\n\
                  20010db8000000010000000000000001 06 40 00 80 br-lan\n";
     put(router.dir.path(), "proc/net/if_inet6", inet6);
+    let zero = "0".repeat(32);
+    let route = format!(
+        "20010db8000000010000000000000000 40 {zero} 00 {zero} 00000100 00000001 00000000 00000001 br-lan\n"
+    );
+    put(router.dir.path(), "proc/net/ipv6_route", &route);
     router.model.refresh();
     let lan = router.find("Device.IP.Interface.", "Name", "lan");
     let six = router.find("Device.IP.Interface.", "Name", "dsl6");
