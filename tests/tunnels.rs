@@ -65,7 +65,7 @@ const EN: &str = "Enable";
 fn router(programs: Option<&Programs>, network: &str) -> Router {
     let Router { dir, model } = router_with(&[("etc/config/network", network)]);
     drop(model);
-    for name in ["gre", "6in4", "wireguard"] {
+    for name in ["gre", "6in4", "wireguard", "vxlan", "map"] {
         put(dir.path(), &format!("lib/netifd/proto/{name}.sh"), "");
     }
     open_with(dir, programs.map(Programs::socket))
@@ -355,7 +355,80 @@ config interface 'e'
     );
     router.check("Device.DSLite.InterfaceSetting.1.EndpointName", "");
     router.check("Device.X_RCWMP_WireGuard.Interface.1.ListenPort", "0");
-    router.check("Device.X_RCWMP_Tunnels.Interface.1.VNI", "0");
+    router.check("Device.VXLAN.Tunnel.1.Interface.1.VNI", "0");
     let names = router.model.params("Device.").unwrap().len();
     assert_eq!(router.model.values(["Device."]).unwrap().len(), names);
+}
+
+#[test]
+fn vxlan_over_wireguard() {
+    // As netjsonconfig renders it.
+    let network = format!(
+        "{NETWORK}\nconfig interface 'vxlan1'\n\toption proto 'vxlan'\n\toption peeraddr '10.0.0.1'\n\toption port '4790'\n\
+         \toption tunlink 'wg0'\n\toption vid '1'\n"
+    );
+    let mut router = router(None, &network);
+    let tunnel = "Device.VXLAN.Tunnel.1.";
+    let wg = interface(&mut router, "wg0");
+    each(
+        &mut router,
+        tunnel,
+        &[
+            ("RemoteEndpoints", "10.0.0.1"),
+            ("RemotePort", "4790"),
+            ("DeliveryHeaderProtocol", "IPv4"),
+            ("Interface.1.Name", "vxlan1"),
+            ("Interface.1.VNI", "1"),
+            ("Interface.1.LowerLayers", &wg),
+        ],
+    );
+    router.set(&[
+        (&format!("{tunnel}DeliveryHeaderProtocol"), "IPv6"),
+        (&format!("{tunnel}Interface.1.VNI"), "77"),
+    ]);
+    router.has("network", &["option proto 'vxlan6'", "option peer6addr '10.0.0.1'", "option vid '77'"]);
+    let new = router.add("Device.VXLAN.Tunnel.");
+    each(&mut router, &new, &[(EN, "0"), ("RemotePort", "4789")]);
+    router.delete(&new);
+    // What the tunnel goes by is gone.
+    router.delete("Device.X_RCWMP_WireGuard.Interface.1.");
+    router.check(&format!("{tunnel}Interface.1.LowerLayers"), "");
+}
+
+#[test]
+fn domains_of_map() {
+    let mut router = router(None, NETWORK);
+    let new = router.add("Device.MAP.Domain.");
+    let each_is =
+        [(EN, "0"), ("Status", "Disabled"), ("TransportMode", "Encapsulation"), ("Rule.1.PSIDOffset", "6")];
+    each(&mut router, &new, &each_is);
+    let wan6 = interface(&mut router, "wan6");
+    router.set(&[
+        (&format!("{new}TransportMode"), "Translation"),
+        (&format!("{new}WANInterface"), &wan6),
+        (&format!("{new}BRIPv6Prefix"), "2001:db8:ffff::1/128"),
+        (&format!("{new}Rule.1.IPv6Prefix"), "2001:db8::/40"),
+        (&format!("{new}Rule.1.IPv4Prefix"), "192.0.2.0/24"),
+        (&format!("{new}Rule.1.EABitsLength"), "16"),
+        (&format!("{new}{EN}"), "1"),
+    ]);
+    router.has(
+        "network",
+        &[
+            "config interface 'map1'",
+            "option proto 'map'",
+            "option type 'map-t'",
+            "option tunlink 'wan6'",
+            "option peeraddr '2001:db8:ffff::1'",
+            "option ip6prefix '2001:db8::'",
+            "option ip6prefixlen '40'",
+            "option ipaddr '192.0.2.0'",
+            "option ip4prefixlen '24'",
+            "option ealen '16'",
+        ],
+    );
+    router.check("Device.MAP.Enable", "1");
+    assert!(router.try_set(&[(&format!("{new}Rule.1.EABitsLength"), "49")]).is_err());
+    router.delete(&new);
+    router.check("Device.MAP.Enable", "0");
 }

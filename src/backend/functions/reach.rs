@@ -37,7 +37,7 @@ const ROWS: &[(&str, &[&str], bool)] = &[
     ("cell_", &["network"], false),
     ("proto_", &["network"], true),
     ("gre_", &["network"], true),
-    ("rd_prefix", &["network"], false),
+    ("split_prefix", &["network"], false),
     ("aftr", &["network"], true),
     ("nd_", &["network"], true),
     ("route", &["network"], true),

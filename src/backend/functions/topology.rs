@@ -288,7 +288,8 @@ pub fn l3_device(system: &mut System, interface: &Interface) -> String {
         "gretap" => format!("gre4t-{name}"),
         "grev6" => format!("gre6-{name}"),
         "grev6tap" => format!("gre6t-{name}"),
-        "wireguard" | "vxlan" => name.clone(),
+        "map" => format!("map-{name}"),
+        "wireguard" | "vxlan" | "vxlan6" => name.clone(),
         // A configuration that cannot be read has no names either.
         _ => ppp_device(system, name, proto).ok().flatten().unwrap_or_default(),
     };

@@ -1,4 +1,4 @@
-//! Interfaces by their protocol: tunnels of GRE, 6rd and DS-Lite, modems, WireGuard. Each is a `config interface` of
+//! Interfaces by their protocol: tunnels of GRE, VXLAN, MAP, 6rd and DS-Lite, modems, WireGuard. Each is a `config interface` of
 //! `/etc/config/network` that netifd makes with a program of its package, `/lib/netifd/proto/NAME.sh`.
 
 use std::net::Ipv6Addr;
@@ -13,7 +13,7 @@ pub const VALUES: &[ValueFn] = &[
     ValueFn { name: "proto_any", get: any_on, set: None },
     ValueFn { name: "proto_status", get: status, set: None },
     ValueFn { name: "gre_tunnel", get: gre, set: Some(set_gre) },
-    ValueFn { name: "rd_prefix", get: rd_prefix, set: Some(set_rd_prefix) },
+    ValueFn { name: "split_prefix", get: split_prefix, set: Some(set_split_prefix) },
     ValueFn { name: "aftr", get: aftr, set: Some(set_aftr) },
 ];
 
@@ -23,9 +23,6 @@ pub const TABLES: &[TableFn] = &[
     TableFn { name: "proto_self", rows: itself, add: None, delete: None },
     TableFn { name: "nd_interfaces", rows: neighbours, add: None, delete: None },
 ];
-
-/// The prefix that 6rd.sh takes for granted.
-const RD_BITS: &str = "32";
 
 fn has(protos: &str, proto: &str) -> bool {
     protos.split('|').any(|one| one == proto)
@@ -127,11 +124,15 @@ fn status(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<
     Ok(Some(Raw::one(if up { "Enabled" } else { "Error" })))
 }
 
-// --- GRE
+// --- GRE and VXLAN
+
+fn is_over_v6(proto: &str) -> bool {
+    matches!(proto, "grev6" | "grev6tap" | "vxlan6")
+}
 
 /// Which option names the other end.
 fn peer_option(proto: &str) -> &'static str {
-    if proto.starts_with("grev6") { "peer6addr" } else { "peeraddr" }
+    if is_over_v6(proto) { "peer6addr" } else { "peeraddr" }
 }
 
 fn gre(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>> {
@@ -144,7 +145,7 @@ fn gre(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>> {
             let up = netifd::find(system, &name(&at)?).is_some_and(|told| told.up);
             if up { topology::text(system, &section, peer_option(&proto))? } else { String::new() }
         }
-        "protocol" => if proto.starts_with("grev6") { "IPv6" } else { "IPv4" }.to_owned(),
+        "protocol" => if is_over_v6(&proto) { "IPv6" } else { "IPv4" }.to_owned(),
         "policy" => if key.is_empty() { "Disabled" } else { "Provisioned" }.to_owned(),
         "key" if key.is_empty() => topology::text(system, &section, "rcwmp_key")?,
         "key" => key,
@@ -164,12 +165,14 @@ fn set_gre(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<
             topology::put(system, &section, peer_option(&proto), &raw.text())
         }
         "protocol" => {
-            let tap = proto.ends_with("tap");
-            let next = match (raw.text() == "IPv6", tap) {
-                (true, true) => "grev6tap",
-                (true, false) => "grev6",
-                (false, true) => "gretap",
-                (false, false) => "gre",
+            let next = match (raw.text() == "IPv6", &*proto) {
+                (true, "gretap") => "grev6tap",
+                (true, "gre") => "grev6",
+                (true, "vxlan") => "vxlan6",
+                (false, "grev6tap") => "gretap",
+                (false, "grev6") => "gre",
+                (false, "vxlan6") => "vxlan",
+                (_, same) => same,
             };
             if next == proto {
                 return Ok(());
@@ -202,23 +205,26 @@ fn set_gre(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<
     }
 }
 
-// --- 6rd and DS-Lite
+// --- 6rd, DS-Lite and MAP
 
-fn rd_prefix(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+/// A prefix whose length is an option of its own: `ip6prefix/ip6prefixlen/32`, the last one where none is set.
+fn split_prefix(system: &mut System, at: Place<'_>, argument: &str) -> Result<Option<Raw>> {
     let section = section(&at)?;
-    let prefix = topology::text(system, &section, "ip6prefix")?;
-    let bits = topology::text(system, &section, "ip6prefixlen")?;
-    let bits = if bits.is_empty() { RD_BITS } else { &bits };
+    let mut parts = argument.split('/');
+    let prefix = topology::text(system, &section, parts.next().unwrap_or_default())?;
+    let bits = topology::text(system, &section, parts.next().unwrap_or_default())?;
+    let bits = if bits.is_empty() { parts.next().unwrap_or_default() } else { &bits };
     let address = prefix.split('/').next().unwrap_or_default();
     Ok((!address.is_empty()).then(|| Raw::One(format!("{address}/{bits}"))))
 }
 
-fn set_rd_prefix(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
+fn set_split_prefix(system: &mut System, at: Place<'_>, argument: &str, raw: &Raw) -> Result<()> {
     let section = section(&at)?;
     let text = raw.text();
+    let mut parts = argument.split('/');
     let (address, bits) = text.split_once('/').unwrap_or((&text, ""));
-    topology::put(system, &section, "ip6prefix", address)?;
-    topology::put(system, &section, "ip6prefixlen", bits)
+    topology::put(system, &section, parts.next().unwrap_or_default(), address)?;
+    topology::put(system, &section, parts.next().unwrap_or_default(), bits)
 }
 
 /// The other end of DS-Lite is one option for a name and an address.
