@@ -8,6 +8,7 @@ pub mod dhcp_clients;
 pub mod dhcp_options;
 pub mod dhcpv4;
 pub mod dhcpv6;
+pub mod discovered;
 pub mod dns;
 pub mod ethernet;
 pub mod firewall;
@@ -59,6 +60,7 @@ pub fn table(name: &str) -> Option<&'static TableFn> {
 const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (accounts::VALUES, accounts::TABLES),
     (deviceinfo::VALUES, deviceinfo::TABLES),
+    (discovered::VALUES, discovered::TABLES),
     (dns::VALUES, dns::TABLES),
     (firewall::VALUES, firewall::TABLES),
     (firewall_sets::VALUES, firewall_sets::TABLES),

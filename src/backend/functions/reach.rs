@@ -31,6 +31,7 @@ const ROWS: &[(&str, &[&str], bool)] = &[
     ("odhcpd_", &["dhcp", "network"], true),
     ("ppp_", &["network"], true),
     ("sfp_", &[], true),
+    ("sd_", &[], true),
     ("dsl_packets", &["network"], true),
     ("dsl", &[], true),
     ("atm_", &["network"], false),
