@@ -6,7 +6,7 @@
 #[path = "support/router.rs"]
 mod folder;
 
-use folder::router;
+use folder::{NETWORK, put, router, router_with};
 
 #[test]
 fn ports_and_links() {
@@ -216,4 +216,58 @@ fn ip_addresses() {
     let loopback = router.find("Device.IP.Interface.", "Name", "loopback");
     router.check(&format!("{loopback}Loopback"), "1");
     router.check(&format!("{loopback}LowerLayers"), "");
+}
+
+#[test]
+fn ports_that_are_joined() {
+    let mut router = router();
+    router.check("Device.Ethernet.LAGNumberOfEntries", "0");
+    let base = "sys/class/net/bond0";
+    for (file, text) in [
+        ("bonding/slaves", "lan1 lan2\n"),
+        ("operstate", "up\n"),
+        ("address", "02:00:00:00:00:22\n"),
+        ("statistics/rx_bytes", "5\n"),
+    ] {
+        put(router.dir.path(), &format!("{base}/{file}"), text);
+    }
+    router.model.refresh();
+    let ports = ["lan1", "lan2"]
+        .map(|port| router.find("Device.Ethernet.Interface.", "Name", port).trim_end_matches('.').to_owned());
+    let lag = "Device.Ethernet.LAG.1.";
+    router.check(&format!("{lag}Name"), "bond0");
+    router.check(&format!("{lag}Status"), "Up");
+    router.check(&format!("{lag}LowerLayers"), &ports.join(","));
+    router.check(&format!("{lag}MACAddress"), "02:00:00:00:00:22");
+    router.check(&format!("{lag}Stats.BytesReceived"), "5");
+    router.set(&[(&format!("{lag}Enable"), "0")]);
+    router.has("network", &["option name 'bond0'", "option enabled '0'"]);
+}
+
+#[test]
+fn what_an_interface_speaks() {
+    let network = format!(
+        "{NETWORK}\nconfig interface 'dsl'\n\toption proto 'pppoe'\n\toption device 'lan3'\n\n\
+         config interface 'dsl6'\n\toption proto 'dhcpv6'\n\toption device '@dsl'\n"
+    );
+    let mut router = router_with(&[("etc/config/network", &network)]);
+    let inet6 = "fe800000000000001122334455667788 07 40 20 80 pppoe-dsl\n\
+                 20010db8000000010000000000000001 06 40 00 80 br-lan\n";
+    put(router.dir.path(), "proc/net/if_inet6", inet6);
+    let zero = "0".repeat(32);
+    let route = format!(
+        "20010db8000000010000000000000000 40 {zero} 00 {zero} 00000100 00000001 00000000 00000001 br-lan\n"
+    );
+    put(router.dir.path(), "proc/net/ipv6_route", &route);
+    router.model.refresh();
+    let lan = router.find("Device.IP.Interface.", "Name", "lan");
+    let six = router.find("Device.IP.Interface.", "Name", "dsl6");
+    router.check(&format!("{lan}Router"), "Device.Routing.Router.1");
+    router.check(&format!("{lan}IPv4Enable"), "1");
+    router.check(&format!("{six}IPv4Enable"), "0");
+    router.check("Device.PPP.Interface.1.IPv6CP.LocalInterfaceIdentifier", "::1122:3344:5566:7788");
+    let own = router.find(&format!("{lan}IPv6Address."), "IPAddress", "2001:db8:0:1::1");
+    let prefix = router.value(&format!("{own}Prefix"));
+    assert!(prefix.starts_with(&format!("{lan}IPv6Prefix.")), "{prefix}");
+    router.check(&format!("{prefix}.Prefix"), "2001:db8:0:1::/64");
 }

@@ -37,6 +37,55 @@ config redirect
 	option src_dport '443'
 	option proto 'tcp'
 	option dest_ip '192.168.1.3'
+
+config forwarding
+	option src 'lan'
+	option dest 'wan'
+
+config ipset
+	option name 'friends'
+	list match 'src_ip'
+	list entry '192.0.2.1'
+
+config rule
+	option src 'lan'
+	option target 'DSCP'
+	option set_dscp 'EF'
+";
+
+/// Shapers of both packages.
+const SQM: &str = "config queue\n\toption interface 'modem'\n\toption upload '100'\n";
+const QOSIFY: &str = "config interface 'wan'\n\toption name 'wan'\n";
+
+/// Tunnels, a modem and a bridge of ATM.
+const TUNNELS: &str = "
+config interface 'office'
+	option proto 'gre'
+
+config interface 'rapid'
+	option proto '6rd'
+	option ip6prefix '2001:db8::'
+
+config interface 'lite'
+	option proto 'dslite'
+	option peeraddr 'aftr.example'
+
+config interface 'henet'
+	option proto '6in4'
+	option tunlink 'wan'
+
+config interface 'wg0'
+	option proto 'wireguard'
+
+config wireguard_wg0
+	option description 'phone'
+
+config interface 'wwan'
+	option proto 'qmi'
+
+config atm-bridge 'atm'
+	option vpi '1'
+	option vci '32'
 ";
 
 const CWMP: &str = "
@@ -65,10 +114,13 @@ config interface 'dsl6'
 
 #[test]
 fn a_value_is_read_from_packages_of_its_reach() {
-    let network = format!("{}{DSL}", router::NETWORK);
+    let network = format!("{}{DSL}{TUNNELS}", router::NETWORK);
+    let dhcp = format!("{}\nconfig odhcpd 'odhcpd'\n", router::DHCP);
     let mut router = router::router_with(&[
         ("etc/config/network", &network),
-        ("etc/config/dhcp", router::DHCP),
+        ("etc/config/dhcp", &dhcp),
+        ("etc/config/sqm", SQM),
+        ("etc/config/qosify", QOSIFY),
         ("etc/config/wireless", router::WIRELESS),
         ("etc/config/firewall", FIREWALL),
         ("etc/config/cwmp", CWMP),

@@ -18,6 +18,8 @@ pub const CONVERSIONS: &[Convert] = &[
     Convert { name: "bridge_port_priority", get: port_priority, set: |_| None },
     Convert { name: "lease_time", get: lease_seconds, set: lease_time },
     Convert { name: "country", get: regulatory_domain, set: country },
+    Convert { name: "address_word", get: |text| Some(text.to_owned()), set: address_word },
+    Convert { name: "host_prefix6", get: host_prefix6, set: short_prefix6 },
     Convert { name: "plain_text", get: |text| Some(text.to_owned()), set: plain_text },
 ];
 
@@ -93,6 +95,22 @@ fn plain_text(text: &str) -> Option<String> {
     (!text.chars().any(char::is_control)).then(|| text.to_owned())
 }
 
+/// An address alone is a prefix of all its bits.
+fn host_prefix6(text: &str) -> Option<String> {
+    let text = text.trim();
+    Some(if text.is_empty() || text.contains('/') { text.to_owned() } else { format!("{text}/128") })
+}
+
+fn short_prefix6(text: &str) -> Option<String> {
+    Some(text.strip_suffix("/128").unwrap_or(text).to_owned())
+}
+
+/// An address, a prefix or a number, which a script may put anywhere in a line.
+fn address_word(text: &str) -> Option<String> {
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b':' | b'/');
+    text.bytes().all(good).then(|| text.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,6 +153,22 @@ mod tests {
         check_set("country", "DEO", Some("DE"));
         for bad in ["de ", "D", "DEX", "é ", ""] {
             check_set("country", bad, None);
+        }
+    }
+
+    #[test]
+    fn prefixes_of_hosts() {
+        check("host_prefix6", "2001:db8::1", Some("2001:db8::1/128"));
+        check("host_prefix6", "2001:db8::/64", Some("2001:db8::/64"));
+        check_set("host_prefix6", "2001:db8::1/128", Some("2001:db8::1"));
+    }
+
+    #[test]
+    fn words_of_addresses() {
+        check_set("address_word", "2001:db8::/32", Some("2001:db8::/32"));
+        check_set("address_word", "0x1f", Some("0x1f"));
+        for bad in ["10.0.0.1;x", "a b", "$(x)", "a\n"] {
+            check_set("address_word", bad, None);
         }
     }
 

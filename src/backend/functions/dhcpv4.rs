@@ -140,7 +140,11 @@ fn pools(system: &mut System) -> Result<Vec<String>> {
     Ok(sections.into_iter().take(MAX_SECTIONS).map(|section| format!("dhcp.{}", section.addr)).collect())
 }
 
-fn pool_rows(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
+/// The pools: every section `dhcp`, by its name or its interface.
+///
+/// # Errors
+/// As [`System::sections`].
+pub fn pool_rows(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
     let mut out: Vec<Row> = Vec::new();
     for section in system.sections("dhcp", "dhcp")?.into_iter().take(MAX_SECTIONS) {
         let name = match section.name {
@@ -154,7 +158,11 @@ fn pool_rows(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec
     Ok(out)
 }
 
-fn add_pool(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Row> {
+/// A new pool that serves nothing yet.
+///
+/// # Errors
+/// As [`System::add_section`].
+pub fn add_pool(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Row> {
     let name = topology::free_name(system, "dhcp", "pool")?;
     let section = topology::new_section(system, "dhcp", "dhcp", Some(&name))?;
     for (option, value) in [("start", "100"), ("limit", "150"), ("leasetime", "24h"), ("dhcpv4", "disabled")]

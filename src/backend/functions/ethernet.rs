@@ -30,6 +30,7 @@ pub const VALUES: &[ValueFn] = &[
 
 /// The functions behind tables.
 pub const TABLES: &[TableFn] = &[
+    TableFn { name: "eth_bonds", rows: bonds, add: None, delete: None },
     TableFn { name: "eth_interfaces", rows: ports, add: None, delete: None },
     TableFn { name: "eth_links", rows: links, add: None, delete: None },
     TableFn { name: "eth_vlans", rows: vlans, add: Some(add_vlan), delete: Some(delete_vlan) },
@@ -38,6 +39,13 @@ pub const TABLES: &[TableFn] = &[
 /// A row that is a device.
 pub fn device_row(device: String) -> Row {
     Row { name: device.clone(), addr: device, cols: Vec::new() }
+}
+
+/// The devices that join several ports.
+fn bonds(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
+    let mut names = system.names("/sys/class/net");
+    names.retain(|name| topology::in_sysfs(system, name, "bonding/slaves"));
+    Ok(names.into_iter().map(device_row).collect())
 }
 
 fn device_option(system: &mut System, _at: Place<'_>, argument: &str) -> Result<Option<Raw>> {

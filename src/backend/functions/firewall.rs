@@ -124,7 +124,14 @@ fn aspect(what: &str) -> (&'static str, &'static str) {
         "dest_port" => ("dest_port", "port"),
         "dest_port_max" => ("dest_port", "port_max"),
         "protocol" => ("proto", "protocol"),
+        "protocol_not" => ("proto", "without"),
+        "dscp" => ("dscp", "dscp"),
+        "dscp_not" => ("dscp", "without"),
+        "src_port_not" => ("src_port", "without"),
+        "dest_port_not" => ("dest_port", "without"),
+        "mark_dscp" => ("set_dscp", "dscp"),
         "order" => ("", "order"),
+        "policy" => ("", "policy"),
         _ => ("", "status"),
     }
 }
@@ -146,14 +153,38 @@ fn read(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>> {
             ports(&text).filter(|(_, to)| *to > 0).map(|(_, to)| to.to_string()).unwrap_or_default()
         }
         "protocol" => number(&words(system, &format!("{base}.proto"))?).to_string(),
+        "dscp" => dscp(&text).map(|number| number.to_string()).unwrap_or_default(),
+        "without" => if text.starts_with('!') { "1" } else { "0" }.to_owned(),
         "order" => {
             let sections = system.sections("firewall", "rule")?;
             let place = sections.iter().position(|section| section.addr == row.addr);
             place.map(|place| (place + 1).to_string()).unwrap_or_default()
         }
+        "policy" => {
+            let zones = netif::zones(system)?;
+            let mut known = true;
+            for end in ["src", "dest"] {
+                let name = system.option_text(&format!("{base}.{end}"))?;
+                known = known && zones.iter().any(|zone| zone.name == name);
+            }
+            match (unless_off(system, &format!("{base}.enabled"))?, known) {
+                (false, _) => "Disabled",
+                (true, true) => "Enabled",
+                (true, false) => "Error_Misconfigured",
+            }
+            .to_owned()
+        }
         _ => {
             let on = unless_off(system, &format!("{base}.enabled"))?;
-            if on { "Enabled" } else { "Disabled" }.to_owned()
+            // A rule that marks nothing is left out by the firewall.
+            let target = system.option_text(&format!("{base}.target"))?;
+            let marks = dscp(&system.option_text(&format!("{base}.set_dscp"))?).is_some();
+            match (on, target.eq_ignore_ascii_case("dscp") && !marks) {
+                (false, _) => "Disabled",
+                (true, false) => "Enabled",
+                (true, true) => "Error_Misconfigured",
+            }
+            .to_owned()
         }
     };
     Ok((!word.is_empty()).then_some(Raw::One(word)))
@@ -162,9 +193,33 @@ fn read(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>> {
 /// The number of a rule's protocol; -1 for any, for several, and for one without a number here.
 fn number(proto: &[String]) -> i16 {
     let [one] = proto else { return -1 };
-    let word = one.to_ascii_lowercase();
+    let word = one.trim_start_matches('!').to_ascii_lowercase();
     let named = PROTOCOLS.iter().find(|(name, _)| *name == word).map(|(_, number)| *number);
     named.or_else(|| word.parse().ok().filter(|number| *number > 0)).map_or(-1, i16::from)
+}
+
+/// The code point of `AF41`, `CS6`, `EF`, `0x2e` or `46`, with or without `!`.
+fn dscp(text: &str) -> Option<u8> {
+    let word = text.trim_start_matches('!').trim().to_ascii_uppercase();
+    let digits = |text: &str| -> Option<Vec<u8>> {
+        text.chars().map(|c| c.to_digit(10).and_then(|digit| u8::try_from(digit).ok())).collect()
+    };
+    let named = match word.split_at_checked(2) {
+        Some(("CS", class)) => match digits(class).as_deref() {
+            Some([class @ 0..=7]) => Some(class * 8),
+            _ => None,
+        },
+        Some(("AF", class)) => match digits(class).as_deref() {
+            Some([class @ 1..=4, drop @ 1..=3]) => Some(class * 8 + drop * 2),
+            _ => None,
+        },
+        Some(("EF", "")) => Some(46),
+        Some(("BE", "")) => Some(0),
+        Some(("LE", "")) => Some(1),
+        Some(("0X", hex)) => u8::from_str_radix(hex, 16).ok(),
+        _ => word.parse().ok(),
+    };
+    named.filter(|number| *number < 64)
 }
 
 /// How the firewall is told a protocol's number.
@@ -215,9 +270,27 @@ fn write(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<()
         "port" | "port_max" => {
             let port = given.parse::<i32>().unwrap_or(-1).max(0);
             let port = u16::try_from(port).map_err(|_| Error::bad_value(at.name, "not a port"))?;
-            with_port(&old, aspect == "port_max", port)
+            let ports = with_port(&old, aspect == "port_max", port);
+            if old.starts_with('!') && !ports.is_empty() { format!("!{ports}") } else { ports }
         }
-        _ => protocol_name(&given),
+        "dscp" => match (given.parse::<u8>().ok().filter(|number| *number < 64), given.starts_with('-')) {
+            (Some(number), _) if old.starts_with('!') => format!("!{number}"),
+            (Some(number), _) => number.to_string(),
+            (None, true) => String::new(),
+            (None, false) => return Err(Error::bad_value(at.name, "a code point is 0 to 63")),
+        },
+        "without" => {
+            let plain = old.trim_start_matches('!');
+            match (truth(&given), plain.is_empty()) {
+                (true, true) => return Err(Error::bad_value(at.name, "there is nothing to exclude")),
+                (true, false) => format!("!{plain}"),
+                (false, _) => plain.to_owned(),
+            }
+        }
+        _ => match protocol_name(&given) {
+            name if old.starts_with('!') && name != "all" => format!("!{name}"),
+            name => name,
+        },
     };
     put(system, &address, &new)
 }
@@ -244,6 +317,24 @@ mod tests {
         assert_eq!(host.with_mask("10.0.0.0/8").text(), "!10.0.0.0/8");
         assert_eq!(Match::parse("10.0.0.0/8").with_mask("").text(), "10.0.0.0");
         assert_eq!(Match::default().with_mask("fd00::/8").text(), "fd00::/8");
+    }
+
+    #[test]
+    fn code_points() {
+        for (text, expected) in [
+            ("CS6", Some(48)),
+            ("af41", Some(34)),
+            ("EF", Some(46)),
+            ("!46", Some(46)),
+            ("0x2e", Some(46)),
+            ("64", None),
+            ("AF44", None),
+            ("CS8", None),
+            ("", None),
+            ("é", None),
+        ] {
+            assert_eq!(dscp(text), expected, "{text}");
+        }
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub const VALUES: &[ValueFn] = &[
     ValueFn { name: "ip_mtu", get: mtu, set: Some(set_mtu) },
     ValueFn { name: "ip_type", get: kind, set: None },
     ValueFn { name: "ip_loopback", get: loopback, set: None },
+    ValueFn { name: "ip4_enable", get: ip4_enable, set: None },
     ValueFn { name: "ip6_enable", get: ip6_enable, set: Some(set_ip6_enable) },
     ValueFn { name: "ip4_address", get: ip4_address, set: Some(set_ip4_address) },
     ValueFn { name: "ip4_status", get: ip4_status, set: None },
@@ -164,6 +165,12 @@ fn kind(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Ra
         _ => "Normal",
     };
     Ok(Some(Raw::one(word)))
+}
+
+/// Protocols that carry IPv6 only are without IPv4.
+fn ip4_enable(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    let proto = interface(system, &at)?.proto;
+    flag(!matches!(proto.as_str(), "dhcpv6" | "6in4" | "6to4" | "6rd"))
 }
 
 fn loopback(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
@@ -556,7 +563,11 @@ fn delete_ip6(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()>
     put_ip6(system, &section, &items)
 }
 
-fn ip6_address(system: &mut System, at: Place<'_>, field: &str) -> Result<Option<Raw>> {
+/// An address of a row, or whether it is on: `address`, `enable`.
+///
+/// # Errors
+/// As [`System::option`].
+pub fn ip6_address(system: &mut System, at: Place<'_>, field: &str) -> Result<Option<Raw>> {
     let items = ip6_items(system, &section(&at)?)?;
     match (find(&items, &at), field) {
         (Some(found), "enable") => flag(items[found].on),

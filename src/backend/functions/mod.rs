@@ -8,21 +8,25 @@ pub mod dhcp_clients;
 pub mod dhcp_options;
 pub mod dhcpv4;
 pub mod dhcpv6;
+pub mod discovered;
 pub mod dns;
 pub mod ethernet;
 pub mod firewall;
+pub mod firewall_sets;
 pub mod fixed;
 pub mod forwarding_table;
 pub mod hosts;
 pub mod ip;
 pub mod items;
 pub mod kernel_routes;
+pub mod lines;
 pub mod manageable;
 pub mod nat;
 pub mod netif;
 pub mod netifd;
 pub mod odhcpd;
 pub mod orders;
+pub mod odhcpd_server;
 pub mod packages;
 pub mod ppp;
 pub mod prefixes;
@@ -33,9 +37,11 @@ pub mod radio_state;
 pub mod reach;
 pub mod routing;
 pub mod settings;
+pub mod shaping;
 pub mod stations;
 pub mod time;
 pub mod topology;
+pub mod tunnels;
 pub mod wifi;
 pub mod wifi_security;
 pub mod wifi_state;
@@ -55,10 +61,14 @@ pub fn table(name: &str) -> Option<&'static TableFn> {
 const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (accounts::VALUES, accounts::TABLES),
     (deviceinfo::VALUES, deviceinfo::TABLES),
+    (discovered::VALUES, discovered::TABLES),
     (dns::VALUES, dns::TABLES),
     (firewall::VALUES, firewall::TABLES),
+    (firewall_sets::VALUES, firewall_sets::TABLES),
+    (shaping::VALUES, shaping::TABLES),
     (&[], fixed::TABLES),
     (hosts::VALUES, hosts::TABLES),
+    (lines::VALUES, lines::TABLES),
     (manageable::VALUES, manageable::TABLES),
     (nat::VALUES, nat::TABLES),
     (orders::VALUES, &[]),
@@ -66,9 +76,11 @@ const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (ppp::VALUES, ppp::TABLES),
     (prefixes::VALUES, prefixes::TABLES),
     (dhcpv6::VALUES, dhcpv6::TABLES),
+    (odhcpd_server::VALUES, odhcpd_server::TABLES),
     (packages::VALUES, packages::TABLES),
     (processes::VALUES, processes::TABLES),
     (routing::VALUES, routing::TABLES),
+    (tunnels::VALUES, tunnels::TABLES),
     (settings::VALUES, settings::TABLES),
     (time::VALUES, time::TABLES),
     (ethernet::VALUES, ethernet::TABLES),

@@ -68,6 +68,8 @@ pub struct Route {
     pub bits: u8,
     /// The next hop, unless the target is on the link.
     pub gateway: Option<IpAddr>,
+    /// Its metric, if it has one.
+    pub metric: Option<u32>,
     /// How long it is valid.
     pub valid: Life,
 }
@@ -214,7 +216,8 @@ fn route(table: &Table) -> Option<Route> {
     let gateway = table.text("nexthop").and_then(|text| text.parse::<IpAddr>().ok());
     let gateway =
         gateway.filter(|gateway| !gateway.is_unspecified() && gateway.is_ipv4() == target.is_ipv4());
-    Some(Route { target, bits, gateway, valid: life(table, "valid") })
+    let metric = table.number("metric").and_then(|metric| u32::try_from(metric).ok());
+    Some(Route { target, bits, gateway, metric, valid: life(table, "valid") })
 }
 
 fn complaint(table: &Table) -> (String, String) {

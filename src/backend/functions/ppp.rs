@@ -3,7 +3,10 @@
 //!
 //! The link and the IP interface upon it are one section: they come, go and are switched together.
 
+use std::net::Ipv6Addr;
+
 use super::netifd::{self, Logical};
+use super::proc_net;
 use super::topology::{self, Interface};
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::backend::{Place, Raw, Row};
@@ -23,6 +26,8 @@ pub const VALUES: &[ValueFn] = &[
     ValueFn { name: "ppp_mru", get: mru, set: Some(set_mru) },
     ValueFn { name: "ppp_trigger", get: trigger, set: Some(set_trigger) },
     ValueFn { name: "ppp_ipcp", get: ipcp, set: None },
+    ValueFn { name: "ppp_identifier", get: identifier, set: None },
+    ValueFn { name: "ppp_echo", get: echo, set: Some(set_echo) },
 ];
 
 /// Behind tables.
@@ -178,6 +183,42 @@ fn set_trigger(system: &mut System, at: Place<'_>, argument: &str, raw: &Raw) ->
     };
     topology::put(system, &section, "auto", auto)?;
     topology::put(system, &section, "demand", demand)
+}
+
+/// The lower half of the link-local address, which IPv6CP has agreed on.
+fn identifier(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    let link = link(system, &at)?;
+    let device = topology::ppp_device(system, &link.name, &link.proto)?.unwrap_or_default();
+    let own = proc_net::if_inet6(system).into_iter().filter(|one| one.device == device);
+    let local = own.map(|one| one.address).find(|address| address.segments()[0] & 0xffc0 == 0xfe80);
+    let lower = |address: Ipv6Addr| Ipv6Addr::from(u128::from(address) & u128::from(u64::MAX));
+    Ok(local.map(|address| Raw::One(lower(address).to_string())))
+}
+
+/// Failures and seconds between of LCP echoes, `5 1` or `5,1`; what is left out is as in /etc/ppp/options.
+fn echoes(system: &mut System, at: &Place<'_>) -> Result<[String; 2]> {
+    let text = topology::text(system, &format!("network.{}", section_name(at)?), "keepalive")?;
+    let mut words = text.split([' ', ',']).filter(|word| word.parse::<u32>().is_ok()).map(str::to_owned);
+    let failures = words.next();
+    // A number alone goes with the five seconds of the script.
+    let default = if failures.is_some() { "5" } else { "1" };
+    Ok([failures.unwrap_or_else(|| "5".to_owned()), words.next().unwrap_or_else(|| default.to_owned())])
+}
+
+fn echo(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>> {
+    let [failures, seconds] = echoes(system, &at)?;
+    Ok(Some(Raw::One(if what == "retry" { failures } else { seconds })))
+}
+
+fn set_echo(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<()> {
+    let [mut failures, mut seconds] = echoes(system, &at)?;
+    *(if what == "retry" { &mut failures } else { &mut seconds }) = raw.text();
+    topology::put(
+        system,
+        &format!("network.{}", section_name(&at)?),
+        "keepalive",
+        &format!("{failures} {seconds}"),
+    )
 }
 
 fn ipcp(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>> {

@@ -4,13 +4,13 @@
 use std::net::Ipv6Addr;
 
 use super::netifd::{self, Address6};
-use super::{proc_net, topology};
+use super::{ip, proc_net, topology};
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::Result;
-use crate::model::backend::{Place, Row};
+use crate::model::backend::{Place, Raw, Row};
 
 /// Behind parameters.
-pub const VALUES: &[ValueFn] = &[];
+pub const VALUES: &[ValueFn] = &[ValueFn { name: "ip6_prefix", get: prefix_of, set: None }];
 
 /// Behind tables.
 pub const TABLES: &[TableFn] = &[TableFn { name: "ip6_prefixes", rows, add: None, delete: None }];
@@ -83,6 +83,20 @@ fn rows(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<Row>>
         push(&mut out, Row { name: prefix.clone(), addr: prefix, cols });
     }
     Ok(out)
+}
+
+/// The longest prefix of the interface that an address of it lies in.
+fn prefix_of(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    let address = ip::ip6_address(system, at, "address")?.map(|raw| raw.text()).unwrap_or_default();
+    let Ok(address) = address.parse::<Ipv6Addr>() else { return Ok(None) };
+    let holds = |name: &str| {
+        let (base, bits) = name.split_once('/')?;
+        let (base, bits): (Ipv6Addr, u8) = (base.parse().ok()?, bits.parse().ok()?);
+        (netifd::network6(address, bits) == base).then_some(bits)
+    };
+    let rows = rows(system, at, "")?;
+    let longest = rows.into_iter().filter_map(|row| Some((holds(&row.name)?, row.name))).max();
+    Ok(longest.map(|(_, name)| Raw::One(name)))
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ pub const VALUES: &[ValueFn] = &[ValueFn { name: "route", get: read, set: Some(w
 pub const TABLES: &[TableFn] = &[
     TableFn { name: "routers", rows: routers, add: None, delete: None },
     TableFn { name: "routes", rows: routes, add: Some(add), delete: Some(delete) },
+    TableFn { name: "route_information", rows: information, add: None, delete: None },
 ];
 
 /// The address of a row that UCI does not have.
@@ -270,6 +271,36 @@ fn delete(system: &mut System, at: Place<'_>, _ty: &str) -> Result<()> {
         Some(row) if row.addr != KERNEL => system.delete_section(&format!("network.{}", row.addr)),
         _ => Err(Error::NotDeletable(at.name.to_owned())),
     }
+}
+
+/// What routers advertised, of each interface the first, the default route before others. Rows with router,
+/// prefix, preference, and when it ends.
+fn information(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
+    let interfaces = topology::interfaces(system)?;
+    let mut out: Vec<Row> = Vec::new();
+    for told in netifd::all(system).iter().filter(|told| told.proto == "dhcpv6") {
+        let Some(interface) = netifd::configured(&interfaces, told) else { continue };
+        let mut learnt = told.routes.iter().filter(|route| route.target.is_ipv6() && route.gateway.is_some());
+        let first = learnt.clone().next();
+        let Some(route) = learnt.find(|route| route.bits == 0).or(first) else { continue };
+        if out.iter().any(|row| row.name == interface.name) {
+            continue;
+        }
+        let cols = vec![
+            route.gateway.map(|gateway| gateway.to_string()).unwrap_or_default(),
+            format!("{}/{}", route.target, route.bits),
+            // The metrics that odhcp6c makes of the preferences of RFC 4191.
+            match route.metric {
+                Some(384) => "High",
+                Some(640) => "Low",
+                _ => "Medium",
+            }
+            .to_owned(),
+            netifd::ends(system, route.valid),
+        ];
+        out.push(Row { name: interface.name.clone(), addr: interface.name.clone(), cols });
+    }
+    Ok(out)
 }
 
 #[cfg(test)]

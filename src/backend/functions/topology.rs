@@ -284,9 +284,12 @@ pub fn l3_device(system: &mut System, interface: &Interface) -> String {
         "static" | "dhcp" | "dhcpv6" | "none" => return device.clone(),
         "6in4" | "6to4" | "6rd" => format!("{proto}-{name}"),
         "dslite" => format!("ds-{name}"),
-        "gre" | "gretap" => format!("gre4-{name}"),
-        "grev6" | "grev6tap" => format!("gre6-{name}"),
-        "wireguard" | "vxlan" => name.clone(),
+        "gre" => format!("gre4-{name}"),
+        "gretap" => format!("gre4t-{name}"),
+        "grev6" => format!("gre6-{name}"),
+        "grev6tap" => format!("gre6t-{name}"),
+        "map" => format!("map-{name}"),
+        "wireguard" | "vxlan" | "vxlan6" => name.clone(),
         // A configuration that cannot be read has no names either.
         _ => ppp_device(system, name, proto).ok().flatten().unwrap_or_default(),
     };

@@ -1,0 +1,323 @@
+//! Firewall policies and sets, classifications that mark DSCP, and shapers of sqm and qosify, through the whole model.
+// Helpers of tests may unwrap and print as tests may; clippy knows only functions marked as tests.
+#![allow(clippy::unwrap_used, clippy::disallowed_macros)]
+
+#[path = "support/router.rs"]
+mod router;
+
+use router::{NETWORK, Router, put, router_with};
+
+const FIREWALL: &str = "
+config defaults
+	option forward 'REJECT'
+
+config zone
+	option name 'lan'
+	list network 'lan'
+
+config zone
+	option name 'wan'
+	list network 'wan'
+	option masq '1'
+
+config forwarding
+	option src 'lan'
+	option dest 'wan'
+
+config forwarding
+	option src 'lan'
+	option dest 'gone'
+	option family 'ipv6'
+
+config rule
+	option name 'Allow-Ping'
+	option src 'wan'
+	option proto 'icmp'
+	option target 'ACCEPT'
+	option dscp '!CS1'
+
+config rule
+	option name 'Voice'
+	option src 'lan'
+	option dest 'wan'
+	option proto 'udp'
+	option dest_port '!5060-5070'
+	option target 'DSCP'
+	option set_dscp 'EF'
+
+config ipset
+	option name 'friends'
+	option family 'ipv4'
+	list match 'src_ip'
+	list entry '192.0.2.1'
+	list entry '198.51.100.0/24'
+
+config ipset
+	option name 'doors'
+	option match 'dest_port'
+	option entry '80 443 8000-8010 many'
+";
+
+/// `queue` as on two routers with 24.10.
+const SQM: &str = "
+config queue
+	option interface 'modem'
+	option qdisc 'cake'
+	option linklayer 'none'
+	option script 'autorate-ct.qos'
+	option download '85000'
+	option upload '20000'
+	option enabled '1'
+
+config queue 'normal'
+	option interface 'pppoe-gone'
+	option enabled '0'
+	option upload '0'
+";
+
+const QOSIFY: &str = "
+config defaults
+	list defaults '/etc/qosify/*.conf'
+
+config class besteffort
+	option ingress 'CS0'
+
+config interface 'wan'
+	option name 'wan'
+	option disabled '1'
+	option bandwidth_up '100mbit'
+	option bandwidth_down 'plenty'
+
+config device 'wandev'
+	option name 'br-lan'
+	option bandwidth '100mbit'
+";
+
+fn router(more: &[(&str, &str)]) -> Router {
+    let mut files = vec![("etc/config/network", NETWORK), ("etc/config/firewall", FIREWALL)];
+    files.extend(more);
+    router_with(&files)
+}
+
+fn each(router: &mut Router, base: &str, expected: &[(&str, &str)]) {
+    for (name, value) in expected {
+        router.check(&format!("{base}{name}"), value);
+    }
+}
+
+fn interface(router: &mut Router, name: &str) -> String {
+    router.find("Device.IP.Interface.", "Name", name).trim_end_matches('.').to_owned()
+}
+
+#[test]
+fn forwardings_are_policies() {
+    let mut router = router(&[]);
+    let (lan, wan) = (interface(&mut router, "lan"), interface(&mut router, "wan"));
+    router.check("Device.Firewall.PolicyNumberOfEntries", "2");
+    each(
+        &mut router,
+        "Device.Firewall.Policy.1.",
+        &[
+            ("Enable", "1"),
+            ("Status", "Enabled"),
+            ("TargetChain", "Accept"),
+            ("SourceInterface", &lan),
+            ("DestinationInterface", &wan),
+            ("IPVersion", "-1"),
+        ],
+    );
+    let broken = [("Status", "Error_Misconfigured"), ("DestinationInterface", ""), ("IPVersion", "6")];
+    each(&mut router, "Device.Firewall.Policy.2.", &broken);
+    let new = router.add("Device.Firewall.Policy.");
+    each(&mut router, &new, &[("Enable", "0"), ("Status", "Disabled"), ("SourceInterface", "")]);
+    router.set(&[
+        (&format!("{new}SourceInterface"), &wan),
+        (&format!("{new}DestinationInterface"), &lan),
+        (&format!("{new}IPVersion"), "6"),
+        (&format!("{new}Enable"), "1"),
+    ]);
+    router.has("firewall", &["config forwarding 'policy1'", "option src 'wan'", "option family 'ipv6'"]);
+    router.check(&format!("{new}Status"), "Enabled");
+    let iptv = interface(&mut router, "iptv");
+    assert!(router.try_set(&[(&format!("{new}SourceInterface"), &iptv)]).is_err());
+    router.delete(&new);
+    router.check("Device.Firewall.PolicyNumberOfEntries", "2");
+}
+
+#[test]
+fn sets_and_their_entries() {
+    let mut router = router(&[]);
+    let friends = router.find("Device.Firewall.Set.", "Name", "friends");
+    each(
+        &mut router,
+        &friends,
+        &[
+            ("Type", "IPAddresses"),
+            ("IPVersion", "4"),
+            ("RuleNumberOfEntries", "1"),
+            ("Rule.1.IPAddressList", "192.0.2.1"),
+            ("Rule.1.PortList", ""),
+        ],
+    );
+    let doors = router.find("Device.Firewall.Set.", "Name", "doors");
+    each(&mut router, &doors, &[("Type", "Ports"), ("Rule.1.PortList", "80,443,8000-8010")]);
+    // A network is no address in TR-181, and stays.
+    router.set(&[(&format!("{friends}Rule.1.IPAddressList"), "192.0.2.7,192.0.2.8")]);
+    router.has("firewall", &["list entry '198.51.100.0/24'", "list entry '192.0.2.8'"]);
+    assert!(router.try_set(&[(&format!("{friends}Rule.1.PortList"), "80")]).is_err());
+    assert!(router.try_set(&[(&format!("{doors}Rule.1.PortList"), "90-80")]).is_err());
+    let new = router.add("Device.Firewall.Set.");
+    each(&mut router, &new, &[("Enable", "0"), ("Name", ""), ("Type", "IPAddresses")]);
+    router.set(&[(&format!("{new}Name"), "cards"), (&format!("{new}Type"), "MACAddresses")]);
+    router.set(&[(&format!("{new}Rule.1.MACAddressList"), "02:00:00:00:00:01")]);
+    router.has("firewall", &["option match 'src_mac'", "list entry '02:00:00:00:00:01'"]);
+    router.delete(&new);
+    assert!(router.config("firewall").iter().all(|line| !line.contains("cards")));
+}
+
+#[test]
+fn rules_that_mark_are_classifications() {
+    let mut router = router(&[]);
+    let chain = "Device.Firewall.Chain.1.";
+    router.check(&format!("{chain}RuleNumberOfEntries"), "1");
+    each(&mut router, &format!("{chain}Rule.1."), &[("DSCP", "8"), ("DSCPExclude", "1")]);
+    router.set(&[(&format!("{chain}Rule.1.DSCP"), "16")]);
+    router.has("firewall", &["option dscp '!16'"]);
+    router.set(&[(&format!("{chain}Rule.1.DSCPExclude"), "0"), (&format!("{chain}Rule.1.DSCP"), "-1")]);
+    assert!(router.config("firewall").iter().all(|line| !line.starts_with("option dscp")));
+
+    let lan = interface(&mut router, "lan");
+    let class = "Device.QoS.Classification.1.";
+    each(
+        &mut router,
+        class,
+        &[
+            ("Status", "Enabled"),
+            ("Order", "2"),
+            ("Interface", &lan),
+            ("Protocol", "17"),
+            ("DestPort", "5060"),
+            ("DestPortRangeMax", "5070"),
+            ("DestPortExclude", "1"),
+            ("DSCPCheck", "-1"),
+            ("DSCPMark", "46"),
+        ],
+    );
+    router.set(&[(&format!("{class}DestPort"), "5061")]);
+    router.has("firewall", &["option dest_port '!5061-5070'"]);
+    router.set(&[(&format!("{class}ProtocolExclude"), "1"), (&format!("{class}Protocol"), "6")]);
+    router.has("firewall", &["option proto '!tcp'"]);
+    let new = router.add("Device.QoS.Classification.");
+    each(&mut router, &new, &[("Enable", "0"), ("DSCPMark", "-1"), ("Protocol", "-1")]);
+    router.set(&[(&format!("{new}Enable"), "1")]);
+    router.check(&format!("{new}Status"), "Error_Misconfigured");
+    router.set(&[
+        (&format!("{new}AllInterfaces"), "1"),
+        (&format!("{new}SourceIP"), "192.168.1.9"),
+        (&format!("{new}DSCPCheck"), "34"),
+        (&format!("{new}DSCPMark"), "0"),
+    ]);
+    router.check(&format!("{new}Status"), "Enabled");
+    router.has(
+        "firewall",
+        &["option target 'DSCP'", "option set_dscp '0'", "option dscp '34'", "option src '*'"],
+    );
+    assert!(router.try_set(&[(&format!("{new}DSCPMark"), "64")]).is_err());
+    router.delete(&new);
+    router.check("Device.QoS.ClassificationNumberOfEntries", "1");
+}
+
+#[test]
+fn shapers_of_two_packages() {
+    let mut router = router(&[("etc/config/sqm", SQM), ("etc/config/qosify", QOSIFY)]);
+    router.check("Device.QoS.ShaperNumberOfEntries", "4");
+    let vlan = router.find("Device.Ethernet.VLANTermination.", "Name", "modem");
+    let sqm = router.find("Device.QoS.Shaper.", "ShapingRate", "20000000");
+    each(
+        &mut router,
+        &sqm,
+        &[
+            ("Status", "Enabled"),
+            ("Interface", vlan.trim_end_matches('.')),
+            ("X_RCWMP_DownstreamRate", "85000000"),
+        ],
+    );
+    let qosify = router.find("Device.QoS.Shaper.", "ShapingRate", "100000000");
+    each(
+        &mut router,
+        &qosify,
+        &[
+            ("Enable", "0"),
+            ("Status", "Disabled"),
+            ("Interface", vlan.trim_end_matches('.')),
+            ("X_RCWMP_DownstreamRate", "-1"),
+        ],
+    );
+    router.set(&[
+        (&format!("{sqm}ShapingRate"), "30000000"),
+        (&format!("{sqm}X_RCWMP_DownstreamRate"), "-1"),
+        (&format!("{sqm}Enable"), "0"),
+        (&format!("{qosify}Enable"), "1"),
+        (&format!("{qosify}ShapingRate"), "5000000"),
+    ]);
+    router.has("sqm", &["option upload '30000'", "option download '0'", "option enabled '0'"]);
+    router.has("qosify", &["option disabled '0'", "option bandwidth_up '5000kbit'"]);
+    assert!(router.try_set(&[(&format!("{sqm}ShapingRate"), "30000001")]).is_err());
+    let link = router.find("Device.Ethernet.Link.", "Name", "br-lan");
+    router.set(&[(&format!("{qosify}Interface"), link.trim_end_matches('.'))]);
+    router.has("qosify", &["option name 'lan'"]);
+
+    assert!(router.model.add("Device.QoS.Shaper.", None).is_err());
+    put(router.dir.path(), "etc/init.d/sqm", "");
+    let new = router.add("Device.QoS.Shaper.");
+    each(&mut router, &new, &[("Enable", "0"), ("Interface", ""), ("ShapingRate", "-1")]);
+    router.set(&[(&format!("{new}Interface"), vlan.trim_end_matches('.')), (&format!("{new}Enable"), "1")]);
+    router.has("sqm", &["config queue 'shaper1'", "option interface 'modem'"]);
+    // What is shaped goes.
+    router.delete(&vlan);
+    each(&mut router, &new, &[("Interface", "")]);
+    router.delete(&new);
+    router.check("Device.QoS.ShaperNumberOfEntries", "4");
+}
+
+#[test]
+fn without_the_packages_tables_are_empty() {
+    let mut router = router_with(&[("etc/config/network", NETWORK)]);
+    for table in ["QoS.Shaper", "QoS.Classification", "Firewall.Policy", "Firewall.Set"] {
+        router.check(&format!("Device.{table}NumberOfEntries"), "0");
+    }
+}
+
+#[test]
+fn echoes_of_ppp() {
+    let network = "
+config interface 'wan'
+	option proto 'pppoe'
+	option device 'wan'
+	option keepalive '3 20'
+	option ipv6 '0'
+
+config interface 'other'
+	option proto 'pppoe'
+	option keepalive 'never'
+	option demand 'often'
+";
+    let mut router = router_with(&[("etc/config/network", network)]);
+    each(
+        &mut router,
+        "Device.PPP.Interface.1.",
+        &[("LCPEcho", "20"), ("LCPEchoRetry", "3"), ("LCPEchoAdaptive", "1"), ("IPv6CPEnable", "0")],
+    );
+    each(
+        &mut router,
+        "Device.PPP.Interface.2.",
+        &[("LCPEcho", "1"), ("LCPEchoRetry", "5"), ("IPv6CPEnable", "1"), ("IdleDisconnectTime", "0")],
+    );
+    router.set(&[
+        ("Device.PPP.Interface.1.LCPEcho", "10"),
+        ("Device.PPP.Interface.1.LCPEchoAdaptive", "0"),
+        ("Device.PPP.Interface.1.IPv6CPEnable", "1"),
+    ]);
+    router
+        .has("network", &["option keepalive '3 10'", "option keepalive_adaptive '0'", "option ipv6 'auto'"]);
+}
