@@ -7,6 +7,7 @@ pub mod compiled;
 pub mod date;
 pub mod error;
 pub mod informed;
+mod layers;
 pub mod load;
 pub mod memory;
 pub mod path;

@@ -109,6 +109,8 @@ pub enum Origin {
     Count,
     /// The instance's alias. Answered by the model.
     Alias,
+    /// Rows: which interface stands on which. Answered by the model.
+    Layers,
 }
 
 /// Where the instances of a table come from.

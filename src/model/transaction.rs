@@ -326,7 +326,10 @@ impl<B: Backend> Model<B> {
         for table in names {
             let Ok(path) = Path::parse(table) else { continue };
             let Some(at) = schema.find(&(path.schema_path() + "{i}.")) else { continue };
-            let Some(rows) = &schema.objects()[at].rows else { continue };
+            let Some(rows) = schema.objects()[at].rows.as_ref().filter(|rows| rows.from != Origin::Layers)
+            else {
+                continue;
+            };
             let parents = match self.locate(&path) {
                 Ok(list) if list.len() == 1 => list[0].rows.clone(),
                 _ => continue,

@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod bridge_vlans;
 pub mod bridging;
+pub mod ddns;
 pub mod deviceinfo;
 pub mod dhcp_clients;
 pub mod dhcp_options;
@@ -13,6 +14,7 @@ pub mod ethernet;
 pub mod firewall;
 pub mod fixed;
 pub mod forwarding_table;
+pub mod gateway;
 pub mod hosts;
 pub mod ip;
 pub mod items;
@@ -31,13 +33,18 @@ pub mod radio;
 pub mod radio_state;
 pub mod reach;
 pub mod routing;
+pub mod services;
 pub mod settings;
+pub mod ssh;
 pub mod stations;
 pub mod time;
 pub mod topology;
+pub mod usb;
+pub mod web;
 pub mod wifi;
 pub mod wifi_security;
 pub mod wifi_state;
+pub mod xmpp;
 
 use super::{TableFn, ValueFn};
 
@@ -81,4 +88,11 @@ const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (radio::VALUES, &[]),
     (radio_state::VALUES, &[]),
     (stations::VALUES, stations::TABLES),
+    (services::VALUES, services::TABLES),
+    (ssh::VALUES, ssh::TABLES),
+    (web::VALUES, web::TABLES),
+    (ddns::VALUES, ddns::TABLES),
+    (usb::VALUES, usb::TABLES),
+    (xmpp::VALUES, xmpp::TABLES),
+    (gateway::VALUES, gateway::TABLES),
 ];

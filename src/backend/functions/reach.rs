@@ -40,12 +40,20 @@ const ROWS: &[(&str, &[&str], bool)] = &[
     ("wifi_", &["network", "wireless"], true),
     ("radio_", &["network", "wireless"], true),
     ("fixed", &[], false),
+    ("xmpp_connection", &["cwmp"], true),
+    ("gateway_info", &["cwmp"], true),
+    ("ssh_key", &[], true),
+    ("ssh", &["dropbear"], true),
+    ("web", &["luci", "network", "uhttpd"], true),
+    ("ddns", &["ddns"], true),
+    ("upnp_version", &["minidlna", "upnpd"], true),
+    ("usb", &[], true),
 ];
 
 /// What a function depends on; `spec` as in a data model file, `name` or `name:argument`.
 pub fn of(spec: &'static str) -> Reach {
     let (name, argument) = spec.split_once(':').unwrap_or((spec, ""));
-    if matches!(name, "setting" | "setting_list") {
+    if matches!(name, "setting" | "setting_list" | "present") {
         return match argument.split('.').next() {
             Some(package) if !package.is_empty() && !package.contains('{') => Reach::packages(&[package]),
             _ => Reach::slow(),
