@@ -550,3 +550,153 @@ fn nonsense_gives_defaults() {
     router.check("Device.UPnP.Device.Enable", "0");
     router.check("Device.UserInterface.HTTPAccess.2.Port", "443");
 }
+
+#[test]
+fn accounts_come_and_go() {
+    let mut router = router_with(&[
+        ("etc/config/network", NETWORK),
+        ("etc/passwd", "root:x:0:0:root:/root:/bin/ash\ndaemon:*:1:1:daemon:/var:/bin/false\n"),
+        ("etc/shadow", "root::0:0:99999:7:::\ndaemon:*:0:0:99999:7:::\n"),
+        ("etc/group", "root:x:0:\nusers:x:100:\n"),
+        ("etc/shells", "/bin/ash\n/bin/bash\n"),
+    ]);
+    let file =
+        |router: &Router, name: &str| fs::read_to_string(router.dir.path().join("etc").join(name)).unwrap();
+    let new = router.add("Device.Users.User.");
+    for (name, value) in [
+        ("Enable", "0"),
+        ("Username", "user1"),
+        ("UserID", "1000"),
+        ("StaticUser", "0"),
+        ("GroupParticipation", ""),
+    ] {
+        router.check(&format!("{new}{name}"), value);
+    }
+    // Without a password it can be opened by keys only.
+    router.set(&[(&format!("{new}Enable"), "1"), (&format!("{new}Username"), "alice")]);
+    assert!(file(&router, "shadow").contains("\nalice:*:"), "{}", file(&router, "shadow"));
+    let set = router.try_set(&[
+        (&format!("{new}Password"), "correct horse"),
+        (&format!("{new}Shell"), "Device.Users.SupportedShell.2"),
+        (&format!("{new}UserID"), "1005"),
+    ]);
+    assert_eq!(set, Ok(()));
+    assert!(file(&router, "shadow").contains("\nalice:$5$"), "{}", file(&router, "shadow"));
+    assert!(file(&router, "passwd").ends_with("\nalice:x:1005:1000:user1:/var:/bin/bash\n"));
+    assert!(!file(&router, "shadow").contains("correct"));
+    router.check(&format!("{new}Password"), "");
+    router.set(&[(&format!("{new}Enable"), "0")]);
+    assert!(file(&router, "shadow").contains("\nalice:!$5$"));
+    router.set(&[(&format!("{new}Enable"), "1")]);
+    assert!(file(&router, "shadow").contains("\nalice:$5$"));
+    for (name, value) in [
+        ("Username", "root"),
+        ("Username", "Alice"),
+        ("Username", "a:b"),
+        ("Username", "../x"),
+        ("Username", ""),
+        ("UserID", "0"),
+        ("UserID", "70000"),
+        ("Password", ""),
+        ("Password", "a\nroot::0"),
+        ("Shell", ""),
+        ("Shell", "/bin/sh"),
+    ] {
+        let before = (file(&router, "passwd"), file(&router, "shadow"));
+        let result = router.try_set(&[(&format!("{new}{name}"), value)]);
+        assert!(result.is_err() || value.is_empty() && name == "Shell", "{name} {value:?}");
+        if result.is_err() {
+            assert_eq!((file(&router, "passwd"), file(&router, "shadow")), before);
+        }
+    }
+    // The system's own stay, but get a password.
+    assert!(router.try_set(&[("Device.Users.User.1.Username", "toor")]).is_err());
+    assert!(router.try_set(&[("Device.Users.User.1.UserID", "1001")]).is_err());
+    assert!(router.model.delete("Device.Users.User.1.", None).is_err());
+    assert_eq!(router.try_set(&[("Device.LANConfigSecurity.ConfigPassword", "s3cret")]), Ok(()));
+    router.check("Device.LANConfigSecurity.ConfigPassword", "");
+    assert!(file(&router, "shadow").starts_with("root:$5$"));
+    let group = router.add("Device.Users.Group.");
+    router.set(&[(&format!("{group}Groupname"), "guests")]);
+    assert!(
+        file(&router, "group").ends_with("\nguests:x:1000:\n")
+            || file(&router, "group").contains("\nguests:x:100")
+    );
+    router.delete(&group);
+    router.delete(&new);
+    assert_eq!(
+        file(&router, "passwd"),
+        "root:x:0:0:root:/root:/bin/ash\ndaemon:*:1:1:daemon:/var:/bin/false\n"
+    );
+    assert!(!file(&router, "shadow").contains("alice"));
+    assert_eq!(file(&router, "group"), "root:x:0:\nusers:x:100:\n");
+}
+
+#[test]
+fn leds_log_and_processors() {
+    let system = "config system\n\toption hostname 'r'\n\toption log_ip '192.0.2.5'\n\toption log_size '64'\n\n\
+                  config led 'led_wan'\n\toption name 'WAN'\n\toption sysfs 'green:wan'\n\toption trigger 'netdev'\n";
+    let Router { dir, .. } = router_with(&[
+        ("etc/config/network", NETWORK),
+        ("etc/config/system", system),
+        ("sys/class/leds/green:wan/trigger", "none timer [netdev]\n"),
+        ("sys/class/leds/green:wan/brightness", "0\n"),
+        ("sys/class/leds/green:wan/max_brightness", "255\n"),
+        ("sys/class/leds/red:power/trigger", "[none] timer\n"),
+        ("sys/class/leds/red:power/brightness", "0\n"),
+        ("proc/uptime", "5000.10 9000.00\n"),
+        (
+            "proc/stat",
+            "cpu  200 0 200 500 100 0 0 0 0 0\ncpu0 100 0 100 250 50 0 0 0 0 0\ncpu1 50 50 100 300 0 0 0 0\nbad\n",
+        ),
+    ]);
+    let procd =
+        r#"{"log":{"instances":{"instance1":{"running":true,"pid":77,"command":["/sbin/logd","-S","64"]}}}}"#;
+    let procd = Programs::start(&[("service", "list", says_json(procd))]);
+    let mut router = open_with(dir, Some(procd.socket()));
+    for (name, value) in [
+        ("LEDs.LEDNumberOfEntries", "2"),
+        ("LEDs.LED.1.Name", "green:wan"),
+        ("LEDs.LED.1.Status", "InUse"),
+        ("LEDs.LED.1.Reason", "WAN"),
+        ("LEDs.LED.1.MaxBrightness", "255"),
+        ("LEDs.LED.2.Status", "Disabled"),
+        ("LEDs.LED.2.Enable", "0"),
+        ("Syslog.Enable", "1"),
+        ("Syslog.Status", "Enabled"),
+        ("Syslog.Action.1.SourceRef", "Device.Syslog.Source.1"),
+        ("Syslog.Action.1.LogFile.Enable", "0"),
+        ("Syslog.Action.1.LogFile.VendorLogFileRef", "Device.DeviceInfo.VendorLogFile.1"),
+        ("Syslog.Action.1.LogRemote.Enable", "1"),
+        ("Syslog.Action.1.LogRemote.Status", "Enabled"),
+        ("Syslog.Action.1.LogRemote.Address", "192.0.2.5"),
+        ("Syslog.Action.1.LogRemote.Protocol", "UDP"),
+        ("Syslog.Action.1.LogRemote.Port", "514"),
+        ("DeviceInfo.ProcessStatus.CPUNumberOfEntries", "2"),
+        ("DeviceInfo.ProcessStatus.CPU.1.Name", "cpu0"),
+        ("DeviceInfo.ProcessStatus.CPU.1.UserModeUtilization", "20"),
+        ("DeviceInfo.ProcessStatus.CPU.1.SystemModeUtilization", "20"),
+        ("DeviceInfo.ProcessStatus.CPU.1.IdleModeUtilization", "60"),
+        ("DeviceInfo.ProcessStatus.CPU.1.CPUUtilization", "40"),
+        ("DeviceInfo.ProcessStatus.CPU.1.UpTime", "5000"),
+        ("DeviceInfo.SupportedDataModel.1.URN", "urn:broadband-forum-org:tr-181-2-19-1"),
+    ] {
+        router.check(&format!("Device.{name}"), value);
+    }
+    let remote = "Device.Syslog.Action.1.LogRemote.";
+    router.set(&[
+        (&format!("{remote}Protocol"), "TCP"),
+        (&format!("{remote}Port"), "6514"),
+        ("Device.Syslog.Action.1.LogFile.FilePath", "/tmp/log/messages"),
+    ]);
+    router.has(
+        "system",
+        &["option log_proto 'tcp'", "option log_port '6514'", "option log_file '/tmp/log/messages'"],
+    );
+    router.check("Device.Syslog.Action.1.LogFile.Enable", "1");
+    router.set(&[(&format!("{remote}Enable"), "0")]);
+    router.check(&format!("{remote}Status"), "Disabled");
+    for bad in ["messages", "/tmp/../etc/passwd", "/tmp/a\nb"] {
+        assert!(router.try_set(&[("Device.Syslog.Action.1.LogFile.FilePath", bad)]).is_err(), "{bad}");
+    }
+}

@@ -68,7 +68,7 @@ mod tests {
         let good = "00000de9150406303241423030050453 4e3432 0605526f757465".replace(' ', "");
         check(&good, 4, Some("02AB00"));
         check(&good, 5, Some("SN42"));
-        check(&good, 6, None);
+        check(&good, 6, Some("Route"));
         check("00000de9:0b:05:04:53:4e:34:32:06:03:52:31:30", 6, Some("R10"));
         check("00000009020401ff00000de906050453 4e3432".replace(' ', "").as_str(), 5, Some("SN42"));
         for bad in

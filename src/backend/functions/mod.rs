@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod bridge_vlans;
 pub mod bridging;
+pub mod crypt;
 pub mod ddns;
 pub mod deviceinfo;
 pub mod dhcp_clients;
@@ -19,6 +20,7 @@ pub mod hosts;
 pub mod ip;
 pub mod items;
 pub mod kernel_routes;
+pub mod leds;
 pub mod manageable;
 pub mod nat;
 pub mod netif;
@@ -37,6 +39,7 @@ pub mod services;
 pub mod settings;
 pub mod ssh;
 pub mod stations;
+pub mod syslog;
 pub mod time;
 pub mod topology;
 pub mod usb;
@@ -89,6 +92,8 @@ const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (radio_state::VALUES, &[]),
     (stations::VALUES, stations::TABLES),
     (services::VALUES, services::TABLES),
+    (leds::VALUES, leds::TABLES),
+    (syslog::VALUES, &[]),
     (ssh::VALUES, ssh::TABLES),
     (web::VALUES, web::TABLES),
     (ddns::VALUES, ddns::TABLES),

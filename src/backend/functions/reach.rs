@@ -48,6 +48,9 @@ const ROWS: &[(&str, &[&str], bool)] = &[
     ("ddns", &["ddns"], true),
     ("upnp_version", &["minidlna", "upnpd"], true),
     ("usb", &[], true),
+    ("user", &[], true),
+    ("led", &["system"], true),
+    ("syslog", &["system"], true),
 ];
 
 /// What a function depends on; `spec` as in a data model file, `name` or `name:argument`.
