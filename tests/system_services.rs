@@ -320,6 +320,104 @@ fn upnp() {
     router.has("upnpd", &["option enabled\t\t0", "option enable_upnp\t0", "option enable_natpmp\t1"]);
 }
 
+#[test]
+fn upnp_of_the_new_kind() {
+    let upnpd = "config upnpd 'config'\n\toption enabled '1'\n\toption enabled_protocols 'all'\n\toption upnp_igd_compat 'igdv1'\n";
+    let mut router = router_with(&[("etc/config/network", NETWORK), ("etc/config/upnpd", upnpd)]);
+    router.check("Device.UPnP.Device.Capabilities.UPnPIGD", "1");
+    router.set(&[("Device.UPnP.Device.UPnPIGD", "0")]);
+    router.has("upnpd", &["option enabled_protocols 'pcp+nat-pmp'"]);
+    router.set(&[("Device.UPnP.Device.UPnPIGD", "1")]);
+    router.has("upnpd", &["option enabled_protocols 'all'"]);
+}
+
+#[test]
+fn bridges_of_mosquitto() {
+    let mosquitto = "config owrt 'owrt'\n\toption use_uci '1'\n\nconfig mosquitto 'mosquitto'\n\toption port '1884'\n\n\
+        config bridge 'cloud'\n\toption connection 'cloud'\n\toption address 'a.example.net:8883 b.example.net'\n\
+        \toption username 'me'\n\toption protocol_version 'mqttv311'\n\toption cafile '/etc/ca.pem'\n\
+        \tlist topic '# out 1 \"\" house/'\n\tlist topic 'cmd/# in'\n";
+    let Router { dir, .. } = router_with(&[
+        ("etc/config/network", NETWORK),
+        ("etc/config/mosquitto", mosquitto),
+        ("etc/rc.d/S80mosquitto", ""),
+    ]);
+    let procd = r#"{"mosquitto":{"instances":{"instance1":{"running":true,"pid":90}}}}"#;
+    let procd = Programs::start(&[("service", "list", says_json(procd))]);
+    let mut router = open_with(dir, Some(procd.socket()));
+    let bridge = "Device.MQTT.Broker.1.Bridge.1.";
+    router.check("Device.MQTT.Broker.1.Status", "Enabled");
+    router.check("Device.MQTT.Broker.1.Port", "1884");
+    for (name, value) in [
+        ("Name", "cloud"),
+        ("Enable", "1"),
+        ("Status", "Connecting"),
+        ("ProtocolVersion", "3.1.1"),
+        ("TransportProtocol", "TLS"),
+        ("CleanSession", "0"),
+        ("KeepAliveTime", "60"),
+        ("Username", "me"),
+        ("ServerSelectionAlgorithm", "Priority"),
+        ("ServerNumberOfEntries", "2"),
+        ("Server.1.Address", "a.example.net"),
+        ("Server.1.Port", "8883"),
+        ("Server.2.Port", "1883"),
+        ("Server.2.Priority", "1"),
+        ("SubscriptionNumberOfEntries", "2"),
+        ("Subscription.1.Topic", "#"),
+        ("Subscription.1.Direction", "out"),
+        ("Subscription.1.QoS", "1"),
+        ("Subscription.1.LocalPrefix", ""),
+        ("Subscription.1.RemotePrefix", "house/"),
+        ("Subscription.2.Direction", "in"),
+        ("Subscription.2.QoS", "0"),
+    ] {
+        router.check(&format!("{bridge}{name}"), value);
+    }
+    let at = |name: &str| format!("{bridge}{name}");
+    router.set(&[(&at("Username"), "you"), (&at("Subscription.2.QoS"), "2"), (&at("Server.2.Port"), "8884")]);
+    router.has(
+        "mosquitto",
+        &[
+            "option remote_username 'you'",
+            "list topic 'cmd/# in 2'",
+            "option address 'a.example.net:8883 b.example.net:8884'",
+        ],
+    );
+    assert!(!router.config("mosquitto").iter().any(|line| line.contains("option username")));
+    for (name, bad) in [
+        ("Username", "a\nlistener 1"),
+        ("Name", "a b"),
+        ("Subscription.1.Topic", "a\nb"),
+        ("Subscription.1.LocalPrefix", "x y"),
+        ("Server.1.Address", "b.example.net\nuser root"),
+    ] {
+        assert!(router.try_set(&[(&at(name), bad)]).is_err(), "{name}");
+    }
+    let topic = router.add(&at("Subscription."));
+    router.check(&format!("{topic}Enable"), "0");
+    assert!(router.try_set(&[(&format!("{topic}Topic"), "#")]).is_err(), "topic and direction are there");
+    router.set(&[(&format!("{topic}Topic"), "state"), (&format!("{topic}Enable"), "1")]);
+    router.has("mosquitto", &["list topic 'state out 0'"]);
+    router.delete(&at("Subscription.1."));
+    router.check(&format!("{topic}Topic"), "state");
+    router.set(&[(&at("Enable"), "0")]);
+    router.has("mosquitto", &["option rcwmp_connection 'cloud'"]);
+    router.check(&at("Status"), "Disabled");
+    router.set(&[(&at("Enable"), "1")]);
+    router.has("mosquitto", &["option connection 'cloud'"]);
+    let new = router.add("Device.MQTT.Broker.1.Bridge.");
+    router.check(&format!("{new}Enable"), "0");
+    router.check(&format!("{new}CleanSession"), "1");
+    let server = router.add(&format!("{new}Server."));
+    router.check(&format!("{server}Port"), "1883");
+    router.set(&[(&format!("{server}Address"), "192.0.2.9"), (&format!("{server}Enable"), "1")]);
+    router.set(&[(&format!("{new}Enable"), "1")]);
+    router.check(&format!("{new}Status"), "Error_Misconfigured");
+    router.delete(&new);
+    router.check("Device.MQTT.Broker.1.BridgeNumberOfEntries", "1");
+}
+
 fn usb(root: &Path, device: &str, files: &[(&str, &str)]) {
     for (name, text) in files {
         put(root, &format!("sys/bus/usb/devices/{device}/{name}"), &format!("{text}\n"));

@@ -42,7 +42,8 @@ fn client(system: &mut System, at: Place<'_>) -> Result<Client> {
     for option in server {
         has_server |= !text(option)?.is_empty();
     }
-    let complete = has_server && !text("domain")?.is_empty();
+    // The scripts take the one for the other.
+    let complete = has_server && !(text("domain")?.is_empty() && text("lookup_host")?.is_empty());
     let run = topology::text(system, "ddns.global", "ddns_rundir")?;
     let run = if run.starts_with('/') { run } else { "/var/run/ddns".to_owned() };
     let mut file = |ending| system.text(&format!("{run}/{name}.{ending}"));

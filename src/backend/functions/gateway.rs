@@ -70,7 +70,7 @@ mod tests {
         check(&good, 5, Some("SN42"));
         check(&good, 6, Some("Route"));
         check("00000de9:0b:05:04:53:4e:34:32:06:03:52:31:30", 6, Some("R10"));
-        check("00000009020401ff00000de906050453 4e3432".replace(' ', "").as_str(), 5, Some("SN42"));
+        check("00000009030401ff00000de906050453 4e3432".replace(' ', "").as_str(), 5, Some("SN42"));
         for bad in
             ["", "0", "zz", "00000de9", "00000de9ff0504", "00000de9060504534e340a", "00000de9040502ff31"]
         {

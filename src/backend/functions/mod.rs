@@ -22,6 +22,7 @@ pub mod items;
 pub mod kernel_routes;
 pub mod leds;
 pub mod manageable;
+pub mod mqtt;
 pub mod nat;
 pub mod netif;
 pub mod netifd;
@@ -93,6 +94,7 @@ const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (stations::VALUES, stations::TABLES),
     (services::VALUES, services::TABLES),
     (leds::VALUES, leds::TABLES),
+    (mqtt::VALUES, mqtt::TABLES),
     (syslog::VALUES, &[]),
     (ssh::VALUES, ssh::TABLES),
     (web::VALUES, web::TABLES),

@@ -11,6 +11,7 @@ use crate::model::error::Error;
 /// Behind parameters.
 pub const VALUES: &[ValueFn] = &[
     ValueFn { name: "present", get: present, set: Some(set_present) },
+    ValueFn { name: "upnp_gateway", get: upnp_gateway, set: Some(set_upnp_gateway) },
     ValueFn { name: "upnp_version", get: upnp_version, set: None },
 ];
 
@@ -81,6 +82,30 @@ fn set_present(system: &mut System, at: Place<'_>, argument: &str, raw: &Raw) ->
     put(system, address, &raw.text())
 }
 
+/// miniupnpd's protocols: two switches of old, one option of all since 2025.
+const PROTOCOLS: &str = "upnpd.config.enabled_protocols";
+const WITHOUT: &str = "pcp+nat-pmp";
+
+fn upnp_gateway(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    let told = system.option_text(PROTOCOLS)?;
+    if told.is_empty() {
+        return present(system, at, "upnpd.config.enable_upnp=1");
+    }
+    Ok(Some(Raw::one(if told == WITHOUT { "0" } else { "1" })))
+}
+
+fn set_upnp_gateway(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
+    let told = system.option_text(PROTOCOLS)?;
+    if told.is_empty() {
+        return set_present(system, at, "upnpd.config.enable_upnp", raw);
+    }
+    match (raw.text() == "1", told == WITHOUT) {
+        (true, true) => put(system, PROTOCOLS, "all"),
+        (false, false) => put(system, PROTOCOLS, WITHOUT),
+        _ => Ok(()),
+    }
+}
+
 /// The versions that miniupnpd and minidlna implement; 0 of what is not there.
 fn upnp_version(system: &mut System, _at: Place<'_>, what: &str) -> Result<Option<Raw>> {
     let gateway = system.has_section("upnpd.config.enabled");
@@ -88,7 +113,12 @@ fn upnp_version(system: &mut System, _at: Place<'_>, what: &str) -> Result<Optio
     let version = match what {
         "media" => u8::from(media),
         "igd" if !gateway => 0,
-        "igd" => 2 - u8::from(unless_off(system, "upnpd.config.igdv1")?),
+        "igd" => {
+            let told = system.option_text("upnpd.config.upnp_igd_compat")?;
+            let first =
+                if told.is_empty() { unless_off(system, "upnpd.config.igdv1")? } else { told == "igdv1" };
+            2 - u8::from(first)
+        }
         // Version 1.1 of the architecture, both of them.
         _ => u8::from(gateway || media),
     };

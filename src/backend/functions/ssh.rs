@@ -4,7 +4,7 @@
 //! a key: a comment, which dropbear does not read.
 
 use super::services::{self, Instance};
-use super::{netif, proc_net};
+use super::{netif, proc_net, topology};
 use crate::backend::{Section, System, TableFn, ValueFn};
 use crate::model::Result;
 use crate::model::backend::{Place, Raw, Row};
@@ -13,6 +13,7 @@ use crate::model::error::Error;
 /// Behind parameters.
 pub const VALUES: &[ValueFn] = &[
     ValueFn { name: "ssh", get: server, set: None },
+    ValueFn { name: "ssh_interface", get: interface, set: Some(set_interface) },
     ValueFn { name: "ssh_key", get: key, set: Some(set_key) },
 ];
 
@@ -66,6 +67,23 @@ fn server(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>>
         _ => Some("root".to_owned()),
     };
     Ok(text.map(Raw::One))
+}
+
+/// Which of the two options names the interface: the one that binds to its device goes first.
+fn interface_option(system: &mut System, at: &Place<'_>) -> Result<(String, &'static str)> {
+    let section = format!("dropbear.{}", at.row().map(|row| row.addr.as_str()).unwrap_or_default());
+    let direct = !topology::text(system, &section, "DirectInterface")?.is_empty();
+    Ok((section, if direct { "DirectInterface" } else { "Interface" }))
+}
+
+fn interface(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    let (section, option) = interface_option(system, &at)?;
+    Ok(topology::words(system, &section, option)?.into_iter().next().map(Raw::One))
+}
+
+fn set_interface(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
+    let (section, option) = interface_option(system, &at)?;
+    topology::put(system, &section, option, &raw.text())
 }
 
 /// Connections to the port of a section. Columns: address and port of the other side.
@@ -146,7 +164,7 @@ fn set_key(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Re
 /// The place of a key that is not there yet.
 fn free(lines: &[&str]) -> String {
     let taken = |name: &str| lines.iter().any(|line| line.trim() == name);
-    super::topology::numbered(EMPTY, taken)
+    topology::numbered(EMPTY, taken)
 }
 
 fn joined<'l>(lines: impl Iterator<Item = &'l str>) -> String {
