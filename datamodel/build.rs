@@ -56,7 +56,7 @@ fn compile() -> Result<(), String> {
 }
 
 fn write_object(out: &mut String, object: &Object) -> std::fmt::Result {
-    let Object { path, rows, add, delete, params } = object;
+    let Object { path, rows, add, delete, unique, params } = object;
     write!(out, "Object {{ path: {path:?}, rows: ")?;
     match rows {
         None => out.push_str("None"),
@@ -66,7 +66,7 @@ fn write_object(out: &mut String, object: &Object) -> std::fmt::Result {
              fresh: &{fresh:?}, volatile: {volatile} }})"
         )?,
     }
-    writeln!(out, ", add: {add}, delete: {delete}, params: Cow::Borrowed(&[")?;
+    writeln!(out, ", add: {add}, delete: {delete}, unique: &{unique:?}, params: Cow::Borrowed(&[")?;
     for Param { name, ty, write, hidden, inform, notify, source } in params.iter() {
         write!(out, "    Param {{ name: {name:?}, ty: ")?;
         write_type(out, ty)?;

@@ -556,6 +556,26 @@ fn connections_of_xmpp() {
     router.check(&format!("{one}Status"), "Connecting");
     let other = router.add("Device.XMPP.Connection.");
     router.check(&format!("{other}ServerNumberOfEntries"), "0");
+    // Two that are on are not of one and the same address.
+    let same = |enable| {
+        [("Username", "cpe"), ("Domain", "example.net"), ("Resource", "rcwmp"), ("Enable", enable)]
+            .map(|(name, value)| (format!("{other}{name}"), value))
+    };
+    let set = |router: &mut Router, list: [(String, &str); 4]| {
+        router.try_set(&list.iter().map(|(name, value)| (name.as_str(), *value)).collect::<Vec<_>>())
+    };
+    let refused = set(&mut router, same("1"));
+    assert!(
+        refused.as_ref().is_err_and(|why| why.contains("has the same Username+Domain+Resource")),
+        "{refused:?}"
+    );
+    router.check(&format!("{other}Username"), "");
+    assert_eq!(set(&mut router, same("0")), Ok(()));
+    assert!(router.try_set(&[(&format!("{other}Enable"), "1")]).is_err());
+    assert_eq!(
+        router.try_set(&[(&format!("{other}Enable"), "1"), (&format!("{other}Resource"), "two")]),
+        Ok(())
+    );
     router.delete(&one);
     router.check("Device.ManagementServer.ConnReqXMPPConnection", "");
     assert!(!router.config("cwmp").iter().any(|line| line.contains("xmpp_server")));

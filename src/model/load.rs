@@ -137,6 +137,8 @@ struct RawObject<'t> {
     #[serde(default)]
     delete: bool,
     #[serde(default)]
+    unique: Vec<String>,
+    #[serde(default)]
     uses: Vec<RawUse>,
     #[serde(default, borrow)]
     params: Vec<&'t RawValue>,
@@ -335,12 +337,17 @@ impl RawObject<'_> {
             }
             out.push(param.keep());
         }
+        let part = |part: &str| out.iter().any(|param| param.name == part);
+        if let Some(key) = self.unique.iter().find(|key| !(table && key.split('+').all(part))) {
+            return Err(format!("{key:?} is not parameters of a table with + between them"));
+        }
         let rows = self.rows.map(RawRows::build).transpose()?;
         Ok(Object {
             path: keep(self.object),
             rows,
             add: self.add,
             delete: self.delete,
+            unique: slice(self.unique),
             params: Cow::Owned(out),
         })
     }
@@ -365,9 +372,6 @@ impl RawRows {
         if from == Origin::Uci && spec.split('.').count() != 2 {
             return Err(format!("{spec:?} is not package.type"));
         }
-        let slice = |list: Vec<String>| -> &'static [&'static str] {
-            Box::leak(list.into_iter().map(keep).collect::<Vec<_>>().into_boxed_slice())
-        };
         Ok(Rows {
             from,
             spec: keep(spec),
@@ -377,6 +381,10 @@ impl RawRows {
             volatile: self.volatile,
         })
     }
+}
+
+fn slice(list: Vec<String>) -> &'static [&'static str] {
+    Box::leak(list.into_iter().map(keep).collect::<Vec<_>>().into_boxed_slice())
 }
 
 impl RawParam {

@@ -18,6 +18,7 @@ mod scenario;
 pub mod schema;
 pub mod transaction;
 pub mod tree;
+mod unique;
 pub mod value;
 pub mod watch;
 

@@ -27,6 +27,8 @@ pub struct Object {
     pub add: bool,
     /// DeleteObject works on an instance.
     pub delete: bool,
+    /// What no two rows that are on have in common: names of parameters with `+` between them.
+    pub unique: &'static [&'static str],
     /// The parameters, in the order of the file.
     pub params: Cow<'static, [Param]>,
 }
@@ -205,6 +207,7 @@ impl Schema {
                     }
                     if extra.rows.is_some() {
                         (known.rows, known.add, known.delete) = (extra.rows, extra.add, extra.delete);
+                        known.unique = extra.unique;
                     }
                 }
             }

@@ -74,6 +74,7 @@ impl<B: Backend> Model<B> {
             model.renumber(&known, None);
             for change in &ready {
                 model.verify(change)?;
+                model.check_unique(&change.target)?;
             }
             Ok(())
         })

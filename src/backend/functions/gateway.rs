@@ -32,7 +32,7 @@ fn info(system: &mut System, _at: Place<'_>, number: &str) -> Result<Option<Raw>
 fn octets(digits: &str) -> Option<Vec<u8>> {
     let bare: Vec<u8> = digits.trim().bytes().filter(|byte| *byte != b':').take(1024).collect();
     let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    if bare.len() % 2 == 0 { bare.chunks(2).map(pair).collect() } else { None }
+    if bare.len().is_multiple_of(2) { bare.chunks(2).map(pair).collect() } else { None }
 }
 
 /// The text of a sub-option among those of the Broadband Forum (RFC 3925).

@@ -52,7 +52,7 @@ pub fn runs(system: &mut System, service: &str) -> bool {
 /// When a process began, in the form of the model.
 pub fn since(system: &mut System, pid: u32) -> Option<String> {
     let (epoch, since_boot) = system.now();
-    let age = age(&*system.text(&format!("/proc/{pid}/stat"))?, since_boot)?;
+    let age = age(&system.text(&format!("/proc/{pid}/stat"))?, since_boot)?;
     Some(date::format_utc(epoch.checked_sub(i64::try_from(age).ok()?)?))
 }
 
