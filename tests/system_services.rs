@@ -818,3 +818,46 @@ fn leds_log_and_processors() {
         assert!(router.try_set(&[("Device.Syslog.Action.1.LogFile.FilePath", bad)]).is_err(), "{bad}");
     }
 }
+
+/// All of the tree on every published configuration, with the defaults of packages beside it: what is listed is
+/// what is given, and no table fails.
+#[test]
+fn published_routers() {
+    let samples = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/router-samples/etc-config"));
+    let Ok(sets) = fs::read_dir(samples) else {
+        eprintln!("skipped: ../shared not present");
+        return;
+    };
+    let files = |dir: &Path| -> Vec<(String, String)> {
+        let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap());
+        let files = entries.filter(|entry| entry.path().is_file()).map(|entry| {
+            let name = format!("etc/config/{}", entry.file_name().into_string().unwrap());
+            (name, fs::read_to_string(entry.path()).unwrap())
+        });
+        files.collect()
+    };
+    let defaults = files(&samples.join("package-defaults"));
+    let (mut listeners, mut servers) = (0, 0);
+    for set in sets.map(|entry| entry.unwrap().path()).filter(|set| set.is_dir()) {
+        let mut all: Vec<(String, String)> = defaults.clone();
+        for (name, text) in files(&set) {
+            all.retain(|(other, _)| *other != name);
+            all.push((name, text));
+        }
+        let all: Vec<(&str, &str)> = all.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        let mut router = router_with(&all);
+        let names = router.model.names("Device.", false).unwrap();
+        let params: Vec<&String> =
+            names.iter().map(|(name, _)| name).filter(|name| !name.ends_with('.')).collect();
+        let values = router.model.values(["Device."]).unwrap();
+        assert_eq!(params, values.iter().map(|(name, _)| name).collect::<Vec<_>>(), "{}", set.display());
+        for complaint in router.model.complaints() {
+            assert!(complaint.contains(" is not a "), "{}: {complaint}", set.display());
+        }
+        let mut number = |name: &str| router.value(name).parse::<u32>().unwrap();
+        listeners += number("Device.UserInterface.HTTPAccessNumberOfEntries");
+        servers += number("Device.SSH.ServerNumberOfEntries");
+        assert!(number("Device.DynamicDNS.ClientNumberOfEntries") >= 2, "{}", set.display());
+    }
+    assert!(listeners > 10 && servers > 5, "{listeners} {servers}");
+}

@@ -285,7 +285,7 @@ mod tests {
     use super::*;
 
     fn object(path: &'static str) -> Object {
-        Object { path, rows: None, add: false, delete: false, params: Cow::Borrowed(&[]) }
+        Object { path, rows: None, add: false, delete: false, unique: &[], params: Cow::Borrowed(&[]) }
     }
 
     #[test]
