@@ -89,7 +89,7 @@ fn write_object(
     types: &mut Shared,
     hows: &mut Shared,
 ) -> std::fmt::Result {
-    let Object { path, rows, add, delete, params } = object;
+    let Object { path, rows, add, delete, unique, params } = object;
     write!(out, "Object {{ path: {path:?}, rows: ")?;
     match rows {
         None => out.push_str("None"),
@@ -99,7 +99,7 @@ fn write_object(
              fresh: &{fresh:?}, volatile: {volatile} }})"
         )?,
     }
-    writeln!(out, ", add: {add}, delete: {delete}, params: Cow::Borrowed(&[")?;
+    writeln!(out, ", add: {add}, delete: {delete}, unique: &{unique:?}, params: Cow::Borrowed(&[")?;
     for Param { name, ty, write, hidden, inform, notify, source } in params.iter() {
         let ty = types.name(type_text(ty)?);
         let Source { from, spec, how } = source;

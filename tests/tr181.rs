@@ -26,6 +26,7 @@ struct Row {
     status: String,
     /// For a table: the parameter of the parent that counts it.
     counter: String,
+    unique: Vec<String>,
     values: Vec<String>,
     size: String,
     range: String,
@@ -58,6 +59,7 @@ fn parse(text: &str) -> BTreeMap<String, Row> {
         add_delete,
         status,
         counter,
+        unique,
         values,
         size,
         range,
@@ -75,6 +77,7 @@ fn parse(text: &str) -> BTreeMap<String, Row> {
         "add_delete",
         "status",
         "numEntriesParameter",
+        "uniqueKeys",
         "enumerations",
         "size",
         "range",
@@ -98,6 +101,7 @@ fn parse(text: &str) -> BTreeMap<String, Row> {
                 delete: cell(add_delete).contains("DeleteObject"),
                 status: cell(status).to_owned(),
                 counter: cell(counter).to_owned(),
+                unique: cell(unique).split(" ; ").map(str::to_owned).collect(),
                 values: cell(values).split('|').filter(|word| !word.is_empty()).map(str::to_owned).collect(),
                 size: cell(size).to_owned(),
                 range: cell(range).to_owned(),
@@ -161,6 +165,11 @@ fn compare_object(
     }
     if object.delete && !row.delete {
         differ("takes no DeleteObject in TR-181".to_owned());
+    }
+    for key in object.unique {
+        if row.unique.iter().all(|known| known != key) {
+            differ(format!("has not the unique key {key} in TR-181"));
+        }
     }
     if object.is_table() {
         let has_alias = standard.get(&format!("{path}Alias")).is_some_and(|row| row.status == "current");
@@ -338,14 +347,14 @@ fn above(path: &str) -> String {
 
 #[test]
 fn the_comparison_can_fail() {
-    let text = "path\tkind\ttype\tdataType\taccess\tadd_delete\tstatus\tnumEntriesParameter\tenumerations\tsize\trange\tlist\trefs\tflags\tforcedInform\tactiveNotify\n\
-        Device.\tobject\tsingle\t\treadOnly\t\tcurrent\t\t\t\t\t\t\t\t\t\n\
-        Device.T.{i}.\tobject\tmulti\t\treadOnly\t\tcurrent\tTNumberOfEntries\t\t\t\t\t\t\t\t\n\
-        Device.T.{i}.Alias\tparameter\tstring\t_AliasCWMP\treadWrite\t\tcurrent\t\t\t..64\t\t\t\t\t\tnormal\n\
-        Device.T.{i}.A\tparameter\tstring\t\treadOnly\t\tcurrent\t\tUp|Down|X?\t..8\t\t\t\t\t\tnormal\n\
-        Device.T.{i}.B\tparameter\tunsignedInt\t\treadOnly\t\tcurrent\t\t\t\t1..5\t\t\t\ttrue\tcanDeny\n\
-        Device.T.{i}.P\tparameter\tstring\t\treadOnly\t\tdeleted\t\t\t\t\t\t\thidden\t\tnormal\n";
-    let model = r#"{"objects":[{"object":"Device."},{"object":"Device.T.{i}.","rows":{"store":true},"add":true,"params":[
+    let text = "path\tkind\ttype\tdataType\taccess\tadd_delete\tstatus\tnumEntriesParameter\tuniqueKeys\tenumerations\tsize\trange\tlist\trefs\tflags\tforcedInform\tactiveNotify\n\
+        Device.\tobject\tsingle\t\treadOnly\t\tcurrent\t\t\t\t\t\t\t\t\t\t\n\
+        Device.T.{i}.\tobject\tmulti\t\treadOnly\t\tcurrent\tTNumberOfEntries\tA\t\t\t\t\t\t\t\t\n\
+        Device.T.{i}.Alias\tparameter\tstring\t_AliasCWMP\treadWrite\t\tcurrent\t\t\t\t..64\t\t\t\t\t\tnormal\n\
+        Device.T.{i}.A\tparameter\tstring\t\treadOnly\t\tcurrent\t\t\tUp|Down|X?\t..8\t\t\t\t\t\tnormal\n\
+        Device.T.{i}.B\tparameter\tunsignedInt\t\treadOnly\t\tcurrent\t\t\t\t\t1..5\t\t\t\ttrue\tcanDeny\n\
+        Device.T.{i}.P\tparameter\tstring\t\treadOnly\t\tdeleted\t\t\t\t\t\t\t\thidden\t\tnormal\n";
+    let model = r#"{"objects":[{"object":"Device."},{"object":"Device.T.{i}.","rows":{"store":true},"add":true,"unique":["A","A+B"],"params":[
         {"name":"A","type":"string(9)","values":["Up","Left"],"access":"rw","store":true},
         {"name":"B","type":"int","const":"1"},{"name":"P","type":"list(string)","const":""},
         {"name":"N","type":"string","const":""},{"name":"X_N","type":"string","const":""}]}]}"#;
@@ -354,6 +363,7 @@ fn the_comparison_can_fail() {
     for expected in [
         "T.{i}. takes no AddObject",
         "T.{i}. has no Alias",
+        "T.{i}. has not the unique key A+B",
         "T.{i}. is not counted by TNumberOfEntries",
         "A is read-only",
         "A has size",

@@ -20,6 +20,7 @@ pub const CONVERSIONS: &[Convert] = &[
     Convert { name: "country", get: regulatory_domain, set: country },
     Convert { name: "address_word", get: |text| Some(text.to_owned()), set: address_word },
     Convert { name: "host_prefix6", get: host_prefix6, set: short_prefix6 },
+    Convert { name: "hexadecimal", get: hexadecimal, set: |_| None },
     Convert { name: "plain_text", get: |text| Some(text.to_owned()), set: plain_text },
 ];
 
@@ -32,6 +33,11 @@ pub fn named(name: &str) -> Option<&'static Convert> {
 fn line_speed(text: &str) -> Option<String> {
     let speed: i64 = text.trim().parse().ok()?;
     Some(speed.max(0).to_string())
+}
+
+/// Digits of base 16 without a sign before them, as the kernel has the numbers of USB.
+fn hexadecimal(text: &str) -> Option<String> {
+    u32::from_str_radix(text.trim(), 16).ok().map(|number| number.to_string())
 }
 
 /// The kernel counts in 64 bits where TR-181 has 32, which wrap (TR-106 StatsCounter32).

@@ -11,6 +11,8 @@ use super::system::{Section, System};
 
 /// The most rows of one table; what is beyond is not seen.
 const MAX_ROWS: usize = 1024;
+/// The agent's own package.
+const OWN: &str = "cwmp";
 
 impl Backend for System {
     fn refresh(&mut self) {
@@ -78,7 +80,7 @@ impl Backend for System {
                 let function = functions::value(name).ok_or_else(|| no_function(name))?;
                 (function.get)(self, at, &argument)?
             }
-            Origin::Count | Origin::Alias => None,
+            Origin::Count | Origin::Alias | Origin::Layers => None,
         };
         Ok(match (raw, source.via) {
             (raw, "") => raw,
@@ -137,6 +139,10 @@ impl Backend for System {
             Origin::Uci => {
                 let spec = at.fill(rows.spec);
                 let (package, ty) = spec.split_once('.').unwrap_or((&spec, ""));
+                // A section of a program that is not installed would do nothing; the agent's own does.
+                if package != OWN && !self.has_package(package) {
+                    return Err(Error::Exhausted(format!("there is no configuration {package} to add to")));
+                }
                 let fresh: Vec<(String, String)> = rows
                     .fresh
                     .iter()

@@ -75,6 +75,8 @@ pub struct System {
     /// What [`System::steady`] has told.
     moments: HashMap<String, i64>,
     texts: HashMap<String, Option<Rc<str>>>,
+    /// Whole files as they will be after the commit.
+    files: BTreeMap<String, Rc<str>>,
     remembered: usize,
     agent: Map<String, String>,
     touched: BTreeSet<String>,
@@ -148,6 +150,7 @@ impl System {
             logical: None,
             moments: HashMap::new(),
             texts: HashMap::new(),
+            files: BTreeMap::new(),
             remembered: 0,
             agent: Map::new(),
             touched: BTreeSet::new(),
@@ -212,6 +215,24 @@ impl System {
         let document = self.uci.package(package).map_err(|why| reading(package, &why))?;
         let sections = document.sections().filter(|section| ty == "*" || section.ty() == ty);
         Ok(sections.map(|section| seen(section, &numbers)).collect())
+    }
+
+    /// Whether a package has a file, well-formed or not: whether its program is installed.
+    pub fn has_package(&mut self, package: &str) -> bool {
+        !matches!(self.uci.package(package), Err(uci::StoreError::NoPackage(_)))
+    }
+
+    /// Whether the section of an option's address is there.
+    pub fn has_section(&mut self, address: &str) -> bool {
+        let Some((package, section, _)) = split(address) else { return false };
+        self.uci.package(package).is_ok_and(|document| document.find(section).is_some())
+    }
+
+    /// The options of a section by name; none without the section.
+    pub fn options(&mut self, package: &str, section: &str) -> Vec<String> {
+        let document = self.uci.package(package).ok();
+        let found = document.and_then(|document| document.find(section));
+        found.map(|section| section.options().map(|(name, _)| name.to_owned()).collect()).unwrap_or_default()
     }
 
     /// The stable name of a section, see [`Section::id`]; the address itself when there is no such section.
@@ -295,6 +316,7 @@ impl System {
     pub(super) fn forget_staged(&mut self) {
         self.uci.revert();
         self.staged = None;
+        self.files.clear();
         self.moved.clear();
         self.trials.revert();
         self.ordered.clear();
@@ -330,6 +352,9 @@ impl System {
     /// The content of a file under the root, at most 256 KiB of it, invalid UTF-8 replaced; `None` when it
     /// is absent or cannot be read (`carrier` of a device that is down gives EINVAL).
     pub fn text(&mut self, path: &str) -> Option<Rc<str>> {
+        if let Some(staged) = self.files.get(path) {
+            return Some(Rc::clone(staged));
+        }
         if let Some(known) = self.texts.get(path) {
             return known.clone();
         }
@@ -344,6 +369,23 @@ impl System {
             self.texts.insert(path.to_owned(), text.clone());
         }
         text
+    }
+
+    /// Stages the whole content of a text file of the system that is no UCI package: accounts, keys.
+    ///
+    /// # Errors
+    /// [`Error::Backend`] when its directory is not there, or it would be larger than what can be read back.
+    pub fn put_text(&mut self, path: &str, text: String) -> Result<()> {
+        let failed = |why: &dyn fmt::Display| Error::backend(format!("writing {path}"), why);
+        let place = self.root.resolve(path).map_err(|why| failed(&why))?;
+        if !place.parent().is_some_and(std::path::Path::is_dir) {
+            return Err(failed(&"its directory does not exist"));
+        }
+        if text.len() > MAX_TEXT {
+            return Err(failed(&"it would be too large"));
+        }
+        self.files.insert(path.to_owned(), text.into());
+        Ok(())
     }
 
     /// What a method of a ubus object without arguments answers, see [`Bus::ask`].
@@ -507,6 +549,10 @@ impl System {
         }
         next.marks = self.settled_marks().map_err(|why| failed(&why))?;
         let mut also = Vec::new();
+        for (path, text) in &self.files {
+            let path = self.root.resolve(path).map_err(|why| failed(&why))?;
+            also.push(Write::Replace { path, bytes: text.as_bytes().to_vec() });
+        }
         if next != self.kept {
             also.push(Write::Replace {
                 path: self.kept_path.clone(),
@@ -516,6 +562,9 @@ impl System {
         let changed = self.uci.commit(&self.journal, &also).map_err(|why| failed(&why))?;
         self.waits = !changed.is_empty() || !self.ordered.is_empty();
         self.orders.append(&mut self.ordered);
+        for path in std::mem::take(&mut self.files).into_keys() {
+            self.texts.remove(&path);
+        }
         self.touched.extend(changed);
         self.marks = next.marks.clone();
         self.moved.clear();

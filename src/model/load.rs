@@ -139,6 +139,8 @@ struct RawObject<'t> {
     #[serde(default)]
     delete: bool,
     #[serde(default)]
+    unique: Vec<String>,
+    #[serde(default)]
     uses: Vec<RawUse>,
     #[serde(default, borrow)]
     params: Vec<&'t RawValue>,
@@ -159,6 +161,7 @@ struct RawRows {
     file: Option<String>,
     store: Option<bool>,
     trial: Option<bool>,
+    layers: Option<bool>,
     #[serde(rename = "fn")]
     function: Option<String>,
     #[serde(default)]
@@ -336,12 +339,17 @@ impl RawObject<'_> {
             }
             out.push(param.keep());
         }
+        let part = |part: &str| out.iter().any(|param| param.name == part);
+        if let Some(key) = self.unique.iter().find(|key| !(table && key.split('+').all(part))) {
+            return Err(format!("{key:?} is not parameters of a table with + between them"));
+        }
         let rows = self.rows.map(RawRows::build).transpose()?;
         Ok(Object {
             path: keep(self.object),
             rows,
             add: self.add,
             delete: self.delete,
+            unique: slice(self.unique),
             params: Cow::Owned(out),
         })
     }
@@ -349,20 +357,23 @@ impl RawObject<'_> {
 
 impl RawRows {
     fn build(self) -> Result<Rows, String> {
-        let (from, spec) = match (self.uci, self.file, self.store, self.trial, self.function) {
-            (Some(spec), None, None, None, None) => (Origin::Uci, spec),
-            (None, Some(spec), None, None, None) => (Origin::File, spec),
-            (None, None, Some(true), None, None) => (Origin::Store, String::new()),
-            (None, None, None, Some(true), None) => (Origin::Trial, String::new()),
-            (None, None, None, None, Some(spec)) => (Origin::Function, spec),
-            _ => return Err("rows come from exactly one of uci, file, store, trial and fn".to_owned()),
+        let flag = |on: Option<bool>| on.and_then(|on| on.then(String::new));
+        let mut places = [
+            (Origin::Uci, self.uci),
+            (Origin::File, self.file),
+            (Origin::Store, flag(self.store)),
+            (Origin::Trial, flag(self.trial)),
+            (Origin::Layers, flag(self.layers)),
+            (Origin::Function, self.function),
+        ]
+        .into_iter()
+        .filter_map(|(from, spec)| spec.map(|spec| (from, spec)));
+        let (Some((from, spec)), None) = (places.next(), places.next()) else {
+            return Err("rows come from exactly one of uci, file, store, trial, layers and fn".to_owned());
         };
         if from == Origin::Uci && spec.split('.').count() != 2 {
             return Err(format!("{spec:?} is not package.type"));
         }
-        let slice = |list: Vec<String>| -> &'static [&'static str] {
-            Box::leak(list.into_iter().map(keep).collect::<Vec<_>>().into_boxed_slice())
-        };
         Ok(Rows {
             from,
             spec: keep(spec),
@@ -372,6 +383,10 @@ impl RawRows {
             volatile: self.volatile,
         })
     }
+}
+
+fn slice(list: Vec<String>) -> &'static [&'static str] {
+    Box::leak(list.into_iter().map(keep).collect::<Vec<_>>().into_boxed_slice())
 }
 
 impl RawParam {

@@ -7,6 +7,7 @@ pub mod compiled;
 pub mod date;
 pub mod error;
 pub mod informed;
+mod layers;
 pub mod load;
 pub mod memory;
 pub mod path;
@@ -17,6 +18,7 @@ mod scenario;
 pub mod schema;
 pub mod transaction;
 pub mod tree;
+mod unique;
 pub mod value;
 pub mod watch;
 

@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 
 use super::backend::Backend;
+use super::layers;
 use super::schema::{Origin, Schema};
 
 /// What may have changed.
@@ -61,7 +62,7 @@ impl Reach {
                 _ => Reach::slow(),
             },
             Origin::Agent | Origin::Trial => Reach::always(),
-            Origin::File | Origin::Store | Origin::Function => Reach::slow(),
+            Origin::File | Origin::Store | Origin::Function | Origin::Layers => Reach::slow(),
         }
     }
 
@@ -111,7 +112,12 @@ pub fn of_param<B: Backend>(schema: &Schema, at: usize, position: usize, backend
 fn of_instances<B: Backend>(schema: &Schema, path: &str, backend: &B) -> Reach {
     let tables = path.match_indices("{i}.").map(|(at, word)| &path[..at + word.len()]);
     let rows = tables.filter_map(|table| schema.objects()[schema.find(table)?].rows);
-    rows.fold(Reach::nothing(), |reach, rows| reach.and(&backend.reach(rows.from, rows.spec)))
+    rows.fold(Reach::nothing(), |reach, rows| {
+        reach.and(&match rows.from {
+            Origin::Layers => layers::reach(schema, backend),
+            from => backend.reach(from, rows.spec),
+        })
+    })
 }
 
 #[cfg(test)]

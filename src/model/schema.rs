@@ -28,6 +28,8 @@ pub struct Object {
     pub add: bool,
     /// DeleteObject works on an instance.
     pub delete: bool,
+    /// What no two rows that are on have in common: names of parameters with `+` between them.
+    pub unique: &'static [&'static str],
     /// The parameters, in the order of the file.
     pub params: Cow<'static, [Param]>,
 }
@@ -118,6 +120,8 @@ pub enum Origin {
     Count,
     /// The instance's alias. Answered by the model.
     Alias,
+    /// Rows: which interface stands on which. Answered by the model.
+    Layers,
 }
 
 /// Where the instances of a table come from.
@@ -225,6 +229,7 @@ impl Schema {
                     }
                     if extra.rows.is_some() {
                         (known.rows, known.add, known.delete) = (extra.rows, extra.add, extra.delete);
+                        known.unique = extra.unique;
                     }
                 }
             }
@@ -302,7 +307,7 @@ mod tests {
     use super::*;
 
     fn object(path: &'static str) -> Object {
-        Object { path, rows: None, add: false, delete: false, params: Cow::Borrowed(&[]) }
+        Object { path, rows: None, add: false, delete: false, unique: &[], params: Cow::Borrowed(&[]) }
     }
 
     #[test]

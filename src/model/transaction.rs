@@ -74,6 +74,7 @@ impl<B: Backend> Model<B> {
             model.renumber(&known, None);
             for change in &ready {
                 model.verify(change)?;
+                model.check_unique(&change.target)?;
             }
             Ok(())
         })
@@ -326,7 +327,10 @@ impl<B: Backend> Model<B> {
         for table in names {
             let Ok(path) = Path::parse(table) else { continue };
             let Some(at) = schema.find(&(path.schema_path() + "{i}.")) else { continue };
-            let Some(rows) = &schema.objects()[at].rows else { continue };
+            let Some(rows) = schema.objects()[at].rows.as_ref().filter(|rows| rows.from != Origin::Layers)
+            else {
+                continue;
+            };
             let parents = match self.locate(&path) {
                 Ok(list) if list.len() == 1 => list[0].rows.clone(),
                 _ => continue,

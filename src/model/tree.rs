@@ -328,7 +328,10 @@ impl<B: Backend> Model<B> {
             return Ok(Rc::clone(known));
         }
         let Some(rows) = &schema.objects()[at].rows else { return Ok(Rc::default()) };
-        let found = self.backend.rows(rows, Place { name, rows: parents })?;
+        let found = match rows.from {
+            Origin::Layers => self.layers(),
+            _ => self.backend.rows(rows, Place { name, rows: parents })?,
+        };
         let memory = if rows.volatile { &mut self.passing } else { &mut self.memory };
         for row in &found {
             if memory.row(&table, &row.name).is_none()

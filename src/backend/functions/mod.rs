@@ -3,6 +3,8 @@
 pub mod accounts;
 pub mod bridge_vlans;
 pub mod bridging;
+pub mod crypt;
+pub mod ddns;
 pub mod deviceinfo;
 pub mod dhcp_clients;
 pub mod dhcp_options;
@@ -15,12 +17,15 @@ pub mod firewall;
 pub mod firewall_sets;
 pub mod fixed;
 pub mod forwarding_table;
+pub mod gateway;
 pub mod hosts;
 pub mod ip;
 pub mod items;
 pub mod kernel_routes;
 pub mod lines;
+pub mod leds;
 pub mod manageable;
+pub mod mqtt;
 pub mod nat;
 pub mod netif;
 pub mod netifd;
@@ -36,15 +41,21 @@ pub mod radio;
 pub mod radio_state;
 pub mod reach;
 pub mod routing;
+pub mod services;
 pub mod settings;
 pub mod shaping;
+pub mod ssh;
 pub mod stations;
+pub mod syslog;
 pub mod time;
 pub mod topology;
 pub mod tunnels;
+pub mod usb;
+pub mod web;
 pub mod wifi;
 pub mod wifi_security;
 pub mod wifi_state;
+pub mod xmpp;
 
 use super::{TableFn, ValueFn};
 
@@ -95,4 +106,14 @@ const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (radio::VALUES, &[]),
     (radio_state::VALUES, &[]),
     (stations::VALUES, stations::TABLES),
+    (services::VALUES, services::TABLES),
+    (leds::VALUES, leds::TABLES),
+    (mqtt::VALUES, mqtt::TABLES),
+    (syslog::VALUES, &[]),
+    (ssh::VALUES, ssh::TABLES),
+    (web::VALUES, web::TABLES),
+    (ddns::VALUES, ddns::TABLES),
+    (usb::VALUES, usb::TABLES),
+    (xmpp::VALUES, xmpp::TABLES),
+    (gateway::VALUES, gateway::TABLES),
 ];

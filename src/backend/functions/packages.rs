@@ -15,6 +15,8 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use super::deviceinfo::assigned_in;
+use super::processes::resident;
+use super::services::age;
 use crate::backend::packages::{self, Database, Manager, Package, control_path, field, is_name, list_path};
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::backend::{Place, Raw, Row};
@@ -27,6 +29,7 @@ pub const VALUES: &[ValueFn] = &[
     ValueFn { name: "distribution", get: distribution, set: None },
     ValueFn { name: "exec_env", get: environment, set: None },
     ValueFn { name: "deployment_unit", get: unit, set: None },
+    ValueFn { name: "execution_unit", get: service, set: None },
 ];
 
 /// Behind tables.
@@ -224,6 +227,12 @@ fn unit(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>> {
         "url" => told(system, "url", &name),
         "vendor" => about(system, &name, "Maintainer", 128)?,
         "description" => about(system, &name, "Description", 256)?,
+        // opkg tells octets, apk is not asked.
+        "size" => {
+            let octets =
+                about(system, &name, "Installed-Size", 20)?.and_then(|text| text.trim().parse::<u64>().ok());
+            octets.map(|octets| octets.div_ceil(1024).min(u64::from(i32::MAX.unsigned_abs())).to_string())
+        }
         "installed" => {
             database(system)?.units.get(&name).and_then(|package| package.installed).map(date::format_utc)
         }
@@ -238,11 +247,30 @@ fn unit(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>> {
     .map(Raw::One))
 }
 
+/// KiB in memory of all processes of a service, or the seconds that the oldest of them runs.
+fn service(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>> {
+    let pids = at.row().and_then(|row| row.cols.get(3)).map(String::as_str).unwrap_or_default();
+    let pids: Vec<u32> = pids.split(',').filter_map(|pid| pid.parse().ok()).collect();
+    let (_, since_boot) = system.now();
+    let mut file = |pid: &u32, name: &str| system.text(&format!("/proc/{pid}/{name}"));
+    let number = if what == "memory" {
+        let kib = pids.iter().filter_map(|pid| resident(&file(pid, "status")?)?.parse::<u64>().ok());
+        Some(kib.fold(0, u64::saturating_add).min(u64::from(i32::MAX.unsigned_abs())))
+    } else {
+        pids.iter().filter_map(|pid| age(&file(pid, "stat")?, since_boot)).max()
+    };
+    Ok(number.map(|number| Raw::One(number.to_string())))
+}
+
 /// What a package says about itself: of opkg's control file or apk's database.
 fn about(system: &mut System, name: &str, key: &str, most: usize) -> Result<Option<String>> {
     let database = database(system)?;
     let Some(package) = database.units.get(name) else { return Ok(None) };
-    let kept = if key == "Maintainer" { &package.maintainer } else { &package.description };
+    let kept = match key {
+        "Maintainer" => package.maintainer.as_str(),
+        "Description" => &package.description,
+        _ => "",
+    };
     let control = system.text(&control_path(name));
     let text = control.as_deref().and_then(|control| field(control, key)).unwrap_or(kept);
     Ok(Some(cut(text, most)))

@@ -1,6 +1,6 @@
 //! `Device.DeviceInfo.ProcessStatus.`: the processes of `/proc`, and how busy the processors are.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::Result;
@@ -13,7 +13,10 @@ pub const VALUES: &[ValueFn] = &[
 ];
 
 /// Behind tables.
-pub const TABLES: &[TableFn] = &[TableFn { name: "processes", rows: processes, add: None, delete: None }];
+pub const TABLES: &[TableFn] = &[
+    TableFn { name: "processes", rows: processes, add: None, delete: None },
+    TableFn { name: "processors", rows: processors, add: None, delete: None },
+];
 
 /// Milliseconds of a tick as `/proc` counts them: USER_HZ is 100 everywhere.
 const TICK: u64 = 10;
@@ -27,20 +30,66 @@ struct Ticks {
     all: u64,
 }
 
+/// The most processors.
+const MAX_PROCESSORS: usize = 256;
+
 thread_local! {
+    /// As [`BEFORE`], for each processor.
+    static SHARES: RefCell<Vec<(String, Share)>> = const { RefCell::new(Vec::new()) };
     /// The look before: usage is a difference of two, and since boot it says little.
     static BEFORE: Cell<Ticks> = const { Cell::new(Ticks { busy: 0, all: 0 }) };
 }
 
 /// Percent busy since the last look, of all processors together; the first time since boot.
-fn usage(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+fn usage(system: &mut System, _at: Place<'_>, what: &str) -> Result<Option<Raw>> {
     let Some(now) = system.text("/proc/stat").and_then(|text| ticks(&text)) else { return Ok(None) };
     let before = BEFORE.get();
     let fresh = now.all.checked_sub(before.all).filter(|all| *all >= ENOUGH).is_some();
     if fresh {
         BEFORE.set(now);
     }
-    Ok(Some(Raw::One(percent(if fresh { before } else { Ticks::default() }, now).to_string())))
+    let busy = percent(if fresh { before } else { Ticks::default() }, now).min(100);
+    Ok(Some(Raw::One(if what == "free" { 100 - busy } else { busy }.to_string())))
+}
+
+/// Ticks of one processor: user (and nice), idle (and waiting), all.
+type Share = [u64; 3];
+
+/// A row for each line `cpuN` of `/proc/stat`. Columns: percent in user mode, in the kernel, idle, busy.
+fn processors(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
+    let text = system.text("/proc/stat").unwrap_or_default();
+    let now: Vec<(String, Share)> = text.lines().filter_map(share).take(MAX_PROCESSORS).collect();
+    let before = SHARES.with_borrow_mut(|before| {
+        let enough = |(at, (name, share)): (usize, &(String, Share))| {
+            before
+                .get(at)
+                .is_none_or(|(other, old)| other != name || share[2].saturating_sub(old[2]) >= ENOUGH)
+        };
+        if now.iter().enumerate().any(enough) { std::mem::replace(before, now.clone()) } else { Vec::new() }
+    });
+    let row = |(name, share): (String, Share)| {
+        let old = before.iter().find(|(other, _)| *other == name).map_or([0; 3], |(_, old)| *old);
+        let old = if old[2] < share[2] { old } else { [0; 3] };
+        let part = |at: usize| {
+            percent(Ticks { busy: old[at], all: old[2] }, Ticks { busy: share[at], all: share[2] }).min(100)
+        };
+        let (user, idle) = (part(0), part(1));
+        let busy = 100 - idle;
+        let cols = [user, busy.saturating_sub(user), idle, busy].map(|part| part.to_string()).to_vec();
+        Row { addr: name.clone(), name, cols }
+    };
+    Ok(now.into_iter().map(row).collect())
+}
+
+/// A line `cpuN`: user nice system idle iowait irq softirq steal.
+fn share(line: &str) -> Option<(String, Share)> {
+    let mut words = line.split_whitespace();
+    let name = words.next()?;
+    name.strip_prefix("cpu")?.parse::<u16>().ok()?;
+    let numbers: Vec<u64> = words.take(8).map_while(|word| word.parse().ok()).collect();
+    let all = numbers.iter().fold(0_u64, |sum, n| sum.saturating_add(*n));
+    let sum = |a: usize, b: usize| Some(numbers.get(a)?.saturating_add(numbers.get(b).copied().unwrap_or(0)));
+    Some((name.to_owned(), [sum(0, 1)?, sum(3, 4)?, all]))
 }
 
 fn percent(before: Ticks, now: Ticks) -> u128 {
@@ -76,7 +125,7 @@ fn process(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>
 }
 
 /// KiB in memory; kernel threads have none.
-fn resident(status: &str) -> Option<String> {
+pub(super) fn resident(status: &str) -> Option<String> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.split_whitespace().next().filter(|word| word.parse::<u32>().is_ok()).map(str::to_owned)
 }
@@ -134,6 +183,15 @@ mod tests {
         assert_eq!(percent(Ticks::default(), Ticks { busy: u64::MAX, all: u64::MAX }), 100);
         for bad in ["", "cpu", "cpu  x", "cpu  1 2 3", "cpu0 1 2 3 4"] {
             assert_eq!(ticks(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn shares() {
+        let (name, ticks) = share("cpu1 50 10 20 100 20 0 0 0 0 0").unwrap_or_default();
+        assert_eq!((name.as_str(), ticks), ("cpu1", [60, 120, 200]));
+        for bad in ["", "cpu  1 2 3 4", "cpux 1 2 3 4", "cpu0 1 2", "intr 1"] {
+            assert_eq!(share(bad), None, "{bad}");
         }
     }
 

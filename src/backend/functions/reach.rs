@@ -55,12 +55,24 @@ const ROWS: &[(&str, &[&str], bool)] = &[
     ("radio_", &["network", "wireless"], true),
     ("order", &["network"], false),
     ("fixed", &[], false),
+    ("xmpp_connection", &["cwmp"], true),
+    ("gateway_info", &["cwmp"], true),
+    ("ssh_key", &[], true),
+    ("ssh", &["dropbear"], true),
+    ("web", &["luci", "network", "uhttpd"], true),
+    ("ddns", &["ddns"], true),
+    ("upnp_", &["minidlna", "upnpd"], true),
+    ("usb", &[], true),
+    ("mqtt", &["mosquitto"], true),
+    ("user", &[], true),
+    ("led", &["system"], true),
+    ("syslog", &["system"], true),
 ];
 
 /// What a function depends on; `spec` as in a data model file, `name` or `name:argument`.
 pub fn of(spec: &'static str) -> Reach {
     let (name, argument) = spec.split_once(':').unwrap_or((spec, ""));
-    if matches!(name, "setting" | "setting_list") {
+    if matches!(name, "setting" | "setting_list" | "present") {
         return match argument.split('.').next() {
             Some(package) if !package.is_empty() && !package.contains('{') => Reach::packages(&[package]),
             _ => Reach::slow(),
