@@ -57,6 +57,13 @@ impl Backend for System {
             Origin::Uci => {
                 let raw = self.option(&at.fill(source.spec))?;
                 match (raw, source.field) {
+                    (Some(Raw::One(text)), None) if source.key == "," => Some(Raw::Many(
+                        text.split(',')
+                            .map(str::trim)
+                            .filter(|item| !item.is_empty())
+                            .map(str::to_owned)
+                            .collect(),
+                    )),
                     (Some(raw), Some(nth)) => raw.items().get(usize::from(nth)).map(|item| Raw::one(*item)),
                     (raw, _) => raw,
                 }
@@ -179,7 +186,20 @@ impl Backend for System {
                 let parents = Place { name: at.name, rows: &at.rows[..at.rows.len() - 1] };
                 let spec = parents.fill(rows.spec);
                 let package = spec.split('.').next().unwrap_or_default();
-                self.delete_section(&format!("{package}.{}", row.addr))
+                self.delete_section(&format!("{package}.{}", row.addr))?;
+                // bbfdm's word for whose section it is: what belonged to this one goes with it.
+                let mut gone = vec![row.addr.clone()];
+                while let Some(parent) = gone.pop() {
+                    // From behind, so that no address moves before it is used.
+                    for section in self.sections(package, "*")?.into_iter().rev() {
+                        let address = format!("{package}.{}", section.addr);
+                        if self.option_text(&format!("{address}.dm_parent"))? == parent {
+                            self.delete_section(&address)?;
+                            gone.extend(section.name);
+                        }
+                    }
+                }
+                Ok(())
             }
             Origin::Store => {
                 let instance = System::stored_name(at);
@@ -303,6 +323,7 @@ impl System {
             return self.put(&address, source, &raw);
         }
         let raw = match (&old, raw) {
+            (_, Raw::Many(items)) if source.key == "," => Raw::One(items.join(",")),
             (Some(Raw::One(_)), Raw::Many(items)) => Raw::One(items.join(" ")),
             (_, raw) => raw.clone(),
         };

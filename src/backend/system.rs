@@ -15,6 +15,7 @@ use crate::ubus::blobmsg::Table;
 use crate::uci::{self, Store, Value};
 
 use super::bus::Bus;
+use super::functions::bbf::Telling;
 use super::functions::netifd::Logical;
 use super::kept::{Kept, KeptError};
 use super::marks::{self, Marks, Numbers};
@@ -53,6 +54,8 @@ pub struct System {
     /// As it will be after the commit.
     pub(super) staged: Option<Kept>,
     pub(super) trials: Trials,
+    /// What programs on ubus will be told with the commit.
+    pub(super) tellings: Vec<Telling>,
     /// With what reading has taught since the last commit.
     marks: Marks,
     /// By package: as read, and with what is staged.
@@ -130,6 +133,7 @@ impl System {
             kept,
             staged: None,
             trials: Trials::default(),
+            tellings: Vec::new(),
             bus: Bus::new(places.ubus_socket),
             logical: None,
             texts: HashMap::new(),
@@ -280,6 +284,7 @@ impl System {
         self.staged = None;
         self.moved.clear();
         self.trials.revert();
+        self.tellings.clear();
     }
 
     /// Stages a new section; anonymous without a name. Returns its address. The package is made if missing.
@@ -460,7 +465,13 @@ impl System {
                 bytes: next.to_bytes().map_err(|why| failed(&why))?,
             });
         }
-        let changed = self.uci.commit(&self.journal, &also).map_err(|why| failed(&why))?;
+        // Of all these only files can be counted on, so that they come last.
+        let told = self.tell_all()?;
+        let changed = self.uci.commit(&self.journal, &also).map_err(|why| {
+            let why = failed(&why);
+            self.take_back(&told);
+            why
+        })?;
         self.waits = !changed.is_empty();
         self.touched.extend(changed);
         self.marks = next.marks.clone();

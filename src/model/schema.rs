@@ -65,14 +65,16 @@ pub enum Notify {
 }
 
 /// Where a value lives. `spec` is an address that the backend understands; in it `{}` stands for the
-/// innermost instance, `{1}`, `{2}` … for the instance of that level, `{c1}` for a column of the innermost row.
+/// innermost instance, `{1}`, `{2}` … for the instance of that level, `{c1}` for a column of the innermost row,
+/// `{#1}` for the number of the instance of that level, `{@1}` for one less.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Source {
     /// Which backend.
     pub from: Origin,
     /// The address in it.
     pub spec: &'static str,
-    /// Line selector of a file: the first word of the line. Empty: the whole file.
+    /// Line selector of a file: the first word of the line. Empty: the whole file. With UCI, `,`: the items of a
+    /// list are one text with commas.
     pub key: &'static str,
     /// Which field of the line or item of a list, from 0; `None`: all of it.
     pub field: Option<u16>,
@@ -82,7 +84,8 @@ pub struct Source {
     pub via: &'static str,
     /// What an absent value reads as; empty with a number reads as 0.
     pub default: &'static str,
-    /// Tables that the value refers to: the raw value names rows of them.
+    /// Tables that the value refers to: the raw value names rows of them. With a parameter's name behind the
+    /// final dot it is that parameter's value that names them.
     pub refs: &'static [&'static str],
 }
 

@@ -234,12 +234,10 @@ impl<B: Backend> Model<B> {
         let mut word = |word: &str| -> Result<String> {
             if !source.refs.is_empty() && !word.is_empty() {
                 let path = word.trim_end_matches('.');
-                let found = source
-                    .refs
-                    .iter()
-                    .flat_map(|table| self.rows_of(table))
-                    .find(|(row, _)| row == path)
-                    .map(|(_, instance)| instance.row.name.clone());
+                let found = source.refs.iter().find_map(|table| {
+                    let row = self.rows_of(table).into_iter().find(|(row, _)| row == path)?;
+                    self.word_of(table, &row)
+                });
                 return match (found, Path::parse(&format!("{path}.")).and_then(|path| self.locate(&path))) {
                     (Some(row), _) => Ok(row),
                     (None, Err(broken @ Error::Backend { .. })) => Err(broken),

@@ -101,7 +101,6 @@ pub fn run(options: &Options) -> Result<(), StartError> {
 /// # Errors
 /// When the state directory cannot be used. A broken vendor file is a complaint, and skipped.
 pub fn open_model(options: &Options) -> Result<(Model<System>, Vec<String>), StartError> {
-    let (schema, mut complaints) = super::vendor::with_vendor_files(compiled::schema(), &options.root);
     let places = Places {
         root: options.root.clone(),
         config_dir: options.config_dir.clone(),
@@ -110,6 +109,10 @@ pub fn open_model(options: &Options) -> Result<(Model<System>, Vec<String>), Sta
         ubus_socket: options.ubus_socket().ok(),
     };
     let (mut system, memory) = System::open(places).map_err(|why| StartError(why.to_string()))?;
+    // A configuration that cannot be read is complained about where it is used.
+    let prefix = system.option_text("cwmp.cpe.bbf_vendor_prefix").unwrap_or_default();
+    let (schema, mut complaints) =
+        super::vendor::with_vendor_files(compiled::schema(), &options.root, &prefix);
     complaints.extend(system.take_complaints());
     let mut model = Model::new(schema, system, memory);
     model.refresh();
