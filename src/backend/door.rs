@@ -31,6 +31,7 @@ impl Backend for System {
                 names.into_iter().map(|name| Row { addr: name.clone(), name, cols: Vec::new() }).collect()
             }
             Origin::Trial => self.trials.rows(&System::stored_name(at)),
+            Origin::Bbfdm => self.bbfdm_rows(at)?,
             Origin::Function => {
                 let (name, argument) = call(rows.spec, at);
                 let function = functions::table(name).ok_or_else(|| no_function(name))?;
@@ -85,6 +86,7 @@ impl Backend for System {
                 let function = functions::value(name).ok_or_else(|| no_function(name))?;
                 (function.get)(self, at, &argument)?
             }
+            Origin::Bbfdm => self.bbfdm_read(at)?,
             Origin::Count | Origin::Alias => None,
         };
         Ok(match (raw, source.via) {
@@ -129,6 +131,7 @@ impl Backend for System {
                 Ok(())
             }
             Origin::Trial => self.trials.write(&System::stored_name(at), listed(&raw)),
+            Origin::Bbfdm => self.bbfdm_write(source, at, &raw),
             Origin::Function => {
                 let (name, argument) = call(source.spec, at);
                 let function = functions::value(name).ok_or_else(|| no_function(name))?;
@@ -174,6 +177,7 @@ impl Backend for System {
                 let add = function.add.ok_or_else(|| Error::NotAddable(at.name.to_owned()))?;
                 add(self, at, &argument)
             }
+            Origin::Bbfdm => self.bbfdm_add(at),
             _ => Err(Error::NotAddable(at.name.to_owned())),
         }
     }
@@ -219,6 +223,7 @@ impl Backend for System {
                 let function = functions::table(name).ok_or_else(|| no_function(name))?;
                 function.delete.ok_or_else(refused)?(self, at, &argument)
             }
+            Origin::Bbfdm => self.bbfdm_delete(at),
             _ => Err(refused()),
         }
     }

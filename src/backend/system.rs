@@ -14,6 +14,7 @@ use crate::sys::journal::{Journal, Write};
 use crate::ubus::blobmsg::Table;
 use crate::uci::{self, Store, Value};
 
+use super::bbfdm::Bbfdm;
 use super::bus::Bus;
 use super::functions::bbf::Telling;
 use super::functions::netifd::Logical;
@@ -54,6 +55,7 @@ pub struct System {
     /// As it will be after the commit.
     pub(super) staged: Option<Kept>,
     pub(super) trials: Trials,
+    pub(super) bbfdm: Bbfdm,
     /// What programs on ubus will be told with the commit.
     pub(super) tellings: Vec<Telling>,
     /// With what reading has taught since the last commit.
@@ -134,6 +136,7 @@ impl System {
             staged: None,
             trials: Trials::default(),
             tellings: Vec::new(),
+            bbfdm: Bbfdm::default(),
             bus: Bus::new(places.ubus_socket),
             logical: None,
             texts: HashMap::new(),
@@ -285,6 +288,9 @@ impl System {
         self.moved.clear();
         self.trials.revert();
         self.tellings.clear();
+        if let Err(why) = self.bbfdm_end(false) {
+            self.complain(why.to_string());
+        }
     }
 
     /// Stages a new section; anonymous without a name. Returns its address. The package is made if missing.
@@ -417,6 +423,12 @@ impl System {
         all
     }
 
+    pub(super) fn complain(&mut self, complaint: String) {
+        if self.complaints.len() < 64 && !self.complaints.contains(&complaint) {
+            self.complaints.push(complaint);
+        }
+    }
+
     /// Replaces whole UCI packages, all or none; gives those that differ now.
     ///
     /// # Errors
@@ -437,6 +449,7 @@ impl System {
     pub(super) fn forget(&mut self) {
         self.uci.refresh();
         self.bus.forget();
+        self.bbfdm_refresh();
         self.logical = None;
         self.texts = HashMap::new();
         self.remembered = 0;
@@ -467,6 +480,10 @@ impl System {
         }
         // Of all these only files can be counted on, so that they come last.
         let told = self.tell_all()?;
+        if let Err(why) = self.bbfdm_end(true) {
+            self.take_back(&told);
+            return Err(why);
+        }
         let changed = self.uci.commit(&self.journal, &also).map_err(|why| {
             let why = failed(&why);
             self.take_back(&told);

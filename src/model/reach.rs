@@ -61,7 +61,7 @@ impl Reach {
                 _ => Reach::slow(),
             },
             Origin::Agent | Origin::Trial => Reach::always(),
-            Origin::File | Origin::Store | Origin::Function => Reach::slow(),
+            Origin::File | Origin::Store | Origin::Function | Origin::Bbfdm => Reach::slow(),
         }
     }
 

@@ -12,6 +12,7 @@
 //! ```
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use super::error::{Error, Result};
 use super::value::Type;
@@ -112,6 +113,8 @@ pub enum Origin {
     Count,
     /// The instance's alias. Answered by the model.
     Alias,
+    /// bbfdm, asked by the full name. Its rows have their number as their name; `key` is the type it is told.
+    Bbfdm,
 }
 
 /// Where the instances of a table come from.
@@ -208,6 +211,68 @@ impl Schema {
                         (known.rows, known.add, known.delete) = (extra.rows, extra.add, extra.delete);
                     }
                 }
+            }
+        }
+        Schema::new(objects)
+    }
+
+    /// This schema with other objects at and below some paths: what stands there is replaced, but for what is
+    /// `own`. Notification rules and the place in every Inform stay with a name.
+    ///
+    /// # Errors
+    /// As [`Schema::new`].
+    pub fn routed(
+        &self,
+        paths: &[String],
+        instead: Vec<Object>,
+        own: &dyn Fn(&Object) -> bool,
+    ) -> Result<Schema> {
+        // A root is more than what stands in it: what the others do not have of it stays.
+        let covered: BTreeSet<&str> = instead
+            .iter()
+            .filter_map(|object| {
+                let of = paths.iter().find(|of| object.path.starts_with(&***of))?;
+                let rest =
+                    if parent_path(of).is_empty() { object.path[of.len()..].find('.')? + 1 } else { 0 };
+                Some(&object.path[..of.len() + rest])
+            })
+            .collect();
+        let theirs = |path: &str| {
+            covered.iter().any(|of| path.starts_with(of))
+                || instead.iter().any(|object| object.path == path && paths.iter().any(|of| of == path))
+        };
+        let mut objects: Vec<Object> =
+            self.objects.iter().filter(|object| own(object) || !theirs(object.path)).cloned().collect();
+        for mut object in instead {
+            let known = self.find(object.path).map(|at| &self.objects[at]);
+            let inside = paths.iter().any(|of| object.path.starts_with(&**of));
+            if known.is_some_and(|known| own(known) || !inside) {
+                continue;
+            }
+            let root = parent_path(object.path).is_empty();
+            for old in known.iter().flat_map(|known| known.params.iter()) {
+                let params = object.params.to_mut();
+                match params.iter_mut().find(|param| param.name == old.name) {
+                    Some(param) => (param.inform, param.notify) = (old.inform, old.notify),
+                    None if root => params.push(*old),
+                    None => {}
+                }
+            }
+            objects.push(object);
+        }
+        for at in 0..objects.len() {
+            let mut parent = parent_path(objects[at].path);
+            while !parent.is_empty() && objects.iter().all(|object| object.path != parent) {
+                let known = self.find(parent).map(|at| self.objects[at].clone());
+                let plain = Object {
+                    path: parent,
+                    rows: None,
+                    add: false,
+                    delete: false,
+                    params: Cow::Borrowed(&[]),
+                };
+                objects.push(known.unwrap_or(plain));
+                parent = parent_path(parent);
             }
         }
         Schema::new(objects)

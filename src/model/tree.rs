@@ -110,6 +110,12 @@ impl<B: Backend> Model<B> {
         &self.schema
     }
 
+    /// Another schema from now on. What was remembered of names that both have stays.
+    pub fn set_schema(&mut self, schema: Schema) {
+        self.schema = Rc::new(schema);
+        self.listed.clear();
+    }
+
     /// The system behind the model.
     pub fn backend(&mut self) -> &mut B {
         &mut self.backend
@@ -340,8 +346,11 @@ impl<B: Backend> Model<B> {
         }
         let mut out: Vec<Rc<Instance>> = Vec::with_capacity(found.len());
         for row in found {
-            let (number, alias) =
-                memory.row(&table, &row.name).unwrap_or_else(|| memory.number(&table, &row.name));
+            let (number, alias) = match rows.from {
+                // Somebody else has numbered them.
+                Origin::Bbfdm => (row.name.parse().unwrap_or(u32::MAX), format!("cpe-{}", row.name)),
+                _ => memory.row(&table, &row.name).unwrap_or_else(|| memory.number(&table, &row.name)),
+            };
             out.push(Rc::new(Instance { number, alias, row }));
         }
         out.sort_by_key(|instance| instance.number);

@@ -52,7 +52,7 @@ use super::settings::Settings;
 use super::state::StateFile;
 use super::tls::Tls;
 use super::{lock, log as sink};
-use crate::backend::{Places, System};
+use crate::backend::{Places, System, bbfdm};
 use crate::connreq::listener::Listener;
 use crate::connreq::rule::Rule;
 use crate::cwmp::event::{Event, EventCode};
@@ -116,7 +116,14 @@ pub fn open_model(options: &Options) -> Result<(Model<System>, Vec<String>), Sta
     complaints.extend(system.take_complaints());
     let mut model = Model::new(schema, system, memory);
     model.refresh();
+    complaints.extend(route_to_bbfdm(&mut model));
     Ok((model, complaints))
+}
+
+/// Gives the objects that the configuration says to bbfdm; what is wrong with that.
+fn route_to_bbfdm(model: &mut Model<System>) -> Vec<String> {
+    let objects = model.backend().option_text("cwmp.cpe.bbfdm_objects").unwrap_or_default();
+    bbfdm::route(model, &objects)
 }
 
 struct Daemon {
