@@ -7,6 +7,7 @@ use std::process::Command;
 use rcwmp::agent::vendor::{self, PLUGINS};
 use rcwmp::backend::{Places, System};
 use rcwmp::model::Model;
+use rcwmp::model::bbf::{self, Around};
 use rcwmp::model::compiled;
 use rcwmp::model::schema::Schema;
 use rcwmp::sys::fs::Root;
@@ -438,4 +439,25 @@ fn validate_tells_and_the_prefix_is_an_option() {
     assert!(!good && told.contains("members.json:8:"), "{told}");
     let (_, got, told) = run(&["-c", "get", "Device.X_HOUSE_Doors.Mode"]);
     assert_eq!(got.trim(), "Device.X_HOUSE_Doors.Mode => Open", "{told}");
+}
+
+/// Whatever is in a file: no panic, and what comes of it is a schema.
+#[test]
+fn damaged_files() {
+    let around = Around { prefix: "X_A_", present: &|_| true };
+    let core = compiled::schema();
+    let mut taken = 0;
+    for name in ["doors", "radios", "change", "members"] {
+        let text = plugin(name);
+        for at in (0..text.len()).step_by(41) {
+            for new in ["", "{", "\"", "[]", "null", "@index", "{i}", "\\u0000", "-1"] {
+                let damaged = format!("{}{new}{}", &text[..at], &text[at + 1..]);
+                if let Ok((schema, _)) = bbf::extended(&core, name, &damaged, around) {
+                    assert!(schema.find("Device.").is_some());
+                    taken += 1;
+                }
+            }
+        }
+    }
+    assert!(taken > 100, "{taken}");
 }
