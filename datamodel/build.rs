@@ -2,6 +2,7 @@
 //!
 //! A bad row stops the build with file:line:column and a caret.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::{env, fs, process};
@@ -17,7 +18,7 @@ mod model {
 }
 
 use model::load::{Templates, load};
-use model::schema::{Object, Param, Rows, Schema, Source};
+use model::schema::{How, Object, Param, Rows, Schema, Source};
 use model::value::Type;
 
 #[allow(clippy::disallowed_macros, reason = "a build script speaks to cargo by printing")]
@@ -47,15 +48,47 @@ fn compile() -> Result<(), String> {
     }
     let schema = Schema::new(objects).map_err(|error| format!("datamodel: {error}"))?;
     let mut out = String::from("static OBJECTS: &[Object] = &[\n");
+    let (mut types, mut hows) = (Shared::new("TYPE", "Type"), Shared::new("HOW", "How"));
     for object in schema.objects() {
-        write_object(&mut out, object).map_err(|error| error.to_string())?;
+        write_object(&mut out, object, &mut types, &mut hows).map_err(|error| error.to_string())?;
     }
     out.push_str("];\n");
+    out.extend([types.statics, hows.statics]);
     let target = env::var("OUT_DIR").map_err(|error| error.to_string())?;
     fs::write(Path::new(&target).join("datamodel.rs"), out).map_err(|error| error.to_string())
 }
 
-fn write_object(out: &mut String, object: &Object) -> std::fmt::Result {
+/// Statics that many rows refer to: a row by itself would be five times as large.
+struct Shared {
+    prefix: &'static str,
+    of: &'static str,
+    known: HashMap<String, usize>,
+    statics: String,
+}
+
+impl Shared {
+    fn new(prefix: &'static str, of: &'static str) -> Shared {
+        Shared { prefix, of, known: HashMap::new(), statics: String::new() }
+    }
+
+    /// The name of the static with this value.
+    fn name(&mut self, value: String) -> String {
+        let Shared { prefix, of, known, statics } = self;
+        let next = known.len();
+        let at = *known.entry(value).or_insert_with_key(|value| {
+            statics.push_str(&format!("static {prefix}{next}: {of} = {value};\n"));
+            next
+        });
+        format!("{prefix}{at}")
+    }
+}
+
+fn write_object(
+    out: &mut String,
+    object: &Object,
+    types: &mut Shared,
+    hows: &mut Shared,
+) -> std::fmt::Result {
     let Object { path, rows, add, delete, params } = object;
     write!(out, "Object {{ path: {path:?}, rows: ")?;
     match rows {
@@ -68,25 +101,25 @@ fn write_object(out: &mut String, object: &Object) -> std::fmt::Result {
     }
     writeln!(out, ", add: {add}, delete: {delete}, params: Cow::Borrowed(&[")?;
     for Param { name, ty, write, hidden, inform, notify, source } in params.iter() {
-        write!(out, "    Param {{ name: {name:?}, ty: ")?;
-        write_type(out, ty)?;
-        write!(
-            out,
-            ", write: {write}, hidden: {hidden}, inform: {inform}, notify: Notify::{notify:?}, source: "
-        )?;
-        let Source { from, spec, key, field, map, via, default, refs } = source;
+        let ty = types.name(type_text(ty)?);
+        let Source { from, spec, how } = source;
+        let How { key, field, map, via, default, refs } = how;
+        let how = hows.name(format!(
+            "How {{ key: {key:?}, field: {field:?}, map: &{map:?}, via: {via:?}, default: {default:?}, refs: &{refs:?} }}"
+        ));
         writeln!(
             out,
-            "Source {{ from: Origin::{from:?}, spec: {spec:?}, key: {key:?}, field: {field:?}, map: &{map:?}, \
-             via: {via:?}, default: {default:?}, refs: &{refs:?} }} }},"
+            "    Param {{ name: {name:?}, ty: &{ty}, write: {write}, hidden: {hidden}, inform: {inform}, \
+             notify: Notify::{notify:?}, source: Source {{ from: Origin::{from:?}, spec: {spec:?}, how: &{how} }} }},"
         )?;
     }
     out.push_str("]) },\n");
     Ok(())
 }
 
-fn write_type(out: &mut String, ty: &Type) -> std::fmt::Result {
+fn type_text(ty: &Type) -> Result<String, std::fmt::Error> {
     let Type { kind, list, size, list_size, ranges, values, format } = ty;
+    let mut out = String::new();
     write!(
         out,
         "Type {{ kind: Kind::{kind:?}, list: {list}, size: {size:?}, list_size: {list_size:?}, \
@@ -97,5 +130,5 @@ fn write_type(out: &mut String, ty: &Type) -> std::fmt::Result {
         Some(format) => write!(out, "Some(Format::{format:?})")?,
     }
     out.push_str(" }");
-    Ok(())
+    Ok(out)
 }

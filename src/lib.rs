@@ -14,6 +14,7 @@
 //! | [`transfer`] | downloads and uploads: their queue and their execution |
 //! | [`agent`] | the shell: event loop, session worker, state file, log |
 //! | [`cli`] | the command line |
+//! | [`map`] | a sorted list with a map's interface, for all; pure |
 //! | [`sys`] | files, journal, clocks, randomness, signals |
 //! | `lab` | mini-ACS, Lua services, simulated router (feature `lab`, never in a firmware) |
 //!
@@ -52,6 +53,7 @@ pub mod diagnostics;
 pub mod http;
 #[cfg(feature = "lab")]
 pub mod lab;
+pub mod map;
 pub mod model;
 pub mod sys;
 pub mod transfer;

@@ -124,6 +124,13 @@ fn the_object_rcwmp() {
             r#"{{"attributes":[{{"parameter":"{HOST}","notification":1,"access_list":["Subscriber"]}}]}}"#
         ),
     );
+    // What is asked for twice is told once: a name says where the next page goes on.
+    check(
+        &router,
+        "get",
+        &format!(r#"{{"paths":["{HOST}","{HOST}"],"from":"{HOST}"}}"#),
+        &format!(r#"{{"parameters":[{{"parameter":"{HOST}","value":"over-ubus","type":"xsd:string"}}]}}"#),
+    );
     check(&router, "transfers", "{}", r#"{"transfers":[]}"#);
     let sessions = call(&router, "sessions", r#"{"count":1}"#);
     let session = sessions.array("sessions")[0].as_table().unwrap();
@@ -259,6 +266,84 @@ fn a_change_waits_for_the_end_of_a_session() {
     assert!(agent.stop().0.success());
     let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
     assert_eq!(codes(&seen[3]), ["4 VALUE CHANGE"]);
+}
+
+/// Whoever calls gives up after a while: what was not done until then is refused, not done later.
+#[test]
+fn a_change_does_not_wait_for_ever() {
+    let (release, held) = mpsc::channel::<()>();
+    let acs = Scripted::start(vec![step().computed(move |seen| {
+        let _ = held.recv_timeout(Duration::from_secs(40));
+        say(inform_response(&seen.text()))
+    })]);
+    let router = router(&acs.url());
+    // So long may the ACS keep us waiting.
+    router.set("acs", "session_timeout", "60");
+    let _bus = procd(&router);
+    let agent = router.start(&[]);
+    agent.wait_for("is on ubus", 1);
+    agent.wait_for("Send the Inform", 1);
+    let (good, told) = command(&router, &["set", INTERVAL, "4321"]);
+    assert!(!good && told.starts_with("Fault 9001: Request denied: a session is on its way"), "{told}");
+    std::thread::scope(|scope| {
+        let set = scope.spawn(|| command(&router, &["set", INTERVAL, "4322"]));
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(agent.stop().0.success());
+        let (good, told) = set.join().unwrap();
+        assert!(!good && told.contains("stopped"), "{told}");
+    });
+    assert!(!router.read("/etc/config/cwmp").contains("432"));
+    release.send(()).unwrap();
+    acs.finish();
+}
+
+/// A ubusd that takes connections and says nothing holds a command up for a few seconds, not for a minute.
+#[test]
+fn a_ubusd_that_hangs() {
+    let router = router("");
+    let path = socket(&router);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let _mute = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let start = std::time::Instant::now();
+    let (good, told) = command(&router, &["set", HOST, "all-the-same"]);
+    assert!(good && told.contains("=> all-the-same"), "{told}");
+    assert!(start.elapsed() < Duration::from_secs(40), "{:?}", start.elapsed());
+}
+
+/// A program that does not answer in time has changed nothing: its values are not told as gone, and come again.
+#[test]
+fn silence_is_no_change() {
+    let server = "Device.DHCPv4.Client.1.DHCPServer";
+    let dump = |address: &str| {
+        format!(
+            r#"{{"interface":[{{"interface":"wan","up":true,"l3_device":"wan","proto":"dhcp","device":"wan","uptime":9,
+            "data":{{"dhcpserver":"{address}","leasetime":3600}}}}]}}"#
+        )
+    };
+    let acs = Scripted::start(vec![inform(), methods(), end(), inform(), methods(), end()]);
+    let router = router(&acs.url());
+    router.set("cpe", "periodic_notify_interval", "1");
+    assert!(command(&router, &["set_notif", server, "2"]).0);
+    let bus = Offers::new()
+        .says("service", "event", "{}")
+        .says("network.interface", "dump", &dump("192.0.2.1"))
+        .start_at(&socket(&router), None);
+    let agent = router.start(&[]);
+    agent.wait_for("Waiting the next session", 1);
+    assert_eq!(command(&router, &["get", server]).1, format!("{server} => 192.0.2.1\n"));
+    bus.take_calls();
+    bus.now_keeps_silent("network.interface", "dump");
+    agent.wait_for("network.interface dump was not answered", 1);
+    play::stays_quiet(&agent, "Start session", 1);
+    assert!(agent.stop().0.success());
+    // What really changes is told.
+    bus.now_says("network.interface", "dump", &dump("192.0.2.2"));
+    let agent = router.start(&[]);
+    agent.wait_for("End session", 1);
+    assert!(agent.stop().0.success());
+    let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
+    assert_eq!(codes(&seen[3]), ["4 VALUE CHANGE"]);
+    assert_eq!(play::value(&seen[3], server), "192.0.2.2");
 }
 
 /// After a session, too, procd is told once of each package, the network last.

@@ -62,11 +62,31 @@ fn zero_touch_from_bootstrap_to_provisioned() {
     }
     assert!(!stdout.contains("ExampleNet-5G'\n+"), "only the 2.4 GHz network changes");
     assert!(stdout.contains(" and 3 more → applied"), "{stdout}");
-    assert!(stdout.lines().any(|line| line.starts_with("ubus     the agent called ")), "{stdout}");
+    // Four packages have changed: procd hears of each once, of the network's last.
+    assert!(stdout.contains("service event ×4"), "{stdout}");
+    let reloaded = stdout.lines().find_map(|line| line.strip_prefix("ubus     reloaded: ")).unwrap();
+    assert!(reloaded.ends_with(", network") && reloaded.matches("network").count() == 1, "{reloaded}");
     assert!(
         last_line(&stdout).starts_with("done     Provisioned LAB0000001 with zero-touch in "),
         "{stdout}"
     );
+}
+
+#[test]
+fn another_build_is_the_agent() {
+    let folder = tempfile::tempdir().unwrap();
+    let (program, mark) = (folder.path().join("agent"), folder.path().join("mark"));
+    let text =
+        format!("#!/bin/sh\ntouch '{}'\nexec '{}' \"$@\"\n", mark.display(), env!("CARGO_BIN_EXE_rcwmpd"));
+    std::fs::write(&program, text).unwrap();
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let (output, stdout) = lab(&["--agent", program.to_str().unwrap()]);
+    assert!(output.status.success() && mark.exists(), "{output:?}");
+    assert!(last_line(&stdout).starts_with("done     Provisioned LAB0000001"), "{stdout}");
+
+    let (output, _) = lab(&["--agent", "/nonexistent"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("the agent cannot start: "), "{output:?}");
 }
 
 #[test]

@@ -322,20 +322,9 @@ fn luci_s_replies_have_what_the_samples_have() {
     alike("radio", &theirs, &radios["radio0"]);
 }
 
-#[test]
-fn what_is_shown_is_what_the_files_say() {
-    let lab = Lab::start();
-    let devices = lab.call("network.device", "status", "{}");
-    for (name, device) in devices.as_object().unwrap() {
-        let file = |file: &str| lab.file(&format!("sys/class/net/{name}/{file}")).trim().to_owned();
-        assert_eq!(device["macaddr"], file("address"), "{name}");
-        assert_eq!(device["mtu"].to_string(), file("mtu"), "{name}");
-        assert_eq!(device["carrier"], file("carrier") == "1", "{name}");
-        for counter in ["rx_bytes", "tx_bytes", "rx_packets", "tx_errors"] {
-            let shown = device["statistics"][counter].to_string();
-            assert_eq!(shown, file(&format!("statistics/{counter}")), "{name} {counter}");
-        }
-    }
+/// The addresses and name servers of every interface are the kernel's and the resolver's; how many addresses.
+#[track_caller]
+fn addresses_agree(lab: &Lab) -> usize {
     let six: Vec<_> = lab.file("proc/net/if_inet6").lines().map(str::to_owned).collect();
     let four = lab.file("proc/net/fib_trie");
     let dump = lab.call("network.interface", "dump", "{}");
@@ -357,15 +346,33 @@ fn what_is_shown_is_what_the_files_say() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 9);
     let resolv = lab.file("tmp/resolv.conf.d/resolv.conf.auto");
-    for (name, count) in [("wan", 2), ("wan6", 1)] {
-        let servers = entry(&dump["interface"], "interface", name)["dns-server"].clone();
-        assert_eq!(servers.as_array().unwrap().len(), count);
-        for server in servers.as_array().unwrap() {
+    let mut servers = 0;
+    for interface in dump["interface"].as_array().unwrap() {
+        for server in interface["dns-server"].as_array().unwrap() {
             assert!(resolv.contains(&format!("nameserver {}\n", server.as_str().unwrap())), "{server}");
+            servers += 1;
         }
     }
+    assert_eq!(resolv.matches("nameserver").count(), servers);
+    seen
+}
+
+#[test]
+fn what_is_shown_is_what_the_files_say() {
+    let lab = Lab::start();
+    let devices = lab.call("network.device", "status", "{}");
+    for (name, device) in devices.as_object().unwrap() {
+        let file = |file: &str| lab.file(&format!("sys/class/net/{name}/{file}")).trim().to_owned();
+        assert_eq!(device["macaddr"], file("address"), "{name}");
+        assert_eq!(device["mtu"].to_string(), file("mtu"), "{name}");
+        assert_eq!(device["carrier"], file("carrier") == "1", "{name}");
+        for counter in ["rx_bytes", "tx_bytes", "rx_packets", "tx_errors"] {
+            let shown = device["statistics"][counter].to_string();
+            assert_eq!(shown, file(&format!("statistics/{counter}")), "{name} {counter}");
+        }
+    }
+    assert_eq!(addresses_agree(&lab), 9);
     let board = lab.call("system", "board", "{}");
     assert_eq!(board["hostname"], lab.file("proc/sys/kernel/hostname").trim());
     assert!(lab.file("proc/version").contains(board["kernel"].as_str().unwrap()));
@@ -407,6 +414,17 @@ fn a_change_shows_after_the_reload_of_its_service() {
     assert_eq!(lab.call("system", "board", "{}")["hostname"], "living-room");
     assert_eq!(lab.file("proc/sys/kernel/hostname"), "living-room\n");
     assert_eq!(lab.router.reloads(), ["firewall", "network", "log", "system", "sysntpd"]);
+    assert_eq!(addresses_agree(&lab), 9);
+    lab.edit("etc/config/network", "option proto 'dhcp'", "option proto 'pppoe'\n\tlist dns '192.0.2.99'");
+    lab.committed("network");
+    assert_eq!(addresses_agree(&lab), 9);
+    let wan = lab.call("network.interface.wan", "status", "{}");
+    assert_eq!((&wan["l3_device"], &wan["device"]), (&"pppoe-wan".into(), &"wan".into()));
+    if let Some(sample) = sample("network.interface.wan.status-pppoe.derived.json") {
+        alike("pppoe", &sample, &wan);
+    }
+    let device = lab.call("network.device", "status", r#"{"name":"pppoe-wan"}"#);
+    assert_eq!(device["carrier"], true);
     // A disabled radio has no access points.
     lab.edit("etc/config/wireless", "option band '5g'", "option band '5g'\n\toption disabled '1'");
     lab.done("network", "reload", "{}");
@@ -429,6 +447,7 @@ fn refusals_are_those_of_openwrt() {
         ("network.interface.x", "status", "{}", Status::NotFound),
         ("network.interface.lan", "nothing", "{}", Status::MethodNotFound),
         ("network.device", "status", r#"{"name":"../../etc"}"#, Status::InvalidArgument),
+        ("network.wireless", "status", r#"{"device":"radio9"}"#, Status::NotFound),
         ("iwinfo", "info", "{}", Status::InvalidArgument),
         ("iwinfo", "info", r#"{"device":"wlan9"}"#, Status::NotFound),
         ("iwinfo", "assoclist", r#"{"device":"phy1-ap0","mac":"02:00:00:00:00:00"}"#, Status::NotFound),
@@ -499,6 +518,24 @@ fn calls_are_counted_and_faults_switched() {
     set(None, None);
     assert_eq!(lab.call("system", "board", "{}")["hostname"], "OpenWrt");
     assert_eq!(lab.router.count("system", "board"), 6);
+}
+
+/// What leads to a moment leads to the same one later: lifetimes run down, stations stay longer.
+#[test]
+fn time_goes_by() {
+    let lab = Lab::start();
+    let seen = || {
+        let dump = lab.call("network.interface", "dump", "{}");
+        let prefixes =
+            dump["interface"].as_array().unwrap().iter().map(|one| &one["ipv6-prefix"][0]["valid"]);
+        let valid = prefixes.filter_map(Json::as_i64).next().unwrap();
+        let list = lab.call("iwinfo", "assoclist", r#"{"device":"phy1-ap0"}"#);
+        (valid, list["results"][0]["connected_time"].as_i64().unwrap())
+    };
+    let (valid, connected) = seen();
+    std::thread::sleep(std::time::Duration::from_millis(2100));
+    let (later, longer) = seen();
+    assert!(later < valid && longer > connected, "{valid} {later}, {connected} {longer}");
 }
 
 #[test]
@@ -740,4 +777,106 @@ fn signatures_are_those_of_openwrt() {
         "uci",
     ];
     assert_eq!(seen, expected);
+}
+
+#[test]
+fn a_stranger_reads_it() {
+    let lab = Lab::start();
+    let mut stranger = ubus_oracle::Connection::connect(lab.router.socket()).unwrap();
+    for (object, method) in [
+        ("network.interface", "dump"),
+        ("network.device", "status"),
+        ("system", "info"),
+        ("luci-rpc", "getNetworkDevices"),
+    ] {
+        let text = stranger.call(object, method, "{}").unwrap();
+        let read: Json = serde_json::from_str(&text).unwrap();
+        let ours = lab.call(object, method, "{}");
+        assert_eq!(read.as_object().unwrap().len(), ours.as_object().unwrap().len(), "{object} {method}");
+    }
+}
+
+#[test]
+fn every_exception_is_one() {
+    if !samples_are_here() {
+        return;
+    }
+    let lab = Lab::start();
+    let board = lab.call("system", "board", "{}");
+    let sample = sample("system.board-openwrt-one-25.12.json").unwrap();
+    for (path, _) in EXCEPTIONS {
+        let key = path.rsplit('.').next().unwrap();
+        assert!(path.starts_with("board.release.") && !sample["release"][key].is_null(), "{path}");
+        assert!(board["release"][key].is_null(), "{path}");
+    }
+}
+
+#[test]
+fn nothing_that_is_sent_breaks_it() {
+    let lab = Lab::start();
+    let long = "x".repeat(100_000);
+    let names = [
+        "interface",
+        "name",
+        "device",
+        "config",
+        "section",
+        "option",
+        "type",
+        "path",
+        "mac",
+        "event",
+        "data",
+        "values",
+        "match",
+        "options",
+        "sections",
+        "objects",
+        "lines",
+        "timeout",
+        "ubus_rpc_session",
+        "scope",
+        "family",
+        "username",
+    ];
+    let all = |value: Json| -> Table {
+        let fields = names.iter().map(|name| ((*name).to_owned(), value.clone()));
+        json::from_value(&Json::Object(fields.collect())).unwrap()
+    };
+    let wanton = [
+        Table::new(),
+        all("../../etc/passwd".into()),
+        all("*".into()),
+        all("network".into()),
+        all(i64::MIN.into()),
+        all(serde_json::json!([[], {}, null, [1, 2, 3]])),
+        all(serde_json::json!({"": "", "a": {"package": "network"}, "package": "../x"})),
+        Table::new()
+            .with("config", "network")
+            .with("section", "lan")
+            .with("type", long.as_str())
+            .with("name", long.as_str()),
+        Table::new()
+            .with("config", "network")
+            .with("type", "a b\n")
+            .with("values", Table::new().with(&long, "\u{1}'\"")),
+    ];
+    let mut client = lab.client();
+    let mut calls = 0;
+    for object in client.list(None, LIMIT).unwrap() {
+        for method in rcwmp::ubus::object::methods(&object.signature).unwrap() {
+            for arguments in &wanton {
+                let answer = client.call(&object.path.to_str(), &method.name, arguments, LIMIT);
+                let status = answer.err().map(|error| error.status());
+                assert!(status != Some(Status::Timeout), "{} {}", object.path, method.name);
+                calls += 1;
+            }
+        }
+    }
+    assert!(calls > 1000, "{calls}");
+    assert_eq!(lab.call("system", "board", "{}")["hostname"], "OpenWrt");
+    let mut left: Vec<_> =
+        fs::read_dir(lab.folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["root", "ubus.sock"], "nothing is written beside the router");
 }

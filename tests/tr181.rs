@@ -197,7 +197,7 @@ fn compare_param(path: &str, param: &Param, row: &Row, out: &mut Vec<String>) {
         return;
     }
     check_status(row, &mut differ);
-    let Type { kind, list, size, list_size, ranges, values, .. } = param.ty;
+    let Type { kind, list, size, list_size, ranges, values, .. } = *param.ty;
     let item = row.ty.strip_prefix("list(").and_then(|rest| rest.strip_suffix(')'));
     if list != item.is_some() {
         differ(format!("is {} in TR-181", row.ty));

@@ -515,6 +515,11 @@ fn stations_of_both() {
     );
     let host = "Device.Hosts.Host.1.AssociatedDevice";
     router.check(host, "Device.WiFi.AccessPoint.1.AssociatedDevice.1");
+    for (name, value) in
+        [("Layer1Interface", "Device.WiFi.Radio.1"), ("InterfaceType", "Wi-Fi"), ("Active", "1")]
+    {
+        router.check(&format!("Device.Hosts.Host.1.{name}"), value);
+    }
     // The other one keeps its number when the first goes, and the reference goes with it.
     bus.now_says("hostapd.ap0", "get_clients", "{}");
     bus.now_says("iwinfo", "assoclist", &sample("iwinfo.assoclist-mwlwifi-25.12"));

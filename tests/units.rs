@@ -136,7 +136,7 @@ impl Device {
                 assert!(result.resolved);
                 assert_eq!(result.execution_unit_refs, [name]);
                 let url = operation.url().to_owned();
-                let known = self.known.entry(name.to_owned()).or_default();
+                let known = self.known.or_default(name.to_owned());
                 *known = Known {
                     uuid: result.uuid.clone(),
                     url: if url.is_empty() { known.url.clone() } else { url },

@@ -8,11 +8,10 @@
 //! ```
 //! An empty list in a filter lets everything through: whoever wants nothing turns the policy off.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use crate::cwmp::rpc::{AutonomousResult, AutonomousTransferComplete, OperationResult, UNKNOWN_TIME};
+use crate::map::Map;
 
 /// FileType of a firmware image.
 const FIRMWARE: &str = "1 Firmware Upgrade Image";
@@ -25,7 +24,7 @@ const MAX_VERSION: usize = 32;
 
 /// The parameters of one of the two policy objects, by their last names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Policy(BTreeMap<String, String>);
+pub struct Policy(Map<String, String>);
 
 impl Policy {
     /// Of a policy object's parameters with their values.
@@ -81,14 +80,14 @@ pub struct Unit {
 }
 
 /// The deployment units, by the names of their packages; persistent.
-pub type Inventory = BTreeMap<String, Unit>;
+pub type Inventory = Map<String, Unit>;
 
 /// The deployment units of the values below `Device.SoftwareModules.DeploymentUnit.`
 pub fn inventory(values: impl IntoIterator<Item = (String, String)>) -> Inventory {
-    let mut rows: BTreeMap<String, (String, Unit)> = BTreeMap::new();
+    let mut rows: Map<String, (String, Unit)> = Map::new();
     for (path, value) in values {
         let Some((row, last)) = path.rsplit_once('.') else { continue };
-        let (name, unit) = rows.entry(row.to_owned()).or_default();
+        let (name, unit) = rows.or_default(row.to_owned());
         match last {
             "Name" => *name = value,
             "UUID" => unit.uuid = value,

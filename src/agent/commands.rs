@@ -7,17 +7,20 @@
 //!  set {path, value | values, key}       {status}
 //!  add {object, key}                     {instance, status}
 //!  del {object, key}                     {status}
-//!  attributes {path, notification}       {attributes: [{parameter, notification, access_list}]}
+//!  attributes {path, notification, from} {attributes: [{parameter, notification, access_list}], next}
 //!  transfers                             {transfers: [{command_key, state, file_type, …}]}
 //!  sessions {count}                      {sessions: [{status, events, rpcs, …}]}, the newest first
 //! ```
 //! A fault is part of the answer, `{fault, fault_string, parameters}`, with TR-069's codes. A list that
 //! would not fit a message of ubus ends with `next`: the same call with `from` set to it goes on there.
 
+use std::collections::HashSet;
+
 use crate::cwmp::dispatch;
 use crate::cwmp::fault::{self, Fault};
 use crate::model::attributes::AttributeChange;
 use crate::model::backend::Backend;
+use crate::model::schema::Param;
 use crate::model::value::Input;
 use crate::model::{Error, Model};
 use crate::transfer::plan::Listed;
@@ -81,6 +84,8 @@ pub enum Command {
         path: String,
         /// 0 to 6.
         notification: Option<i64>,
+        /// The parameter to go on with.
+        from: Option<String>,
     },
 }
 
@@ -97,7 +102,7 @@ pub fn methods() -> Vec<Method> {
             .with("key", String),
         Method::new("add").with("object", String).with("key", String),
         Method::new("del").with("object", String).with("key", String),
-        Method::new("attributes").with("path", String).with("notification", Int32),
+        Method::new("attributes").with("path", String).with("notification", Int32).with("from", String),
         Method::new("transfers"),
         Method::new("sessions").with("count", Int32),
     ]
@@ -134,7 +139,7 @@ impl Command {
                                 .ok_or("notification is no number")?,
                         ),
                     };
-                    Command::Attributes { path: needed(arguments, "path")?, notification }
+                    Command::Attributes { path: needed(arguments, "path")?, notification, from }
                 }
                 _ => return Ok(None),
             }))
@@ -171,13 +176,12 @@ impl Command {
             Command::Del { object, key } => {
                 ("del", with(Table::new().with("object", object.as_str()), "key", key))
             }
-            Command::Attributes { path, notification } => {
+            Command::Attributes { path, notification, from } => {
                 let table = Table::new().with("path", path.as_str());
                 let number = notification.map(|number| i32::try_from(number).unwrap_or(i32::MAX));
-                (
-                    "attributes",
-                    number.into_iter().fold(table, |table, number| table.with("notification", number)),
-                )
+                let table =
+                    number.into_iter().fold(table, |table, number| table.with("notification", number));
+                ("attributes", with(table, "from", from))
             }
         }
     }
@@ -193,7 +197,11 @@ impl Command {
 
     /// Whether it begins a list, so that the system is to be read afresh.
     pub fn begins(&self) -> bool {
-        !matches!(self, Command::Get { from: Some(_), .. } | Command::Names { from: Some(_), .. })
+        use Command::{Attributes, Get, Names};
+        !matches!(
+            self,
+            Get { from: Some(_), .. } | Names { from: Some(_), .. } | Attributes { from: Some(_), .. }
+        )
     }
 
     /// The rest of a list whose answer ends with `next`.
@@ -202,6 +210,11 @@ impl Command {
         match self {
             Command::Get { from, .. } | Command::Names { from, .. } => {
                 *from = Some(next.into_owned());
+                true
+            }
+            Command::Attributes { from, notification, .. } => {
+                // It was set with the first answer.
+                (*from, *notification) = (Some(next.into_owned()), None);
                 true
             }
             _ => false,
@@ -220,7 +233,12 @@ fn try_perform<B: Backend>(model: &mut Model<B>, command: &Command) -> Result<Ta
     let status = |model: &mut Model<B>| Value::Int32(i32::from(model.backend().waits()));
     Ok(match command {
         Command::Get { paths, from } => {
-            let list = model.values(paths.iter().map(String::as_str))?;
+            let mut list = model.values(paths.iter().map(String::as_str))?;
+            if paths.len() > 1 {
+                // Once each: a name says where the next page goes on.
+                let mut seen = HashSet::new();
+                list.retain(|(name, _)| seen.insert(name.clone()));
+            }
             let entry = |(name, value): &(String, crate::model::value::Value)| {
                 let entry = Table::new().with("parameter", name.as_str()).with("value", value.text.as_str());
                 (entry.with("type", value.kind.xsd()), name.len() + value.text.len())
@@ -249,7 +267,7 @@ fn try_perform<B: Backend>(model: &mut Model<B>, command: &Command) -> Result<Ta
             model.delete(object, key.as_deref())?;
             Table::new().with("status", status(model))
         }
-        Command::Attributes { path, notification } => {
+        Command::Attributes { path, notification, from } => {
             if notification.is_some() {
                 let name = path.clone();
                 model.set_attributes(&[AttributeChange {
@@ -258,15 +276,15 @@ fn try_perform<B: Backend>(model: &mut Model<B>, command: &Command) -> Result<Ta
                     subscriber: None,
                 }])?;
             }
-            let mut list = Vec::new();
-            for (name, param) in model.params(path)?.into_iter().take(MAX_ENTRIES) {
-                let found = model.attributes(&name, &param);
+            let list = model.params(path)?;
+            let entry = |(name, param): &(String, Param)| {
+                let found = model.attributes(name, param);
                 let access = if found.subscriber { vec![Value::from("Subscriber")] } else { Vec::new() };
                 let entry = Table::new().with("parameter", name.as_str());
                 let entry = entry.with("notification", i32::from(found.notification));
-                list.push(Value::Table(entry.with("access_list", access)));
-            }
-            Table::new().with("attributes", list)
+                (entry.with("access_list", access), name.len())
+            };
+            page("attributes", &list, from.as_deref(), |one| &one.0, entry)?
         }
     })
 }
@@ -277,7 +295,7 @@ fn page<T>(
     list: &[T],
     from: Option<&str>,
     name_of: impl Fn(&T) -> &str,
-    entry: impl Fn(&T) -> (Table, usize),
+    mut entry: impl FnMut(&T) -> (Table, usize),
 ) -> Result<Table, Error> {
     let start = match from {
         None => 0,
@@ -446,7 +464,7 @@ mod tests {
             (
                 "attributes",
                 r#"{"path":"A.","notification":"2"}"#,
-                Command::Attributes { path: "A.".into(), notification: Some(2) },
+                Command::Attributes { path: "A.".into(), notification: Some(2), from: None },
             ),
         ] {
             let parsed = parse(method, arguments).unwrap();

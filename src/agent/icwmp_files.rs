@@ -49,7 +49,7 @@ pub fn custom_notification(text: &str) -> (Vec<AttributeChange>, Vec<String>) {
 }
 
 fn entries(text: &str, key: &str, complaints: &mut Vec<String>) -> Vec<Value> {
-    let parsed: Result<Value, _> = serde_json::from_str(text);
+    let parsed: Result<Value, _> = serde_json::from_slice(text.as_bytes());
     match parsed {
         Err(why) => complaints.push(why.to_string()),
         Ok(mut value) => match value.get_mut(key).map(Value::take) {

@@ -6,10 +6,12 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, TryRecvError, channel};
-use std::thread;
+use std::sync::mpsc::TryRecvError;
 
 use nix::sys::eventfd::EventFd;
+
+use crate::sys::channel::{Receiver, channel};
+use crate::sys::thread;
 
 /// Enough for TLS and buffers on the stack; the default of 8 MiB only looks frightening on a router.
 pub(super) const STACK: usize = 512 * 1024;
@@ -46,13 +48,14 @@ impl<T: Send + 'static> Job<T> {
         let (done, result) = channel();
         let cancel = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&cancel);
-        thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(move || {
+        let work = move || {
             // Whatever ends this thread, a panic included, the loop must hear of it, and after the result.
             let _bell = Bell(wake);
             // Bound here, so that a panic drops it before the bell rings.
             let done = done;
             let _ = done.send(work(&flag));
-        })?;
+        };
+        thread::start(name, STACK, Box::new(work))?;
         Ok(Job { result, cancel })
     }
 
@@ -115,7 +118,7 @@ mod tests {
         let job = Job::start("test", Arc::clone(&wake), move |cancel| {
             let _ = started.send(());
             while !cancel.load(Ordering::Relaxed) {
-                thread::sleep(Duration::from_millis(1));
+                std::thread::sleep(Duration::from_millis(1));
             }
         });
         begun.recv().unwrap();

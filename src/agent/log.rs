@@ -16,6 +16,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use crate::model::date;
 use crate::sys::clock;
+use crate::sys::syslog::{self, LocalTime, Severity, Syslog};
 use crate::sys::zone::Zone;
 
 /// The longest line, in characters; dumps at DEBUG are longer.
@@ -41,19 +42,18 @@ pub struct Sinks {
 
 struct Logger(Mutex<State>);
 
-#[derive(Default)]
 struct State {
     sinks: Sinks,
     file: Option<(File, u64)>,
-    syslog: Option<syslog::Logger<syslog::LoggerBackend, syslog::Formatter3164>>,
+    syslog: Option<Syslog>,
 }
 
 static LOGGER: OnceLock<Logger> = OnceLock::new();
 
 /// Sets up the log, or changes where it goes and how much of it.
 pub fn configure(sinks: Sinks, level: LevelFilter) {
-    let logger = LOGGER.get_or_init(|| Logger(Mutex::new(State::default())));
-    *logger.0.lock().unwrap_or_else(PoisonError::into_inner) = State { sinks, ..State::default() };
+    let logger = LOGGER.get_or_init(|| Logger(Mutex::new(State::new(Sinks::default()))));
+    *logger.0.lock().unwrap_or_else(PoisonError::into_inner) = State::new(sinks);
     // A second call finds it set already.
     let _ = log::set_logger(logger);
     log::set_max_level(level);
@@ -80,6 +80,21 @@ fn line(zone: Zone, epoch: i64, level: Level, text: &str) -> String {
     )
 }
 
+fn severity(level: Level) -> Severity {
+    match level {
+        Level::Error => Severity::Error,
+        Level::Warn => Severity::Warning,
+        Level::Info => Severity::Info,
+        Level::Debug | Level::Trace => Severity::Debug,
+    }
+}
+
+fn local_time(zone: Zone, epoch: i64) -> LocalTime {
+    let local = date::format_utc(epoch.saturating_add(i64::from(zone.offset_at(epoch))));
+    let part = |from: usize| local.get(from..from + 2).and_then(|part| part.parse().ok()).unwrap_or_default();
+    LocalTime { month: part(5), day: part(8), hour: part(11), minute: part(14), second: part(17) }
+}
+
 /// The text on one line, but for dumps, which keep their line feeds.
 fn clean(level: Level, text: &str) -> String {
     let dump = level >= Level::Debug;
@@ -102,18 +117,28 @@ impl Log for Logger {
         }
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let text = record.args().to_string();
-        let line = line(state.sinks.zone, clock::epoch_seconds(), record.level(), &text);
+        let (zone, now) = (state.sinks.zone, clock::epoch_seconds());
+        let line = line(zone, now, record.level(), &text);
         if state.sinks.console {
             let _ = writeln!(std::io::stderr(), "{line}");
         }
         state.write_file(&line);
-        state.write_syslog(record.level(), &clean(record.level(), &text));
+        if let Some(syslog) = &mut state.syslog {
+            // Whoever reads the log has other means to learn that its daemon is gone.
+            let _ =
+                syslog.send(severity(record.level()), local_time(zone, now), &clean(record.level(), &text));
+        }
     }
 
     fn flush(&self) {}
 }
 
 impl State {
+    fn new(sinks: Sinks) -> State {
+        let syslog = sinks.syslog.then(|| Syslog::new(syslog::SOCKET, IDENT));
+        State { sinks, file: None, syslog }
+    }
+
     fn write_file(&mut self, line: &str) {
         let Some(path) = self.sinks.file.clone() else { return };
         if self.file.as_ref().is_some_and(|(_, size)| *size > self.sinks.max_size) {
@@ -133,35 +158,6 @@ impl State {
             && writeln!(file, "{line}").is_ok()
         {
             *size += line.len() as u64 + 1;
-        }
-    }
-
-    fn write_syslog(&mut self, level: Level, text: &str) {
-        if !self.sinks.syslog {
-            return;
-        }
-        // The connection is lost for ever when logd restarts: one new one for each line that fails.
-        for _ in 0..2 {
-            if self.syslog.is_none() {
-                let formatter = syslog::Formatter3164 {
-                    facility: syslog::Facility::LOG_LOCAL1,
-                    hostname: None,
-                    process: IDENT.to_owned(),
-                    pid: std::process::id(),
-                };
-                self.syslog = syslog::unix(formatter).ok();
-            }
-            let Some(logger) = &mut self.syslog else { return };
-            let sent = match level {
-                Level::Error => logger.err(text),
-                Level::Warn => logger.warning(text),
-                Level::Info => logger.info(text),
-                Level::Debug | Level::Trace => logger.debug(text),
-            };
-            if sent.is_ok() {
-                return;
-            }
-            self.syslog = None;
         }
     }
 }
@@ -185,11 +181,17 @@ mod tests {
     }
 
     #[test]
+    fn the_system_log_has_local_time() {
+        let expected = LocalTime { month: 12, day: 24, hour: 10, minute: 21, second: 18 };
+        assert_eq!(local_time(Zone::parse("CET-1"), 1_577_179_278), expected);
+    }
+
+    #[test]
     fn a_file_is_rotated_once() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
         let sinks = Sinks { file: Some(path.clone()), max_size: 100, ..Sinks::default() };
-        let mut state = State { sinks, ..State::default() };
+        let mut state = State::new(sinks);
         for n in 0..10 {
             state.write_file(&format!("{n} {}", "x".repeat(40)));
         }

@@ -6,6 +6,7 @@ pub mod changes;
 pub mod commands;
 pub mod control;
 pub mod daemon;
+mod decimal;
 pub mod diagnose;
 pub mod discovery;
 pub mod duties;

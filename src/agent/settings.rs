@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::decimal;
 use crate::model::date::{self, Moment};
 
 /// The default of `periodic_inform_interval`, in seconds.
@@ -259,7 +260,7 @@ impl Settings {
             path: Some(path)
                 .filter(|path| !path.is_empty())
                 .map(|path| if path.starts_with('/') { path } else { format!("/{path}") }),
-            timeout: reader.seconds("cpe.cr_timeout", 5.0, 0.1, 60.0),
+            timeout: reader.seconds("cpe.cr_timeout", 5, "0.1", "60"),
             rule: reader.incoming_rule(),
         };
         let look = u64::from(reader.number("cpe.periodic_notify_interval", 10, 1, 86_400));
@@ -295,7 +296,7 @@ impl Settings {
             retry,
             connection_request,
             session_timeout: reader.number("cpe.session_timeout", 60, 1, 86_400).max(30),
-            clock_wait: reader.seconds("cpe.clock_sync_timeout", 128.0, 0.0, 86_400.0),
+            clock_wait: reader.seconds("cpe.clock_sync_timeout", 128, "0", "86400"),
             look: reader.flag("cpe.periodic_notify_enable", true).then(|| Duration::from_secs(look)),
             keep_settings: reader.flag("cpe.fw_upgrade_keep_settings", true),
             type_check: !reader.flag("cpe.disable_datatype_check", false),
@@ -367,17 +368,17 @@ impl Reader<'_> {
     }
 
     /// Seconds, with or without a fraction.
-    fn seconds(&mut self, name: &str, default: f32, least: f32, most: f32) -> Duration {
+    fn seconds(&mut self, name: &str, default: u64, least: &str, most: &str) -> Duration {
         let text = self.text(name);
-        let number = match text.parse::<f32>() {
-            Ok(number) if (least..=most).contains(&number) => number,
-            _ if text.is_empty() => default,
+        let range = decimal::seconds(least)..=decimal::seconds(most);
+        match decimal::seconds(&text) {
+            Some(time) if range.contains(&Some(time)) => return time,
+            _ if text.is_empty() => {}
             _ => {
                 self.complaints.push(format!("cwmp.{name}: {text:?} is no number from {least} to {most}"));
-                default
             }
-        };
-        Duration::from_secs_f32(number)
+        }
+        Duration::from_secs(default)
     }
 
     fn number(&mut self, name: &str, default: u32, least: u32, most: u32) -> u32 {

@@ -13,6 +13,7 @@ use crate::cwmp::queue::{Queue, Ticket};
 use crate::cwmp::retry::Ladder;
 use crate::model::watch::Watch;
 use crate::sys::fs::{FsError, read_capped, write_atomic};
+use crate::sys::json;
 use crate::transfer::plan::{Id, Plan};
 
 /// The largest state file that is read, in bytes.
@@ -124,12 +125,9 @@ impl StateFile {
     }
 }
 
-/// A list would be taken for the fields in their order, and a later format for one that is empty.
+/// A later format would be taken for one that is empty.
 fn read(bytes: &[u8]) -> Result<State, String> {
-    if bytes.trim_ascii_start().first() != Some(&b'{') {
-        return Err("not a JSON object".to_owned());
-    }
-    match serde_json::from_slice::<State>(bytes) {
+    match json::from_slice::<State>(bytes) {
         Ok(state) if state.version > VERSION => Err(format!("format {} is not known", state.version)),
         Ok(state) => Ok(state),
         Err(why) => Err(why.to_string()),

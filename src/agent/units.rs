@@ -12,7 +12,6 @@
 pub mod ipk;
 pub mod run;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -20,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::backend::packages;
 use crate::cwmp::rpc::Operation;
 use crate::http::url::{Url, UrlError};
+use crate::map::Map;
 use crate::sys::age::Age;
 use crate::sys::clock::Now;
 
@@ -119,7 +119,7 @@ pub struct Known {
 }
 
 /// What was installed for the ACS, by package.
-pub type Memory = BTreeMap<String, Known>;
+pub type Memory = Map<String, Known>;
 
 /// An operation for the worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -250,7 +250,7 @@ impl Units {
         let name = &result.deployment_unit_ref;
         match result.current_state {
             CurrentState::Installed if packages::is_name(name) => {
-                let known = self.known.entry(name.clone()).or_default();
+                let known = self.known.or_default(name.clone());
                 known.uuid.clone_from(&result.uuid);
                 if !url.is_empty() {
                     known.url = url;

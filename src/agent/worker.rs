@@ -5,14 +5,15 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
-use std::thread;
+use std::sync::mpsc::TryRecvError;
 
 use nix::sys::eventfd::EventFd;
 
 use super::job::{Bell, STACK};
 use crate::http::HttpError;
 use crate::http::client::{Post, Reply, Session, Settings};
+use crate::sys::channel::{Receiver, Sender, channel};
+use crate::sys::thread;
 
 /// A running worker.
 #[derive(Debug)]
@@ -29,7 +30,7 @@ impl Worker {
     pub fn start(settings: Settings, wake: Arc<EventFd>) -> io::Result<Worker> {
         let (bodies, todo) = channel::<Option<Vec<u8>>>();
         let (done, replies) = channel();
-        thread::Builder::new().name("session".to_owned()).stack_size(STACK).spawn(move || {
+        let work = move || {
             // Whatever ends this thread, a panic included, the loop must hear of it.
             let _bell = Bell(Arc::clone(&wake));
             // Bound here, so that a panic drops it before the bell rings.
@@ -50,7 +51,8 @@ impl Worker {
                     return;
                 }
             }
-        })?;
+        };
+        thread::start("session", STACK, Box::new(work))?;
         Ok(Worker { bodies, replies })
     }
 

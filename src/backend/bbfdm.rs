@@ -57,6 +57,8 @@ pub struct Bbfdm {
     dirty: bool,
     /// Texts of the schema, which live for ever: each of them once.
     kept: HashSet<&'static str>,
+    /// And the type and source of each kind of value.
+    kinds: HashMap<&'static str, (&'static Type, Source)>,
 }
 
 impl Default for Bbfdm {
@@ -72,6 +74,7 @@ impl Default for Bbfdm {
             base: None,
             dirty: false,
             kept: HashSet::new(),
+            kinds: HashMap::new(),
         }
     }
 }
@@ -437,8 +440,11 @@ impl Bbfdm {
     }
 
     fn param(&mut self, name: &str, kind: Kind, write: bool) -> Param {
-        let source = Source { key: kind.name(), ..Source::plain(Origin::Bbfdm, "") };
-        let (ty, notify) = (Type::of(kind), Notify::Normal);
+        let (ty, source) = *self.kinds.entry(kind.name()).or_insert_with(|| {
+            let source = Source::plain(Origin::Bbfdm, "").refined(|how| how.key = kind.name());
+            (Box::leak(Box::new(Type::of(kind))), source)
+        });
+        let notify = Notify::Normal;
         Param { name: self.keep(name), ty, write, hidden: false, inform: false, notify, source }
     }
 

@@ -35,6 +35,10 @@ pub struct Bus {
     objects: Option<Rc<BTreeSet<String>>>,
     /// Which program was silent, see [`program`], and until when it is left alone; the empty name is ubusd.
     silent: HashMap<String, Instant>,
+    /// A connection has stood once: there is a ubusd here, even when it cannot be reached.
+    has_stood: bool,
+    /// See [`Bus::is_unsure`].
+    unsure: bool,
     /// Who was complained about, until it answers again.
     blamed: BTreeSet<String>,
     complaints: Vec<String>,
@@ -105,8 +109,15 @@ impl Bus {
     pub fn forget(&mut self) {
         self.answers = HashMap::new();
         self.objects = None;
+        self.unsure = false;
         let now = Instant::now();
         self.silent.retain(|_, until| *until > now);
+    }
+
+    /// Whether somebody who should answer has kept silent since [`Bus::forget`]: what is read without him may
+    /// have another value as soon as he speaks again.
+    pub fn is_unsure(&self) -> bool {
+        self.unsure
     }
 
     /// What went wrong, for the log: one sentence for each object until it answers again.
@@ -122,6 +133,7 @@ impl Bus {
         let socket = self.socket.as_ref()?;
         let now = Instant::now();
         if ["", program(object)].iter().any(|name| self.silent.get(*name).is_some_and(|until| *until > now)) {
+            self.unsure |= self.has_stood;
             return None;
         }
         let client = match self.client.take() {
@@ -129,13 +141,16 @@ impl Bus {
             None => Client::connect(socket, LIMIT),
         };
         let (who, why) = match client {
-            Ok(client) => match work(self.client.insert(client)) {
-                Ok(done) => {
-                    self.blamed.remove(object);
-                    return Some(done);
+            Ok(client) => {
+                self.has_stood = true;
+                match work(self.client.insert(client)) {
+                    Ok(done) => {
+                        self.blamed.remove(object);
+                        return Some(done);
+                    }
+                    Err(why) => (object, why),
                 }
-                Err(why) => (object, why),
-            },
+            }
             Err(why) => ("", why),
         };
         self.failed(who, &why, now);
@@ -149,9 +164,12 @@ impl Bus {
             CallError::Link(_) => {
                 // Not even a desk has it: known until the next session.
                 self.silent.insert(String::new(), now + LIMIT);
+                self.unsure |= self.has_stood;
                 return;
             }
+            CallError::Lost { .. } => self.unsure = true,
             CallError::Timeout { .. } => {
+                self.unsure = true;
                 self.silent.insert(program(who).to_owned(), now + QUIET);
             }
             _ => {}
@@ -162,10 +180,15 @@ impl Bus {
     }
 }
 
-/// Who is silent when an object is: hostapd has one for each access point, and does not answer for any while it
-/// hangs.
+/// Who is silent when an object is: hostapd has one for each access point, netifd one for each kind of thing, and
+/// neither answers for any while it hangs.
 fn program(object: &str) -> &str {
-    if object.starts_with("hostapd.") { "hostapd" } else { object }
+    match object.split('.').next() {
+        Some("hostapd") => "hostapd",
+        // rpcd's look-ups of names are called so too.
+        Some("network") if object != "network.rrdns" => "netifd",
+        _ => object,
+    }
 }
 
 #[cfg(test)]

@@ -165,7 +165,7 @@ impl Backend for System {
             }
             Origin::Store => {
                 let table = System::stored_name(at);
-                let list = self.staging().rows.entry(table).or_default();
+                let list = self.staging().rows.or_default(table);
                 let next = list.iter().filter_map(|name| name.parse::<u32>().ok()).max().unwrap_or(0);
                 let name = next.saturating_add(1).to_string();
                 list.push(name.clone());

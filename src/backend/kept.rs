@@ -2,7 +2,6 @@
 //!
 //! One file, so that a change of values and the instance numbers that go with it are never apart.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -10,6 +9,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::map::Map;
 use crate::model::memory::Memory;
 use crate::sys::fs::read_capped;
 
@@ -32,13 +32,13 @@ pub(super) struct Kept {
     pub parameter_key: String,
     /// What was written to `agent` values, by name.
     #[serde(default)]
-    pub agent: BTreeMap<String, String>,
+    pub agent: Map<String, String>,
     /// What was written to `store` values, by full name.
     #[serde(default)]
-    pub values: BTreeMap<String, String>,
+    pub values: Map<String, String>,
     /// The rows of `store` tables, by the table's full name.
     #[serde(default)]
-    pub rows: BTreeMap<String, Vec<String>>,
+    pub rows: Map<String, Vec<String>>,
     /// Which nameless section is which.
     #[serde(default)]
     pub marks: Marks,
@@ -82,7 +82,7 @@ impl Kept {
             return Err(damaged(&format_args!("format {} is not known", kept.version)));
         }
         let mut memory = match &kept.memory {
-            Some(raw) => serde_json::from_str(raw.get()).map_err(|why| damaged(&why))?,
+            Some(raw) => serde_json::from_slice(raw.get().as_bytes()).map_err(|why| damaged(&why))?,
             None => Memory::default(),
         };
         if kept.version < VERSION {

@@ -12,10 +12,11 @@
 //! answer is a new mark: a lost number is seen by an ACS, a wrong rule that it changes is not.
 //! Pure: functions of what was known and what is seen.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use crate::map::Map;
 use crate::uci::{Section, Value};
 
 /// Marks of one type whose sections are gone and that are still remembered, the newest of them.
@@ -32,7 +33,7 @@ const TELLING: [&str; 3] = ["mac", "parameter_name", "name"];
 /// All marks, by package and type.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Marks(BTreeMap<String, BTreeMap<String, Kind>>);
+pub(super) struct Marks(Map<String, Map<String, Kind>>);
 
 /// The numbers of a package's nameless sections by their keys, which hold for one reading of the file.
 pub(super) type Numbers = HashMap<String, u32>;
@@ -73,7 +74,7 @@ struct Print {
 impl Marks {
     /// Recognises the nameless sections of a package as it was read, and remembers them as they are now.
     pub fn recognise<'a>(&mut self, package: &str, sections: impl Iterator<Item = &'a Section>) -> Numbers {
-        let kinds = self.0.entry(package.to_owned()).or_default();
+        let kinds = self.0.or_default(package.to_owned());
         let mut numbers = Numbers::new();
         let mut seen = prints(sections);
         for (ty, kind) in kinds.iter_mut() {
@@ -81,7 +82,7 @@ impl Marks {
             numbers.extend(keys.into_iter().zip(kind.recognise(prints)));
         }
         for (ty, Seen { keys, places, prints }) in seen {
-            let kind = kinds.entry(ty.to_owned()).or_default();
+            let kind = kinds.or_default(ty.to_owned());
             numbers.extend(keys.into_iter().zip(kind.begin(&places, prints)));
         }
         self.bound(package);
@@ -127,10 +128,10 @@ impl Marks {
         numbers: &Numbers,
         sections: impl Iterator<Item = &'a Section>,
     ) {
-        let kinds = self.0.entry(package.to_owned()).or_default();
+        let kinds = self.0.or_default(package.to_owned());
         let mut seen = prints(sections);
         for ty in seen.keys() {
-            kinds.entry((*ty).to_owned()).or_default();
+            kinds.or_default((*ty).to_owned());
         }
         for (ty, kind) in kinds.iter_mut() {
             let Seen { keys, prints, .. } = seen.remove(ty.as_str()).unwrap_or_default();
@@ -199,10 +200,10 @@ struct Seen {
     prints: Vec<Print>,
 }
 
-fn prints<'a>(sections: impl Iterator<Item = &'a Section>) -> BTreeMap<&'a str, Seen> {
-    let mut out: BTreeMap<&str, Seen> = BTreeMap::new();
+fn prints<'a>(sections: impl Iterator<Item = &'a Section>) -> Map<&'a str, Seen> {
+    let mut out: Map<&str, Seen> = Map::new();
     for section in sections.filter(|section| section.is_anonymous()) {
-        let seen = out.entry(section.ty()).or_default();
+        let seen = out.or_default(section.ty());
         seen.keys.push(section.key().to_owned());
         seen.places.push(section.index_in_type());
         seen.prints.push(Print::of(section));
@@ -338,7 +339,7 @@ impl<'a> Pairing<'a> {
     /// The rest by what they have in common, the most first.
     fn similar(&mut self) {
         let (before, after) = self.gaps();
-        let left = |gaps: &BTreeMap<Gap, Vec<usize>>| gaps.values().map(Vec::len).sum::<usize>();
+        let left = |gaps: &Map<Gap, Vec<usize>>| gaps.values().map(Vec::len).sum::<usize>();
         if left(&before).saturating_mul(left(&after)) > MAX_PAIRS {
             return;
         }
@@ -363,27 +364,27 @@ impl<'a> Pairing<'a> {
     }
 
     /// The places not recognised yet, before and after, by their recognised neighbours.
-    fn gaps(&self) -> (BTreeMap<Gap, Vec<usize>>, BTreeMap<Gap, Vec<usize>>) {
+    fn gaps(&self) -> (Map<Gap, Vec<usize>>, Map<Gap, Vec<usize>>) {
         let before: Vec<Option<usize>> = (0..self.there).map(|at| self.taken[at].then_some(at)).collect();
         let after: Vec<Option<usize>> = self.found.clone();
         // One that had gone and came back is no neighbour to those that were there.
         let revived = |at: &Option<usize>| at.is_some_and(|at| at >= self.there);
         let gaps = |row: &[Option<usize>]| {
-            let mut out: BTreeMap<Gap, Vec<usize>> = BTreeMap::new();
+            let mut out: Map<Gap, Vec<usize>> = Map::new();
             let (mut left, mut waiting) = (None, Vec::new());
             for (place, found) in row.iter().enumerate().filter(|(_, found)| !revived(found)) {
                 match found {
                     None => waiting.push(place),
                     Some(_) => {
                         if !waiting.is_empty() {
-                            out.entry((left, *found)).or_default().append(&mut waiting);
+                            out.or_default((left, *found)).append(&mut waiting);
                         }
                         left = *found;
                     }
                 }
             }
             if !waiting.is_empty() {
-                out.entry((left, None)).or_default().append(&mut waiting);
+                out.or_default((left, None)).append(&mut waiting);
             }
             out
         };

@@ -9,10 +9,11 @@
 //! nothing apart: with opkg, what is not older than the system's own packages is theirs; with apk, only
 //! what the agent has installed itself is taken for more.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use md5::{Digest, Md5};
 
+use crate::map::Map;
 use crate::sys::fs::{FsError, Root};
 
 /// The largest database that is read, in bytes.
@@ -68,9 +69,9 @@ pub struct Database {
     /// Whose it is; `None` when the system has none.
     pub manager: Option<Manager>,
     /// Names and versions of everything installed.
-    pub all: BTreeMap<String, String>,
+    pub all: Map<String, String>,
     /// The packages that may have come after the firmware, by name.
-    pub units: BTreeMap<String, Package>,
+    pub units: Map<String, Package>,
 }
 
 impl Database {

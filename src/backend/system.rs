@@ -1,10 +1,11 @@
 //! [`System`]: one door to UCI, files, the agent's values and the store, with joint commits.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::path::PathBuf;
 use std::rc::Rc;
 
+use crate::map::Map;
 use crate::model::backend::{Place, Raw};
 use crate::model::error::{Error, Result};
 use crate::model::memory::Memory;
@@ -28,6 +29,11 @@ const MAX_TEXT: usize = 256 * 1024;
 const MAX_REMEMBERED: usize = 4 * 1024 * 1024;
 /// The most names of a directory.
 const MAX_NAMES: usize = 4096;
+
+/// Seconds by which two moments may differ and be told as one, see [`System::steady`].
+const SLACK: u64 = 5;
+/// The most moments of [`System::steady`]; beyond them all are told anew.
+const MAX_MOMENTS: usize = 4096;
 
 /// Where everything is, for [`System::open`]. Paths are the router's, below `root`, but for `state_dir`.
 #[derive(Debug, Clone)]
@@ -68,9 +74,11 @@ pub struct System {
     bus: Bus,
     /// What netifd has told of its interfaces, read.
     pub(super) logical: Option<Rc<[Logical]>>,
+    /// What [`System::steady`] has told.
+    moments: HashMap<String, i64>,
     texts: HashMap<String, Option<Rc<str>>>,
     remembered: usize,
-    agent: BTreeMap<String, String>,
+    agent: Map<String, String>,
     touched: BTreeSet<String>,
     /// The last commit has changed some.
     waits: bool,
@@ -139,9 +147,10 @@ impl System {
             bbfdm: Bbfdm::default(),
             bus: Bus::new(places.ubus_socket),
             logical: None,
+            moments: HashMap::new(),
             texts: HashMap::new(),
             remembered: 0,
-            agent: BTreeMap::new(),
+            agent: Map::new(),
             touched: BTreeSet::new(),
             waits: false,
             now: (clock::epoch_seconds(), 0),
@@ -404,6 +413,21 @@ impl System {
     /// Seconds since 1970 by the wall clock, and since boot, as they were at the last refresh.
     pub fn now(&self) -> (i64, u64) {
         self.now
+    }
+
+    /// A moment that is counted from the present one, as it was told last time unless it is another: whole
+    /// seconds of two clocks make one moment look like its neighbours, and programs may answer late.
+    pub fn steady(&mut self, what: &str, moment: i64) -> i64 {
+        match self.moments.get(what) {
+            Some(told) if told.abs_diff(moment) <= SLACK => *told,
+            _ => {
+                if self.moments.len() >= MAX_MOMENTS {
+                    self.moments.clear();
+                }
+                self.moments.insert(what.to_owned(), moment);
+                moment
+            }
+        }
     }
 
     /// The packages that commits have changed since the last call, for reloading what depends on them.

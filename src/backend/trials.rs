@@ -4,8 +4,9 @@
 //! any test parameter makes results void, so the state falls back to `None` with the commit that changes
 //! one, unless the same commit requests the test.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use crate::map::Map;
 use crate::model::backend::{Place, Row};
 use crate::model::error::{Error, Result};
 
@@ -23,9 +24,9 @@ pub const CANCELED: &str = "Canceled";
 /// Values and rows by full name.
 #[derive(Debug, Default)]
 pub(super) struct Trials {
-    values: BTreeMap<String, String>,
-    rows: BTreeMap<String, u32>,
-    staged: BTreeMap<String, String>,
+    values: Map<String, String>,
+    rows: Map<String, u32>,
+    staged: Map<String, String>,
     /// Objects that a commit has changed since [`System::take_trials`].
     changed: BTreeSet<String>,
 }

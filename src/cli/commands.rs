@@ -19,22 +19,24 @@ use crate::ubus::client::{CallError, Client};
 
 /// How long the daemon may take: a change waits for the end of a session.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long ubusd may take to say who is there; one that hangs is as if there were none.
+const REACH: Duration = Duration::from_secs(5);
 /// The most answers that one list is made of.
 const MAX_PAGES: usize = 1024;
 /// The notifications by their numbers, as icwmp names them.
 const NOTIFICATIONS: [&str; 7] =
     ["off", "passive", "active", "passive_lw", "passive_passive_lw", "active_lw", "passive_active_lw"];
 
-/// The words, their arguments, and what they do.
+/// The words, their arguments, and what they do, as icwmpd lists them.
 const COMMANDS: &[(&str, &str, &str)] = &[
-    ("get", "PATH", "values of a parameter, or of all below a partial path"),
-    ("get_names", "PATH [1|true]", "names below a path, only the next level if asked"),
-    ("set", "PATH VALUE [KEY]", "sets a parameter"),
-    ("add", "OBJECT [KEY]", "adds an instance to a table"),
-    ("del", "OBJECT [KEY]", "deletes an instance"),
-    ("get_notif", "PATH", "the notification of a parameter, or of all below a partial path"),
-    ("set_notif", "PATH NUMBER", "sets it: 0 off, 1 passive, 2 active, 3 to 6 lightweight"),
-    ("help", "", "this list"),
+    ("help", "", "show this help"),
+    ("get", "[path-expr]", "get parameter values"),
+    ("get_names", "[path-expr] [next-level]", "get parameter names"),
+    ("set", "[path-expr] [value] [parameter-key]", "set parameter value"),
+    ("add", "[object] [parameter-key]", "add object"),
+    ("del", "[object] [parameter-key]", "delete object"),
+    ("get_notif", "[path-expr]", "get parameter notifications"),
+    ("set_notif", "[path-expr] [notification]", "set parameter notifications"),
 ];
 
 /// Why a command came to nothing.
@@ -109,13 +111,10 @@ fn perform(options: &Options, words: &[String]) -> Result<Vec<String>, Refusal> 
             let bad =
                 |_| Refusal::Usage(format!("Wrong arguments for cwmp cli command: set_notif ({number})"));
             let notification = Some(number.parse().map_err(bad)?);
-            let answer = who.ask(&Command::Attributes { path: (*path).to_owned(), notification })?;
-            Ok(entries(&answer, "attributes")
-                .map(|entry| {
-                    let number = entry.number("notification").unwrap_or_default();
-                    format!("{} => {number}", text(entry, "parameter"))
-                })
-                .collect())
+            who.list(attributes(path, notification), "attributes", |entry| {
+                let number = entry.number("notification").unwrap_or_default();
+                format!("{} => {number}", text(entry, "parameter"))
+            })
         }
         ["help"] => Ok(help()),
         [known, ..] if COMMANDS.iter().any(|(name, ..)| name == known) => {
@@ -127,13 +126,11 @@ fn perform(options: &Options, words: &[String]) -> Result<Vec<String>, Refusal> 
 }
 
 fn notifications(who: &mut Who<'_>, path: &str) -> Result<Vec<String>, Refusal> {
-    let answer = who.ask(&Command::Attributes { path: path.to_owned(), notification: None })?;
-    let word = |entry: &Table| {
+    who.list(attributes(path, None), "attributes", |entry| {
         let number = entry.number("notification").and_then(|number| usize::try_from(number).ok());
         let word = number.and_then(|number| NOTIFICATIONS.get(number)).copied().unwrap_or("off");
         format!("{} => {word}", text(entry, "parameter"))
-    };
-    Ok(entries(&answer, "attributes").map(word).collect())
+    })
 }
 
 /// Who performs commands: the daemon, or this process.
@@ -144,8 +141,8 @@ struct Who<'o> {
 
 impl<'o> Who<'o> {
     fn find(options: &'o Options) -> Who<'o> {
-        let client = options.ubus_socket().ok().and_then(|path| Client::connect(&path, PATIENCE).ok());
-        let daemon = client.and_then(|mut client| client.list(Some(OBJECT), PATIENCE).ok().map(|_| client));
+        let client = options.ubus_socket().ok().and_then(|path| Client::connect(&path, REACH).ok());
+        let daemon = client.and_then(|mut client| client.list(Some(OBJECT), REACH).ok().map(|_| client));
         Who { options, daemon }
     }
 
@@ -178,7 +175,8 @@ impl<'o> Who<'o> {
         })?;
         let mut model = open(self.options)?;
         let answer = commands::perform(&mut model, command);
-        model.complaints().iter().for_each(|line| eprintln!("{line}"));
+        let more = model.backend().take_complaints();
+        model.complaints().iter().chain(&more).for_each(|line| eprintln!("{line}"));
         let touched = model.backend().take_touched();
         if let Some(mut child) = apply::tell_services(model.backend(), &self.options.root, &touched) {
             let _ = child.wait();
@@ -209,6 +207,10 @@ fn get(path: &str) -> Command {
     Command::Get { paths: vec![path.to_owned()], from: None }
 }
 
+fn attributes(path: &str, notification: Option<i64>) -> Command {
+    Command::Attributes { path: path.to_owned(), notification, from: None }
+}
+
 fn owned(key: &[&str]) -> Option<String> {
     key.first().map(|key| (*key).to_owned())
 }
@@ -223,7 +225,7 @@ fn text(entry: &Table, name: &str) -> String {
 
 fn help() -> Vec<String> {
     let line = |(name, arguments, what): &(&str, &str, &str)| {
-        format!("  {:<28} {what}", format!("{name} {arguments}").trim_end())
+        format!("\t{:<40}=> {what}", format!("{name} {arguments}").trim_end())
     };
     ["Valid commands:".to_owned()].into_iter().chain(COMMANDS.iter().map(line)).collect()
 }
@@ -241,4 +243,30 @@ fn faults(answer: &Table) -> Vec<String> {
     };
     let each: Vec<String> = entries(answer, "parameters").map(line).collect();
     if each.is_empty() { vec![line(answer)] } else { each }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The list of the seed; the keys are icwmpd's too, and not in it.
+    #[test]
+    fn the_help_is_icwmpd_s() {
+        let words = |line: &String| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let told: Vec<String> = help().iter().map(words).collect();
+        let seed = [
+            "Valid commands:",
+            "help => show this help",
+            "get [path-expr] => get parameter values",
+            "get_names [path-expr] [next-level] => get parameter names",
+            "set [path-expr] [value] => set parameter value",
+            "add [object] => add object",
+            "del [object] => delete object",
+            "get_notif [path-expr] => get parameter notifications",
+            "set_notif [path-expr] [notification] => set parameter notifications",
+        ];
+        let without_keys: Vec<String> =
+            told.iter().map(|line| line.replace(" [parameter-key]", "")).collect();
+        assert_eq!(without_keys, seed);
+    }
 }

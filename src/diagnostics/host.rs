@@ -5,14 +5,15 @@
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use nix::net::if_::if_nametoindex;
 
 use crate::diagnostics::socket::{self, Way};
 use crate::diagnostics::{Control, MAX_HOST, ProtocolVersion, State};
+use crate::sys::channel::channel;
+use crate::sys::thread;
 
 /// The most addresses of one host that are looked at.
 const MAX_ADDRESSES: usize = 16;
@@ -96,15 +97,15 @@ fn look_up(host: &str, port: u16, control: &Control<'_>) -> Result<Vec<SocketAdd
         PENDING.fetch_sub(1, Ordering::Relaxed);
         return Err(State::CannotResolveHostName);
     }
-    let (sender, receiver) = mpsc::channel();
+    let (sender, receiver) = channel();
     let name = host.to_owned();
-    let started = thread::Builder::new().name("look-up".into()).stack_size(STACK).spawn(move || {
+    let work = move || {
         let found = (name.as_str(), port).to_socket_addrs().map(|all| all.take(64).collect::<Vec<_>>());
         PENDING.fetch_sub(1, Ordering::Relaxed);
         // Nobody listens any more when the test is over: that is the normal end of a slow look-up.
         let _ = sender.send(found);
-    });
-    if started.is_err() {
+    };
+    if thread::start("look-up", STACK, Box::new(work)).is_err() {
         PENDING.fetch_sub(1, Ordering::Relaxed);
         return Err(State::Internal);
     }

@@ -6,8 +6,10 @@ use std::fmt;
 use std::io::{Read, Write};
 
 use flate2::Compression as Level;
-use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
-use flate2::write::{GzEncoder, ZlibEncoder};
+use flate2::read::{DeflateDecoder, ZlibDecoder};
+use flate2::write::ZlibEncoder;
+
+use crate::sys::gzip;
 
 /// How bodies are compressed: the values of `ManagementServer.HTTPCompression`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -65,19 +67,15 @@ impl std::error::Error for BodyError {}
 
 /// Compresses a body.
 pub fn pack(plain: &[u8], how: Compression) -> Vec<u8> {
-    let out = Vec::with_capacity(plain.len() / 4 + 64);
-    let packed = match how {
-        Compression::None => return plain.to_vec(),
-        Compression::Gzip => {
-            let mut coder = GzEncoder::new(out, Level::default());
-            coder.write_all(plain).and_then(|()| coder.finish())
-        }
+    match how {
+        Compression::None => plain.to_vec(),
+        Compression::Gzip => gzip::pack(plain),
         Compression::Deflate => {
-            let mut coder = ZlibEncoder::new(out, Level::default());
-            coder.write_all(plain).and_then(|()| coder.finish())
+            let mut coder = ZlibEncoder::new(Vec::with_capacity(plain.len() / 4 + 64), Level::default());
+            let packed = coder.write_all(plain).and_then(|()| coder.finish());
+            packed.expect("writing to memory does not fail")
         }
-    };
-    packed.expect("writing to memory does not fail")
+    }
 }
 
 /// Inflates a body to at most `max` octets. `deflate` is taken with and without the zlib wrapper,
@@ -86,20 +84,19 @@ pub fn unpack(packed: Vec<u8>, how: Compression, max: usize) -> Result<Vec<u8>, 
     match how {
         Compression::None if packed.len() > max => Err(BodyError::TooLong(max)),
         Compression::None => Ok(packed),
-        Compression::Gzip => inflate(MultiGzDecoder::new(packed.as_slice()), max),
-        Compression::Deflate => match inflate(ZlibDecoder::new(packed.as_slice()), max) {
-            Err(BodyError::Corrupt(why)) => {
-                inflate(DeflateDecoder::new(packed.as_slice()), max).map_err(|error| match error {
+        Compression::Gzip => inflate(&mut gzip::Reader::new(&mut packed.as_slice()), max),
+        Compression::Deflate => match inflate(&mut ZlibDecoder::new(packed.as_slice()), max) {
+            Err(BodyError::Corrupt(why)) => inflate(&mut DeflateDecoder::new(packed.as_slice()), max)
+                .map_err(|error| match error {
                     BodyError::Corrupt(_) => BodyError::Corrupt(why),
                     other => other,
-                })
-            }
+                }),
             done => done,
         },
     }
 }
 
-fn inflate(decoder: impl Read, max: usize) -> Result<Vec<u8>, BodyError> {
+fn inflate(decoder: &mut dyn Read, max: usize) -> Result<Vec<u8>, BodyError> {
     let mut plain = Vec::new();
     let bound = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
     decoder.take(bound).read_to_end(&mut plain).map_err(|error| BodyError::Corrupt(error.to_string()))?;

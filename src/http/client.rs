@@ -13,14 +13,14 @@
 //! one octet of an answer came.
 
 use std::fmt;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use ureq::http::{self, header};
-use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport,
 };
@@ -31,6 +31,7 @@ use crate::http::body::{self, Compression};
 use crate::http::client_error::{ConnectFault, HttpError};
 use crate::http::cookie::Jar;
 use crate::http::favourites::Favourites;
+use crate::http::lookup::lookup;
 use crate::http::url::Url;
 use crate::http::wire::{Cancel, Link, Secure, Wire};
 
@@ -143,13 +144,9 @@ impl Session {
             .max_idle_connections(1)
             .max_idle_connections_per_host(1)
             .max_idle_age(Duration::from_secs(3600))
-            .ip_family(match settings.force_ipv4 {
-                true => ureq::config::IpFamily::Ipv4Only,
-                false => ureq::config::IpFamily::Any,
-            })
             .build();
         let dialer = Dialer { shared: shared.clone() };
-        let names = Names { shared: shared.clone(), lookup: DefaultResolver::default() };
+        let names = Names { shared: shared.clone(), force_ipv4: settings.force_ipv4 };
         Ok(Session {
             agent: ureq::Agent::with_parts(config, dialer, names),
             only_tls_so_far: start.tls,
@@ -504,22 +501,28 @@ impl Shared {
 #[derive(Debug)]
 struct Names {
     shared: Arc<Shared>,
-    lookup: DefaultResolver,
+    force_ipv4: bool,
 }
 
 impl Resolver for Names {
     fn resolve(
         &self,
         uri: &http::Uri,
-        config: &ureq::config::Config,
+        _: &ureq::config::Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let key = format!("{:?} {:?}", uri.scheme_str(), uri.authority());
         let mut known = self.shared.names.lock().unwrap_or_else(PoisonError::into_inner);
         if known.as_ref().is_none_or(|(of, _)| *of != key) {
-            let mut found = match self.lookup.resolve(uri, config, timeout) {
-                Ok(found) => found.to_vec(),
-                Err(error @ ureq::Error::Timeout(_)) => return Err(error),
+            let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+            let is_tls = uri.scheme_str() == Some("https");
+            let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
+            let cancel = self.shared.cancel.clone().unwrap_or_default();
+            let mut found = match lookup(host, port, self.force_ipv4, moment(&timeout), &cancel) {
+                Ok(found) => found,
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                    return Err(ureq::Error::Timeout(timeout.reason));
+                }
                 Err(error) => return Err(fault(ConnectFault::Name(error.to_string()))),
             };
             let mut random = [0; 1];

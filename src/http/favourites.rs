@@ -1,15 +1,16 @@
 //! Which of a host's addresses to try first (TR-069 3.1): the one that answered last, else one at random.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::map::Map;
 
 /// The hosts whose addresses are remembered.
 const MAX_FAVOURITES: usize = 8;
 
 /// The addresses that answered, by host: shared among sessions, each of which looks its hosts up anew.
 #[derive(Debug, Clone, Default)]
-pub struct Favourites(Arc<Mutex<BTreeMap<String, IpAddr>>>);
+pub struct Favourites(Arc<Mutex<Map<String, IpAddr>>>);
 
 impl Favourites {
     /// Puts the addresses of a host in the order to try them (TR-069 3.1): first the one that answered last, if it

@@ -6,11 +6,12 @@
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
-use std::thread;
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use crate::http::wire::Cancel;
+use crate::sys::channel::channel;
+use crate::sys::thread;
 
 /// The most addresses taken of one name.
 const MAX_ADDRESSES: usize = 16;
@@ -42,12 +43,13 @@ pub fn lookup(
 }
 
 fn ask(host: String, port: u16, deadline: Instant, cancel: &Cancel) -> io::Result<Vec<SocketAddr>> {
-    let (tell, told) = sync_channel(1);
-    thread::Builder::new().name("lookup".to_owned()).stack_size(STACK).spawn(move || {
+    let (tell, told) = channel();
+    let work = move || {
         let found = (host.as_str(), port).to_socket_addrs();
         // Whoever asked may be gone.
         let _ = tell.send(found.map(|found| found.take(MAX_ADDRESSES).collect()));
-    })?;
+    };
+    thread::start("lookup", STACK, Box::new(work))?;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() || cancel.load(Ordering::Relaxed) {

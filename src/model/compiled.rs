@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::schema::{Notify, Object, Origin, Param, Rows, Schema, Source};
+use super::schema::{How, Notify, Object, Origin, Param, Rows, Schema, Source};
 use super::value::{Format, Kind, Type};
 
 include!(concat!(env!("OUT_DIR"), "/datamodel.rs"));

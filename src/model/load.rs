@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::schema::{Notify, Object, Origin, Param, Rows, Source};
+use super::schema::{How, Notify, Object, Origin, Param, Rows, Source};
 use super::value::{Format, Kind, Type};
 
 /// The largest file that is read, in bytes.
@@ -108,7 +108,7 @@ impl<'t> File<'t> {
     pub(super) fn read<T: Deserialize<'t>>(&self, piece: &'t str) -> Result<T, LoadError> {
         // serde_json counts from the start of the piece it was given; a complaint about a whole piece
         // carries no place of its own and points at its beginning.
-        serde_json::from_str(piece).map_err(|error| {
+        serde_json::from_slice(piece.as_bytes()).map_err(|error| {
             let lines = piece.split_inclusive('\n').take(error.line().saturating_sub(1));
             let here = self.offset(piece) + lines.map(str::len).sum::<usize>();
             let why = error.to_string();
@@ -403,7 +403,7 @@ impl RawParam {
         let refs = self.refs.into_iter().map(keep).collect::<Vec<_>>();
         Param {
             name: keep(self.name),
-            ty: self.ty,
+            ty: Box::leak(Box::new(self.ty)),
             write: self.write,
             hidden: self.hidden,
             inform: self.inform,
@@ -411,12 +411,14 @@ impl RawParam {
             source: Source {
                 from: self.from,
                 spec: keep(self.spec),
-                key: keep(self.key),
-                field: self.field,
-                map: Box::leak(map.into_boxed_slice()),
-                via: keep(self.via),
-                default: keep(self.default),
-                refs: Box::leak(refs.into_boxed_slice()),
+                how: Box::leak(Box::new(How {
+                    key: keep(self.key),
+                    field: self.field,
+                    map: Box::leak(map.into_boxed_slice()),
+                    via: keep(self.via),
+                    default: keep(self.default),
+                    refs: Box::leak(refs.into_boxed_slice()),
+                })),
             },
         }
     }

@@ -3,9 +3,9 @@
 //! A number belongs to a row's name for as long as the row lives, over reboots and over changes by
 //! others; it is not given again while the table has others free (TR-069 A.2.2.1, TR-106 3.1).
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
+
+use crate::map::Map;
 
 /// Rows that have gone and are still remembered, for each table; beyond that the oldest go.
 const MAX_GONE: usize = 256;
@@ -15,10 +15,10 @@ const MAX_GONE: usize = 256;
 pub struct Memory {
     /// By the table's full name, `Device.IP.Interface.` or `Device.IP.Interface.2.IPv4Address.`.
     #[serde(default)]
-    tables: BTreeMap<String, Table>,
+    tables: Map<String, Table>,
     /// By the parameter's full name; absent means the default.
     #[serde(default)]
-    attributes: BTreeMap<String, Attributes>,
+    attributes: Map<String, Attributes>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -26,7 +26,7 @@ struct Table {
     /// The highest number ever given.
     last: u32,
     /// By the row's name.
-    rows: BTreeMap<String, Entry>,
+    rows: Map<String, Entry>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,7 +56,7 @@ impl Memory {
     /// Gives a new row a number nobody has, and whose `cpe-` alias nobody was given by the ACS. Returns number
     /// and alias.
     pub fn number(&mut self, table: &str, name: &str) -> (u32, String) {
-        let table = self.tables.entry(table.to_owned()).or_default();
+        let table = self.tables.or_default(table.to_owned());
         let is_free = |number: &u32| {
             let alias = default_alias(*number);
             let has = |entry: &Entry| entry.number == *number || entry.alias.as_ref() == Some(&alias);

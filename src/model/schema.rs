@@ -13,6 +13,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::ops::Deref;
 
 use super::error::{Error, Result};
 use super::value::Type;
@@ -37,8 +38,8 @@ pub struct Object {
 pub struct Param {
     /// The last part of its name.
     pub name: &'static str,
-    /// Kind and facets.
-    pub ty: Type,
+    /// Kind and facets. Few types serve all parameters, so the table holds a reference.
+    pub ty: &'static Type,
     /// SetParameterValues works on it.
     pub write: bool,
     /// Reads as the empty string (TR-181 `hidden` and `secured`).
@@ -74,6 +75,14 @@ pub struct Source {
     pub from: Origin,
     /// The address in it.
     pub spec: &'static str,
+    /// The refinements, which read as fields of the source. Most sources have none, so the table
+    /// holds a reference to one of few.
+    pub how: &'static How,
+}
+
+/// How a source's value becomes the model's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct How {
     /// Line selector of a file: the first word of the line. Empty: the whole file. With UCI, `,`: the items of a
     /// list are one text with commas.
     pub key: &'static str,
@@ -135,10 +144,31 @@ pub struct Rows {
     pub volatile: bool,
 }
 
+impl How {
+    /// As it is.
+    pub const PLAIN: How = How { key: "", field: None, map: &[], via: "", default: "", refs: &[] };
+}
+
+impl Deref for Source {
+    type Target = How;
+
+    fn deref(&self) -> &How {
+        self.how
+    }
+}
+
 impl Source {
     /// A source without refinements.
     pub const fn plain(from: Origin, spec: &'static str) -> Source {
-        Source { from, spec, key: "", field: None, map: &[], via: "", default: "", refs: &[] }
+        Source { from, spec, how: &How::PLAIN }
+    }
+
+    /// This one with other refinements, which stay in memory for ever: for what is loaded once.
+    #[must_use]
+    pub fn refined(self, change: impl FnOnce(&mut How)) -> Source {
+        let mut how = *self.how;
+        change(&mut how);
+        Source { how: if how == *self.how { self.how } else { Box::leak(Box::new(how)) }, ..self }
     }
 }
 

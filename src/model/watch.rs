@@ -14,7 +14,7 @@
 //! What the ACS sets is known to it; what follows from that elsewhere (a status, an address) is not. The
 //! number of a table's instances is, when it adds or deletes one, and the references that deleting empties.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize};
@@ -28,6 +28,7 @@ use super::reach::{self, Reach, Scope};
 use super::schema::{Notify, Origin, Schema};
 use super::tree::{Model, What};
 use super::value::Value;
+use crate::map::Map;
 
 #[cfg(test)]
 mod tests;
@@ -41,12 +42,12 @@ pub const MAX_WATCHED: usize = MAX_ATTRIBUTES + 1024;
 pub struct Watch {
     /// By name, with instance numbers.
     #[serde(deserialize_with = "bounded")]
-    entries: BTreeMap<String, Entry>,
+    entries: Map<String, Entry>,
     /// The parameters that the data model has watched without being asked, by name with `*`.
     #[serde(skip)]
     rules: Option<Vec<(String, Spot)>>,
     #[serde(skip)]
-    reaches: HashMap<Spot, Reach>,
+    reaches: Map<Spot, Reach>,
 }
 
 /// Object and position in it.
@@ -283,8 +284,8 @@ impl Watch {
     }
 
     /// What is to be watched now: what has notification, and what the data model says.
-    fn wanted<B: Backend>(&mut self, model: &mut Model<B>, scope: Option<&Scope>) -> BTreeMap<String, Spot> {
-        let mut out = BTreeMap::new();
+    fn wanted<B: Backend>(&mut self, model: &mut Model<B>, scope: Option<&Scope>) -> Map<String, Spot> {
+        let mut out = Map::new();
         let stored = model.memory.all_attributes().chain(model.passing.all_attributes());
         for (name, attributes) in stored {
             if attributes.notification != 0
@@ -317,8 +318,7 @@ impl Watch {
     fn meets<B: Backend>(&mut self, model: &mut Model<B>, spot: Spot, scope: &Scope) -> bool {
         let reach = self
             .reaches
-            .entry(spot)
-            .or_insert_with(|| reach::of_param(&model.schema, spot.0, spot.1, &model.backend));
+            .or_insert_with(spot, || reach::of_param(&model.schema, spot.0, spot.1, &model.backend));
         reach.meets(scope)
     }
 
@@ -491,12 +491,11 @@ impl TryFrom<String> for Print {
 }
 
 /// A file may say what it likes.
-fn bounded<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<BTreeMap<String, Entry>, D::Error> {
-    let all = BTreeMap::<String, Entry>::deserialize(from)?;
+fn bounded<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Map<String, Entry>, D::Error> {
+    let all = Map::<String, Entry>::deserialize(from)?;
     let names: BTreeSet<String> =
         all.keys().filter(|name| name.len() <= MAX_NAME).take(MAX_WATCHED).cloned().collect();
-    let mut kept: BTreeMap<String, Entry> =
-        all.into_iter().filter(|(name, _)| names.contains(name)).collect();
+    let mut kept: Map<String, Entry> = all.into_iter().filter(|(name, _)| names.contains(name)).collect();
     for entry in kept.values_mut() {
         entry.light |= std::mem::take(&mut entry.sending);
     }

@@ -1,10 +1,15 @@
-//! What the operating system gives: files, journaled commits, clocks, time zones, randomness, signals, programs.
+//! What the operating system gives: files, journaled commits, queues between threads, clocks, time zones, randomness, signals, programs, the system log.
 
 pub mod age;
+pub mod channel;
 pub mod clock;
 pub mod fs;
+pub mod gzip;
 pub mod journal;
+pub mod json;
 pub mod program;
 pub mod rng;
 pub mod signal;
+pub mod syslog;
+pub mod thread;
 pub mod zone;

@@ -57,7 +57,8 @@ pub fn parse(text: &str) -> Result<Table, JsonError> {
     if text.len() > 8 * MAX_BODY {
         return Err(JsonError::TooLarge(text.len()));
     }
-    let parsed: Parsed = serde_json::from_str(text).map_err(|error| JsonError::Json(error.to_string()))?;
+    let parsed: Parsed =
+        serde_json::from_slice(text.as_bytes()).map_err(|error| JsonError::Json(error.to_string()))?;
     let Value::Table(table) = parsed.0 else {
         return Err(JsonError::Json("it is another JSON value".to_owned()));
     };

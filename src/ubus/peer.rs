@@ -15,13 +15,13 @@
 //! Every request ends with exactly one [`Event::Ended`], be it that the connection was lost
 //! ([`Failure::Undelivered`]), unless it was forgotten.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use super::blob::{BlobError, MAX_BODY, MAX_IDLE};
 use super::blobmsg::{Table, Text};
 use super::msg::{Attribute, EVENT_OBJECT, Kind, Message, ReadError, Reader, Status};
 use super::object::{Method, signature};
+use crate::map::Map;
 
 /// The most requests without an answer.
 pub const MAX_CALLS: usize = 64;
@@ -167,7 +167,7 @@ pub struct Peer {
     reader: Reader,
     client: Option<u32>,
     last: u16,
-    waiting: BTreeMap<u16, Waiting>,
+    waiting: Map<u16, Waiting>,
     unsent: Vec<u8>,
 }
 

@@ -4,7 +4,7 @@
 //! does, reads it afresh, folds in the saved changes, does the staged ones again on that, and has
 //! the journal replace all files at once; so what others changed meanwhile is kept.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fmt;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::Flock;
 
+use crate::map::Map;
 use crate::sys::fs::{FsError, Root, open_regular, read_open};
 use crate::sys::journal::{Journal, Write, lock};
 
@@ -88,8 +89,8 @@ pub struct Store {
     root: Root,
     config_dir: PathBuf,
     delta_dir: PathBuf,
-    cache: BTreeMap<String, Loaded>,
-    staged: BTreeMap<String, Staged>,
+    cache: Map<String, Loaded>,
+    staged: Map<String, Staged>,
     /// Of the last content that was read or staged.
     revision: u32,
 }
@@ -142,7 +143,7 @@ impl Store {
     /// `delta_dir` (`/tmp/.uci`), both within `root`. Nothing is read yet.
     pub fn new(root: Root, config_dir: impl Into<PathBuf>, delta_dir: impl Into<PathBuf>) -> Store {
         let (config_dir, delta_dir) = (config_dir.into(), delta_dir.into());
-        Store { root, config_dir, delta_dir, cache: BTreeMap::new(), staged: BTreeMap::new(), revision: 0 }
+        Store { root, config_dir, delta_dir, cache: Map::new(), staged: Map::new(), revision: 0 }
     }
 
     /// To be called at the start of a session: from here on each package is looked at once more,

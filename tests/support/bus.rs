@@ -163,6 +163,13 @@ impl Bus {
         self.state.lock().unwrap().rules.push(Rule { object, method, arguments, answer });
     }
 
+    /// From now on a method keeps silent; of an object that was offered.
+    pub fn now_keeps_silent(&self, object: &str, method: &str) {
+        let (object, method) = (object.to_owned(), method.to_owned());
+        let rule = Rule { object, method, arguments: Table::new(), answer: Answer::Silent };
+        self.state.lock().unwrap().rules.push(rule);
+    }
+
     /// What was asked since this was called last: object, method and arguments, in order.
     pub fn take_calls(&self) -> Vec<String> {
         std::mem::take(&mut self.state.lock().unwrap().calls)

@@ -57,6 +57,11 @@ impl Programs {
         self.0.socket()
     }
 
+    /// From now on a method says this JSON.
+    pub fn now_says(&self, object: &str, method: &str, text: &str) {
+        self.0.now_says(object, method, text);
+    }
+
     /// How often each method was called; counting begins anew.
     pub fn calls(&self) -> BTreeMap<String, u32> {
         let mut calls = BTreeMap::new();

@@ -21,8 +21,19 @@ use crate::ubus::server::{Incoming, Request, Server, Service};
 const NETWORK: &str = "network.interface";
 /// The most changes that wait for the end of a session.
 const MAX_WAITING: usize = 16;
+/// How long a change may wait for it: callers wait 30 s for an answer, and what they have given up must not be
+/// done behind their back.
+const PATIENCE: Duration = Duration::from_secs(25);
 /// Between attempts that events ask for, at least.
 const CALM: Duration = Duration::from_secs(5);
+
+/// A change by a user that came during a session.
+pub(super) struct Waiting {
+    request: Request,
+    command: Command,
+    /// When its caller has waited long enough.
+    pub(super) until: Duration,
+}
 
 /// What we offer on ubus, and hear there.
 ///
@@ -58,7 +69,7 @@ impl Daemon {
                     let is_running = self.exchange.is_some();
                     let (reply, wanted) = match method.as_str() {
                         "status" => (Ok(control::status(&self.status())), None),
-                        "inform" => ok(control::inform(&arguments, is_running)),
+                        "inform" => ok(control::inform(&arguments, self.may_begin(), is_running)),
                         "command" => ok(control::command(&arguments, is_running)),
                         "notify" => ok(control::notify()),
                         _ => (Err(Word::MethodNotFound), None),
@@ -90,7 +101,8 @@ impl Daemon {
                 Some(Err(refused)) => Ok(refused),
                 Some(Ok(command)) if command.changes() && self.exchange.is_some() => {
                     if self.waiting.len() < MAX_WAITING {
-                        return self.waiting.push((request, command));
+                        let until = self.clock.now() + PATIENCE;
+                        return self.waiting.push(Waiting { request, command, until });
                     }
                     Ok(denied("a session is on its way, and too many changes wait for its end"))
                 }
@@ -100,13 +112,26 @@ impl Daemon {
         self.answer(request, reply);
     }
 
-    /// Performs what has waited for the end of a session.
+    /// Performs what has waited for the end of a session, and refuses what has waited too long.
     pub(super) fn serve_waiting(&mut self) {
-        if self.exchange.is_none() {
-            for (request, command) in std::mem::take(&mut self.waiting) {
-                let reply = self.command(&command);
-                self.answer(request, Ok(reply));
-            }
+        let now = self.clock.now();
+        for one in std::mem::take(&mut self.waiting) {
+            let reply = match () {
+                () if self.exchange.is_none() => self.command(&one.command),
+                () if now < one.until => {
+                    self.waiting.push(one);
+                    continue;
+                }
+                () => denied("a session is on its way and does not end"),
+            };
+            self.answer(one.request, Ok(reply));
+        }
+    }
+
+    /// The end has come for what waits: nothing of it is done.
+    pub(super) fn refuse_waiting(&mut self) {
+        for one in std::mem::take(&mut self.waiting) {
+            self.answer(one.request, Ok(denied("the agent has been stopped")));
         }
     }
 
@@ -121,9 +146,7 @@ impl Daemon {
             self.tell();
         }
         let reply = commands::perform(&mut self.model, command);
-        for complaint in self.model.complaints() {
-            warn!("{complaint}");
-        }
+        self.complain();
         if command.changes() {
             self.trials_changed();
             self.configure_echo();

@@ -34,6 +34,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use self::changes::Notices;
+use self::control::Waiting;
 use self::discovery::Discovery;
 use self::leaving::{Leaving, Then};
 use self::light::Light;
@@ -42,7 +43,6 @@ use self::reading::{periodic, read_zone, sinks};
 use self::transfers::Transfers;
 use self::trials::Trials;
 use self::units::Units;
-use super::commands::Command;
 use super::exchange::Exchange;
 use super::history::History;
 use super::options::Options;
@@ -64,7 +64,7 @@ use crate::sys::clock::{self, Monotonic};
 use crate::sys::rng;
 use crate::sys::signal::{Asked, Signals};
 use crate::sys::zone::Zone;
-use crate::ubus::server::{Request, Server};
+use crate::ubus::server::Server;
 
 pub use self::reading::read_settings;
 
@@ -161,7 +161,7 @@ struct Daemon {
     history: History,
     bus: Server,
     /// Changes by users that came during a session.
-    waiting: Vec<(Request, Command)>,
+    waiting: Vec<Waiting>,
     /// When this life began.
     since: Now,
     /// When the running session began.
@@ -434,6 +434,7 @@ impl Daemon {
             // It had to wait for the end of a session.
             (self.reload_asked && self.exchange.is_none()).then_some(now),
             (!self.waiting.is_empty() && self.exchange.is_none()).then_some(now),
+            self.waiting.first().map(|one| one.until),
             self.waits_for_clock(now).then(|| now + CLOCK_POLL),
             // The clock may be set under a sleeping periodic Inform.
             Some(now + Duration::from_secs(60)),
@@ -559,6 +560,14 @@ impl Daemon {
         self.save();
     }
 
+    /// Tells the log what went wrong behind reads that gave a default instead.
+    fn complain(&mut self) {
+        let more = self.model.backend().take_complaints();
+        for complaint in self.model.complaints().iter().chain(&more) {
+            warn!("{complaint}");
+        }
+    }
+
     fn save(&mut self) {
         if let Err(why) = self.file.save() {
             error!("the state is not saved: {why}");
@@ -574,6 +583,7 @@ impl Daemon {
             self.file.state.in_session = false;
             self.after_session(false);
         }
+        self.refuse_waiting();
         self.stop_light();
         self.save();
         info!("STOPPED");

@@ -175,9 +175,7 @@ impl Daemon {
             None => self.exchange = Some(exchange),
             Some(ended) => self.end(&ended),
         }
-        for complaint in self.model.complaints() {
-            warn!("{complaint}");
-        }
+        self.complain();
     }
 
     /// A session has ended.

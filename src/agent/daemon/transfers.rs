@@ -17,6 +17,7 @@ use log::{error, info, warn};
 
 use super::leaving::Then;
 use super::{Daemon, both_clocks};
+use crate::agent::decimal;
 use crate::agent::exchange;
 use crate::agent::job::{Job, Outcome as JobOutcome};
 use crate::agent::programs::Program;
@@ -169,8 +170,8 @@ impl Daemon {
         // Not by way of the model, which remembers what it has read until the next session.
         let load = self.options.root.read("/proc/loadavg", 256).ok();
         let load = load.and_then(|bytes| String::from_utf8(bytes).ok());
-        let load = load.and_then(|text| text.split_whitespace().next()?.parse::<f32>().ok());
-        load.is_none_or(|load| load < 0.7)
+        let load = load.and_then(|text| decimal::seconds(text.split_whitespace().next()?));
+        load.is_none_or(|load| load < Duration::from_millis(700))
     }
 
     fn start_transfer(&mut self, planned: Planned) {

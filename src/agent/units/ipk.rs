@@ -3,12 +3,11 @@
 //! It is a gzipped tar that holds `control.tar.gz`, itself one that holds `control`.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read};
 use std::path::Path;
 
-use flate2::read::GzDecoder;
-
 use crate::backend::packages::{field, is_name};
+use crate::sys::gzip;
 
 /// The most entries of an archive that are looked at.
 const MAX_ENTRIES: usize = 64;
@@ -33,8 +32,8 @@ pub struct Control {
 pub fn control(path: &Path) -> Result<Control, String> {
     let file = File::open(path).map_err(|why| why.to_string())?;
     let broken = |why: io::Error| format!("the file is not an opkg package: {why}");
-    let inner = entry(GzDecoder::new(file), "control.tar.gz").map_err(broken)?;
-    let text = entry(GzDecoder::new(inner.as_slice()), "control").map_err(broken)?;
+    let inner = entry(&mut gzip::Reader::new(&mut BufReader::new(file)), "control.tar.gz").map_err(broken)?;
+    let text = entry(&mut gzip::Reader::new(&mut inner.as_slice()), "control").map_err(broken)?;
     let text = String::from_utf8_lossy(&text);
     let name = field(&text, "Package").unwrap_or_default();
     if !is_name(name) {
@@ -44,7 +43,7 @@ pub fn control(path: &Path) -> Result<Control, String> {
 }
 
 /// The content of an entry of a tar.
-fn entry(tar: impl Read, wanted: &str) -> io::Result<Vec<u8>> {
+fn entry(tar: &mut dyn Read, wanted: &str) -> io::Result<Vec<u8>> {
     let bad = |why: &str| io::Error::new(io::ErrorKind::InvalidData, why);
     let mut tar = tar.take(MAX_SKIPPED);
     for _ in 0..MAX_ENTRIES {

@@ -136,7 +136,7 @@ fn told_text(table: &Table, name: &str) -> Option<String> {
 
 fn board(system: &mut System) -> Json {
     let text = system.text("/etc/board.json");
-    text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or(Json::Null)
+    text.and_then(|text| serde_json::from_slice(text.as_bytes()).ok()).unwrap_or(Json::Null)
 }
 
 fn text_of(value: &Json) -> Option<String> {

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::backend::functions::netif::{self, Interface, truth};
 use crate::backend::functions::odhcpd::{self, Lease};
-use crate::backend::functions::{forwarding_table, ip, topology, wifi};
+use crate::backend::functions::{forwarding_table, ip, stations, topology, wifi};
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::Result;
 use crate::model::backend::{Place, Row};
@@ -272,15 +272,21 @@ fn hosts(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row
             radios.insert(device, iface.radio);
         }
     }
+    // An access point knows its stations, whatever the bridge has seen of them.
+    let stations = stations::all(system)?;
     let mut out = Vec::with_capacity(found.0.len());
     for (mac, host) in found.0 {
+        let station = stations.get(&mac);
         let first = host.v4.first().map(ToString::to_string);
         let first = first.or(host.v6.first().map(ToString::to_string)).unwrap_or_default();
         let interface = netif::by_device(&lan, &host.device, false).map(|one| one.name.clone());
         let join4: Vec<String> = host.v4.iter().map(ToString::to_string).collect();
         let join6: Vec<String> = host.v6.iter().map(ToString::to_string).collect();
-        let active = if host.active { "1" } else { "0" }.to_owned();
-        let (port, kind) = layer1(system, &host.port, &radios);
+        let active = if host.active || station.is_some() { "1" } else { "0" }.to_owned();
+        let (port, kind) = match station {
+            Some(home) => (home.radio.clone(), "Wi-Fi"),
+            None => layer1(system, &host.port, &radios),
+        };
         let cols = vec![
             first,
             host.name,

@@ -635,7 +635,8 @@ fn ip6_lifetime(system: &mut System, at: Place<'_>, which: &str) -> Result<Optio
     let Entry6 { kernel, netifd, .. } = ip6_entry(system, &at)?;
     if let Some(held) = netifd {
         let life = if which == "preferred" { held.preferred } else { held.valid };
-        return Ok(Some(Raw::One(netifd::ends(system, life))));
+        let what = format!("{} {which}", held.address);
+        return Ok(Some(Raw::One(netifd::ends(system, &what, life))));
     }
     let items = ip6_items(system, &section(&at)?)?;
     let for_ever = kernel.map_or(find(&items, &at).is_some(), |entry| entry.permanent());

@@ -280,11 +280,14 @@ pub fn configured<'i>(interfaces: &'i [Interface], logical: &Logical) -> Option<
     own.or_else(|| interfaces.iter().find(|one| logical.is_child_of(&one.name)))
 }
 
-/// When what lives so long ends, as a dateTime.
-pub fn ends(system: &System, life: Life) -> String {
+/// When what lives so long ends, as a dateTime; `what` names it among all that ends, see [`System::steady`].
+pub fn ends(system: &mut System, what: &str, life: Life) -> String {
     match life {
         None => "9999-12-31T23:59:59Z".to_owned(),
-        Some(seconds) => date::format_utc(system.now().0.saturating_add(i64::from(seconds))),
+        Some(seconds) => {
+            let end = system.now().0.saturating_add(i64::from(seconds));
+            date::format_utc(system.steady(what, end))
+        }
     }
 }
 

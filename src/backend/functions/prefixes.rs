@@ -23,8 +23,10 @@ fn text(prefix: &Address6) -> String {
 }
 
 /// Rows with origin, parent, the bits below the parent, the two lifetimes, whether it is on the link, and state.
-fn row(system: &System, prefix: &Address6, origin: &str, parent: Option<&Address6>) -> Row {
+fn row(system: &mut System, prefix: &Address6, origin: &str, parent: Option<&Address6>) -> Row {
     let name = text(prefix);
+    let preferred = netifd::ends(system, &format!("{name} preferred"), prefix.preferred);
+    let valid = netifd::ends(system, &format!("{name} valid"), prefix.valid);
     let state = match (prefix.valid, prefix.preferred) {
         (Some(0), _) => "Invalid",
         (_, Some(0)) => "Deprecated",
@@ -35,8 +37,8 @@ fn row(system: &System, prefix: &Address6, origin: &str, parent: Option<&Address
         origin.to_owned(),
         parent.map(text).unwrap_or_default(),
         parent.map(|parent| child_bits(parent, prefix)).unwrap_or_default(),
-        netifd::ends(system, prefix.preferred),
-        netifd::ends(system, prefix.valid),
+        preferred,
+        valid,
         on_link.to_owned(),
         state.to_owned(),
     ];

@@ -258,18 +258,41 @@ mod tests {
         |-- 192.168.1.1\n        /32 host LOCAL\n     |-- 192.168.1.255\n        /32 link BROADCAST\n     \
         |-- 203.0.113.9\n        /32 host LOCAL\nLocal:\n     |-- 203.0.113.9\n        /32 host LOCAL\n";
 
+    /// What a kernel of this byte order prints where one of the usual order prints this: it prints addresses as
+    /// numbers, eight digits each.
+    fn native(line: &str) -> String {
+        let swap = |word: &str| format!("{:08X}", u32::from_str_radix(word, 16).unwrap().swap_bytes());
+        let part = |part: &str| {
+            let address = part.len().is_multiple_of(8)
+                && !part.is_empty()
+                && part.bytes().all(|b| b.is_ascii_hexdigit());
+            if !address || cfg!(target_endian = "little") {
+                return part.to_owned();
+            }
+            (0..part.len()).step_by(8).map(|at| swap(&part[at..at + 8])).collect()
+        };
+        let ends = |c: char| c.is_whitespace() || c == ':';
+        line.split_inclusive(ends)
+            .map(|piece| {
+                let word = piece.trim_end_matches(ends);
+                part(word) + &piece[word.len()..]
+            })
+            .collect()
+    }
+
     #[test]
-    #[cfg(target_endian = "little")]
     fn ipv4_addresses() {
         let locals = locals(TRIE);
         assert_eq!(locals.len(), 2);
-        let routes = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\n\
+        let routes = &native(
+            "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\n\
             wan\t00000000\t017100CB\t0003\t0\t0\t0\t00000000\t0\t0\t0\n\
             wan\t007100CB\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n\
-            br-lan\t0001A8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n";
+            br-lan\t0001A8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n",
+        );
         assert_eq!(addresses(routes, &locals, "wan"), [(Ipv4Addr::new(203, 0, 113, 9), 24)]);
         assert_eq!(addresses(routes, &locals, "br-lan"), [(Ipv4Addr::new(192, 168, 1, 1), 24)]);
-        let twice = format!("{routes}eth9\t007100CB\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n");
+        let twice = routes.clone() + &native("eth9\t007100CB\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n");
         assert_eq!(addresses(&twice, &locals, "wan"), []);
         assert_eq!(addresses("\n\nx y z\n", &locals, "wan"), []);
     }
@@ -289,16 +312,15 @@ mod tests {
     }
 
     #[test]
-    #[cfg(target_endian = "little")]
     fn tcp_sockets() {
         let line = "   0: 0101A8C0:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 1 1";
-        let found = socket(line).unwrap();
+        let found = socket(&native(line)).unwrap();
         assert_eq!(
             (found.local.to_string().as_str(), found.local_port, found.listens),
             ("192.168.1.1", 80, true)
         );
         let six = "0: 0000000000000000FFFF00000101A8C0:1F90 B80D0120000000000000000001000000:C350 01 0";
-        let found = socket(six).unwrap();
+        let found = socket(&native(six)).unwrap();
         assert_eq!((found.remote.to_string().as_str(), found.listens), ("2001:db8::1", false));
         for bad in ["", "0: x y 0A", "0: 0101A8C0:0050 00000000:0000 06", "0: 0101A8C00:0 0:0 0A"] {
             assert_eq!(socket(bad), None, "{bad:?}");

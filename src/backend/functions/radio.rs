@@ -184,7 +184,7 @@ fn board_info(system: &mut System, radio: &str) -> Result<Option<Value>> {
 }
 
 fn info_of(text: &str, path: &str) -> Option<Value> {
-    let board: Value = serde_json::from_str(text).ok()?;
+    let board: Value = serde_json::from_slice(text.as_bytes()).ok()?;
     let mut phys = board.get("wlan")?.as_object()?.values();
     let found = phys.find(|phy| phy.get("path").and_then(Value::as_str).is_some_and(|own| own == path));
     found?.get("info").filter(|_| !path.is_empty()).cloned()

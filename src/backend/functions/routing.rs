@@ -113,8 +113,9 @@ fn routes(system: &mut System, _at: Place<'_>, ty: &str) -> Result<Vec<Row>> {
             };
             Some((netifd::configured(&interfaces, one)?, one, one.routes.iter().find(same)?))
         });
-        let ends = set.map(|(.., set)| netifd::ends(system, set.valid));
         let gateway = gateway.map(|gateway| gateway.to_string()).unwrap_or_default();
+        let name = format!("{device} {network}/{length} {gateway} {metric}");
+        let ends = set.map(|(.., set)| netifd::ends(system, &name, set.valid));
         let interface = set.map(|(interface, ..)| interface).or(netif::by_device(&interfaces, device, v6));
         let proto = set.map(|(_, one, _)| one.proto.as_str()).or(interface.map(|one| one.proto.as_str()));
         let cols = vec![
@@ -126,7 +127,6 @@ fn routes(system: &mut System, _at: Place<'_>, ty: &str) -> Result<Vec<Row>> {
             origin(&route, proto.unwrap_or_default()).to_owned(),
             ends.unwrap_or_default(),
         ];
-        let name = format!("{device} {network}/{length} {gateway} {metric}");
         out.push(Row { name, addr: KERNEL.to_owned(), cols });
     }
     Ok(out)

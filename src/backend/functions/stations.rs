@@ -157,15 +157,18 @@ impl Station {
         Some(retries.saturating_mul(100).checked_div(packets).unwrap_or(0).min(100))
     }
 
-    fn columns(&self, band: Option<&str>, now: i64) -> Vec<String> {
+    /// When it came; a clock that was never set cannot tell when that was.
+    fn since(&self, now: i64) -> Option<i64> {
+        let since = self.connected.and_then(|seconds| now.checked_sub(i64::try_from(seconds).ok()?));
+        since.filter(|since| now >= EARLIEST_PLAUSIBLE && *since > 0)
+    }
+
+    fn columns(&self, band: Option<&str>, since: Option<i64>) -> Vec<String> {
         let flag = |on: bool| if on { "1" } else { "0" }.to_owned();
         let number = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
         let small = |number: Option<u64>| number.map(|n| (n & 0xffff_ffff).to_string()).unwrap_or_default();
         let level = |level: Option<i64>| level.map(|level| level.to_string()).unwrap_or_default();
         let snr = self.signal.zip(self.noise).map(|(signal, noise)| signal - noise).filter(|snr| *snr >= 0);
-        // A clock that was never set cannot tell when that was.
-        let since = self.connected.and_then(|seconds| now.checked_sub(i64::try_from(seconds).ok()?));
-        let since = since.filter(|since| now >= EARLIEST_PLAUSIBLE && *since > 0);
         vec![
             self.standard(band).to_owned(),
             flag(self.authorized == Some(true)),
@@ -267,10 +270,10 @@ fn station_rows(system: &mut System, at: Place<'_>, _argument: &str) -> Result<V
     let radio = radio.into_iter().next().unwrap_or_default();
     let configured = radio::own_band(system, &format!("wireless.{radio}"))?;
     let (now, _) = system.now();
-    let row = |(mac, station): (String, Station)| Row {
-        cols: station.columns(band.or(configured), now),
-        addr: mac.clone(),
-        name: mac,
+    let row = |(mac, station): (String, Station)| {
+        // It is counted in whole seconds from now: the same moment looks like its neighbours.
+        let since = station.since(now).map(|since| system.steady(&format!("{device} {mac}"), since));
+        Row { cols: station.columns(band.or(configured), since), addr: mac.clone(), name: mac }
     };
     Ok(stations.into_iter().map(row).collect())
 }
@@ -320,7 +323,7 @@ mod tests {
     fn check(clients: &str, list: &str, band: &str, expected: &str) {
         let found = joined(clients, list, false);
         let shown: Vec<String> =
-            found.values().map(|one| one.columns(Some(band), 2_000_000_000).join(" ")).collect();
+            found.values().map(|one| one.columns(Some(band), one.since(2_000_000_000)).join(" ")).collect();
         assert_eq!(shown, [expected], "{clients} {list}");
     }
 

@@ -9,6 +9,9 @@
 //! known ACSs are, but is never executed unless it is one well-formed envelope with one message in a
 //! CWMP namespace. A new RPC is a family file (or a place in one) and a line in each `match` of
 //! `read` and `write`.
+//!
+//! A router's build has the CPE's half: it reads what an ACS sends, and writes what a CPE sends. The
+//! ACS's half is the lab's.
 
 pub mod envelope;
 
@@ -35,6 +38,11 @@ pub(super) use write::Out;
 pub use write::write;
 pub use xml::Limits;
 pub(super) use xml::{SOAP_ENC, XSD, XSI};
+
+/// Whether this build speaks for an ACS too. Without it a call that only an ACS serves is one that is
+/// not supported, and an answer that only a CPE gives is another: by their names, which is all that a
+/// CPE's session asks of them.
+const ACS: bool = cfg!(any(feature = "lab", test));
 
 #[cfg(test)]
 mod testing {

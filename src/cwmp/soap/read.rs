@@ -7,7 +7,7 @@ use super::envelope::{Envelope, Header, Namespace, Version};
 use super::error::{Complaint, ReadError, Refusal, Stop};
 use super::xml::{Limits, Ns, Tag, Xml, boolean, number, put};
 use super::{
-    attributes, download, du, fault, inform, legacy, methods, names, objects, reboot, transfer, values,
+    ACS, attributes, download, du, fault, inform, legacy, methods, names, objects, reboot, transfer, values,
 };
 use crate::cwmp::fault::{Fault, INVALID_ARGUMENTS, RESOURCES_EXCEEDED};
 use crate::cwmp::rpc::{Message, Request, Response};
@@ -228,17 +228,17 @@ fn request(xml: &mut Xml<'_>, name: &str) -> Result<Request, Stop> {
         "ChangeDUState" => Request::ChangeDuState(Box::new(du::read_change(xml)?)),
         "SetVouchers" => Request::SetVouchers(legacy::read_vouchers(xml)?),
         "GetOptions" => Request::GetOptions(legacy::read_option_name(xml)?),
-        "Inform" => Request::Inform(Box::new(inform::read(xml)?)),
-        "TransferComplete" => Request::TransferComplete(transfer::read_complete(xml)?),
-        "AutonomousTransferComplete" => {
+        "Inform" if ACS => Request::Inform(Box::new(inform::read(xml)?)),
+        "TransferComplete" if ACS => Request::TransferComplete(transfer::read_complete(xml)?),
+        "AutonomousTransferComplete" if ACS => {
             Request::AutonomousTransferComplete(Box::new(transfer::read_autonomous(xml)?))
         }
-        "DUStateChangeComplete" => Request::DuStateChangeComplete(du::read_complete(xml)?),
-        "AutonomousDUStateChangeComplete" => {
+        "DUStateChangeComplete" if ACS => Request::DuStateChangeComplete(du::read_complete(xml)?),
+        "AutonomousDUStateChangeComplete" if ACS => {
             Request::AutonomousDuStateChangeComplete(du::read_autonomous(xml)?)
         }
-        "RequestDownload" => Request::RequestDownload(legacy::read_request_download(xml)?),
-        "Kicked" => Request::Kicked(legacy::read_kicked(xml)?),
+        "RequestDownload" if ACS => Request::RequestDownload(legacy::read_request_download(xml)?),
+        "Kicked" if ACS => Request::Kicked(legacy::read_kicked(xml)?),
         other => {
             xml.skip()?;
             Request::Unsupported(other.to_owned())
@@ -249,26 +249,26 @@ fn request(xml: &mut Xml<'_>, name: &str) -> Result<Request, Stop> {
 fn response(xml: &mut Xml<'_>, method: &str) -> Result<Response, Stop> {
     Ok(match method {
         "GetRPCMethods" => Response::GetRpcMethods(methods::read_response(xml)?),
-        "SetParameterValues" => Response::SetParameterValues(values::read_status(xml)?),
-        "GetParameterValues" => Response::GetParameterValues(values::read_response(xml)?),
-        "GetParameterNames" => Response::GetParameterNames(names::read_response(xml)?),
-        "SetParameterAttributes" => nothing(xml, Response::SetParameterAttributes)?,
-        "GetParameterAttributes" => Response::GetParameterAttributes(attributes::read_response(xml)?),
-        "AddObject" => objects::read_add_response(xml)?,
-        "DeleteObject" => Response::DeleteObject(values::read_status(xml)?),
-        "Reboot" => nothing(xml, Response::Reboot)?,
+        "SetParameterValues" if ACS => Response::SetParameterValues(values::read_status(xml)?),
+        "GetParameterValues" if ACS => Response::GetParameterValues(values::read_response(xml)?),
+        "GetParameterNames" if ACS => Response::GetParameterNames(names::read_response(xml)?),
+        "SetParameterAttributes" if ACS => nothing(xml, Response::SetParameterAttributes)?,
+        "GetParameterAttributes" if ACS => Response::GetParameterAttributes(attributes::read_response(xml)?),
+        "AddObject" if ACS => objects::read_add_response(xml)?,
+        "DeleteObject" if ACS => Response::DeleteObject(values::read_status(xml)?),
+        "Reboot" if ACS => nothing(xml, Response::Reboot)?,
         "Inform" => inform::read_response(xml)?,
-        "Download" => Response::Download(download::read_times(xml)?),
-        "ScheduleDownload" => nothing(xml, Response::ScheduleDownload)?,
-        "Upload" => Response::Upload(download::read_times(xml)?),
-        "FactoryReset" => nothing(xml, Response::FactoryReset)?,
-        "GetQueuedTransfers" => Response::GetQueuedTransfers(download::read_queued(xml)?),
-        "GetAllQueuedTransfers" => Response::GetAllQueuedTransfers(download::read_all_queued(xml)?),
-        "CancelTransfer" => nothing(xml, Response::CancelTransfer)?,
-        "ScheduleInform" => nothing(xml, Response::ScheduleInform)?,
-        "ChangeDUState" => nothing(xml, Response::ChangeDuState)?,
-        "SetVouchers" => nothing(xml, Response::SetVouchers)?,
-        "GetOptions" => Response::GetOptions(legacy::read_options(xml)?),
+        "Download" if ACS => Response::Download(download::read_times(xml)?),
+        "ScheduleDownload" if ACS => nothing(xml, Response::ScheduleDownload)?,
+        "Upload" if ACS => Response::Upload(download::read_times(xml)?),
+        "FactoryReset" if ACS => nothing(xml, Response::FactoryReset)?,
+        "GetQueuedTransfers" if ACS => Response::GetQueuedTransfers(download::read_queued(xml)?),
+        "GetAllQueuedTransfers" if ACS => Response::GetAllQueuedTransfers(download::read_all_queued(xml)?),
+        "CancelTransfer" if ACS => nothing(xml, Response::CancelTransfer)?,
+        "ScheduleInform" if ACS => nothing(xml, Response::ScheduleInform)?,
+        "ChangeDUState" if ACS => nothing(xml, Response::ChangeDuState)?,
+        "SetVouchers" if ACS => nothing(xml, Response::SetVouchers)?,
+        "GetOptions" if ACS => Response::GetOptions(legacy::read_options(xml)?),
         "TransferComplete" => nothing(xml, Response::TransferComplete)?,
         "AutonomousTransferComplete" => nothing(xml, Response::AutonomousTransferComplete)?,
         "DUStateChangeComplete" => nothing(xml, Response::DuStateChangeComplete)?,

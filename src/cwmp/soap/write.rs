@@ -8,7 +8,7 @@ use std::io::Write;
 use super::envelope::{Envelope, Header, Namespace};
 use super::xml::{SOAP_ENC, SOAP_ENV, XSD, XSI};
 use super::{
-    attributes, download, du, fault, inform, legacy, methods, names, objects, reboot, transfer, values,
+    ACS, attributes, download, du, fault, inform, legacy, methods, names, objects, reboot, transfer, values,
 };
 use crate::cwmp::rpc::{Message, ParameterValue, Request, Response};
 use crate::model::value::is_xml_char;
@@ -75,31 +75,7 @@ fn header(out: &mut Out, header: &Header, namespace: Namespace) {
 }
 
 fn request(out: &mut Out, call: &Request, namespace: Namespace) {
-    out.message(call.name(), "", |out| match call {
-        Request::GetRpcMethods
-        | Request::FactoryReset
-        | Request::GetQueuedTransfers
-        | Request::GetAllQueuedTransfers
-        | Request::Unsupported(_) => {}
-        Request::SetParameterValues(call) => values::write_set(out, call),
-        Request::GetParameterValues(list) | Request::GetParameterAttributes(list) => {
-            names::write_names(out, list);
-        }
-        Request::GetParameterNames(call) => names::write(out, call),
-        Request::SetParameterAttributes(list) => attributes::write_set(out, list),
-        Request::AddObject(call) | Request::DeleteObject(call) => objects::write(out, call),
-        Request::Reboot(command_key) => reboot::write(out, command_key),
-        Request::Download(call) => download::write_download(out, call),
-        Request::ScheduleDownload(call) => download::write_schedule(out, call),
-        Request::Upload(call) => download::write_upload(out, call),
-        Request::CancelTransfer(command_key) => out.leaf("CommandKey", command_key),
-        Request::ScheduleInform { delay_seconds, command_key } => {
-            out.number("DelaySeconds", *delay_seconds);
-            out.leaf("CommandKey", command_key);
-        }
-        Request::ChangeDuState(call) => du::write_change(out, call),
-        Request::SetVouchers(list) => legacy::write_vouchers(out, list),
-        Request::GetOptions(name) => out.leaf("OptionName", name),
+    out.message(call.name(), "", &mut |out| match call {
         Request::Inform(call) => inform::write(out, call),
         Request::TransferComplete(call) => transfer::write_complete(out, call, namespace),
         Request::AutonomousTransferComplete(call) => transfer::write_autonomous(out, call, namespace),
@@ -107,11 +83,52 @@ fn request(out: &mut Out, call: &Request, namespace: Namespace) {
         Request::AutonomousDuStateChangeComplete(results) => du::write_autonomous(out, results),
         Request::RequestDownload(call) => legacy::write_request_download(out, call),
         Request::Kicked(call) => legacy::write_kicked(out, call),
+        Request::SetParameterValues(call) if ACS => values::write_set(out, call),
+        Request::GetParameterValues(list) | Request::GetParameterAttributes(list) if ACS => {
+            names::write_names(out, list);
+        }
+        Request::GetParameterNames(call) if ACS => names::write(out, call),
+        Request::SetParameterAttributes(list) if ACS => attributes::write_set(out, list),
+        Request::AddObject(call) | Request::DeleteObject(call) if ACS => objects::write(out, call),
+        Request::Reboot(command_key) if ACS => reboot::write(out, command_key),
+        Request::Download(call) if ACS => download::write_download(out, call),
+        Request::ScheduleDownload(call) if ACS => download::write_schedule(out, call),
+        Request::Upload(call) if ACS => download::write_upload(out, call),
+        Request::CancelTransfer(command_key) if ACS => out.leaf("CommandKey", command_key),
+        Request::ScheduleInform { delay_seconds, command_key } if ACS => {
+            out.number("DelaySeconds", *delay_seconds);
+            out.leaf("CommandKey", command_key);
+        }
+        Request::ChangeDuState(call) if ACS => du::write_change(out, call),
+        Request::SetVouchers(list) if ACS => legacy::write_vouchers(out, list),
+        Request::GetOptions(name) if ACS => out.leaf("OptionName", name),
+        // Those without arguments, and, where no ACS speaks, those that nobody writes.
+        Request::GetRpcMethods
+        | Request::FactoryReset
+        | Request::GetQueuedTransfers
+        | Request::GetAllQueuedTransfers
+        | Request::Unsupported(_)
+        | Request::SetParameterValues(_)
+        | Request::GetParameterValues(_)
+        | Request::GetParameterNames(_)
+        | Request::SetParameterAttributes(_)
+        | Request::GetParameterAttributes(_)
+        | Request::AddObject(_)
+        | Request::DeleteObject(_)
+        | Request::Reboot(_)
+        | Request::Download(_)
+        | Request::ScheduleDownload(_)
+        | Request::Upload(_)
+        | Request::CancelTransfer(_)
+        | Request::ScheduleInform { .. }
+        | Request::ChangeDuState(_)
+        | Request::SetVouchers(_)
+        | Request::GetOptions(_) => {}
     });
 }
 
 fn response(out: &mut Out, answer: &Response) {
-    out.message(answer.name(), "Response", |out| match answer {
+    out.message(answer.name(), "Response", &mut |out| match answer {
         Response::GetRpcMethods(list) => methods::write_response(out, list),
         Response::SetParameterValues(status) | Response::DeleteObject(status) => {
             values::write_status(out, *status);
@@ -186,6 +203,11 @@ impl Out {
 
     /// Markup in pieces.
     pub(in crate::cwmp) fn raws<const N: usize>(&mut self, pieces: [&str; N]) {
+        self.all(&pieces);
+    }
+
+    #[inline(never)]
+    fn all(&mut self, pieces: &[&str]) {
         for piece in pieces {
             self.raw(piece);
         }
@@ -219,7 +241,7 @@ impl Out {
             c => {
                 let c = if is_xml_char(c) { c } else { char::REPLACEMENT_CHARACTER };
                 self.raw("&#");
-                self.decimal(u32::from(c));
+                self.decimal(i64::from(u32::from(c)));
                 self.raw(";");
             }
         }
@@ -234,6 +256,10 @@ impl Out {
 
     /// `<name>number</name>`.
     pub(in crate::cwmp) fn number(&mut self, name: &str, number: impl Into<i64>) {
+        self.whole(name, number.into());
+    }
+
+    fn whole(&mut self, name: &str, number: i64) {
         self.raws(["<", name, ">"]);
         self.decimal(number);
         self.raws(["</", name, ">"]);
@@ -245,7 +271,11 @@ impl Out {
     }
 
     /// `<name>…</name>` with members.
-    pub(super) fn group(&mut self, name: &str, members: impl FnOnce(&mut Out)) {
+    pub(super) fn group(&mut self, name: &str, mut members: impl FnMut(&mut Out)) {
+        self.around(name, &mut members);
+    }
+
+    fn around(&mut self, name: &str, members: &mut dyn FnMut(&mut Out)) {
         self.raws(["<", name, ">"]);
         members(self);
         self.raws(["</", name, ">"]);
@@ -253,25 +283,29 @@ impl Out {
 
     /// An array of `count` items: `item` is their type with its prefix, and without it their name.
     pub(super) fn array<T>(&mut self, name: &str, item: &str, list: &[T], mut one: impl FnMut(&mut Out, &T)) {
+        self.items(name, item, list.len(), &mut |out, at| one(out, &list[at]));
+    }
+
+    fn items(&mut self, name: &str, item: &str, count: usize, one: &mut dyn FnMut(&mut Out, usize)) {
         let tag = item.rsplit(':').next().unwrap_or(item);
         self.raws(["<", name, " soapenc:arrayType=\"", item, "["]);
-        self.decimal(i64::try_from(list.len()).unwrap_or(i64::MAX));
+        self.decimal(i64::try_from(count).unwrap_or(i64::MAX));
         self.raw("]\">");
-        for entry in list {
+        for at in 0..count {
             self.raws(["<", tag, ">"]);
-            one(self, entry);
+            one(self, at);
             self.raws(["</", tag, ">"]);
         }
         self.raws(["</", name, ">"]);
     }
 
-    fn decimal(&mut self, number: impl Into<i64>) {
-        write!(self.bytes, "{}", number.into()).expect("a vector takes every write");
+    fn decimal(&mut self, number: i64) {
+        write!(self.bytes, "{number}").expect("a vector takes every write");
     }
 
     /// The message element. Names of unknown methods come from the other side or from a script: what
     /// cannot stand in a name becomes `_`.
-    fn message(&mut self, method: &str, suffix: &str, arguments: impl FnOnce(&mut Out)) {
+    fn message(&mut self, method: &str, suffix: &str, arguments: &mut dyn FnMut(&mut Out)) {
         let mut name: String = method
             .chars()
             .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.') { c } else { '_' })

@@ -193,6 +193,14 @@ impl<'i> Xml<'i> {
         &mut self,
         mut each: impl FnMut(&mut Xml<'i>, &Tag) -> Result<(), Stop>,
     ) -> Result<(), Stop> {
+        self.each_child(&mut each)
+    }
+
+    /// One loop for all messages: a copy of it for each kind of element would be a tenth of the codec.
+    fn each_child(
+        &mut self,
+        each: &mut dyn FnMut(&mut Xml<'i>, &Tag) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
         loop {
             match self.next()? {
                 Item::Open(tag) => each(self, &tag)?,
@@ -220,16 +228,21 @@ impl<'i> Xml<'i> {
     ) -> Result<Vec<T>, Stop> {
         let mut items = Vec::new();
         self.children(|xml, tag| {
-            if tag.name() != item {
-                return Err(Stop::content(format!("<{}> among items of type {item}", clip(&tag.local))));
-            }
-            if items.len() == xml.limits.items {
-                return Err(Stop::limit(format!("more than {} of {item}", xml.limits.items)));
-            }
+            xml.check_item(item, tag, items.len())?;
             items.push(one(xml, tag)?);
             Ok(())
         })?;
         Ok(items)
+    }
+
+    fn check_item(&self, item: &str, tag: &Tag, before: usize) -> Result<(), Stop> {
+        if tag.name() != item {
+            return Err(Stop::content(format!("<{}> among items of type {item}", clip(&tag.local))));
+        }
+        if before == self.limits.items {
+            return Err(Stop::limit(format!("more than {} of {item}", self.limits.items)));
+        }
+        Ok(())
     }
 
     /// The text of the element just opened, untrimmed, to its end.
@@ -457,8 +470,14 @@ impl<'i> Xml<'i> {
 pub(super) fn put<T>(slot: &mut Option<T>, tag: &Tag, value: T) -> Result<(), Stop> {
     match slot.replace(value) {
         None => Ok(()),
-        Some(_) => Err(Stop::content(format!("{} is there twice", tag.local))),
+        Some(_) => Err(twice(tag)),
     }
+}
+
+#[cold]
+#[inline(never)]
+fn twice(tag: &Tag) -> Stop {
+    Stop::content(format!("{} is there twice", tag.local))
 }
 
 /// An argument that must be there.
@@ -466,7 +485,13 @@ pub(super) fn put<T>(slot: &mut Option<T>, tag: &Tag, value: T) -> Result<(), St
 /// # Errors
 /// [`Stop::Content`] if it is not.
 pub(super) fn need<T>(slot: Option<T>, name: &str) -> Result<T, Stop> {
-    slot.ok_or_else(|| Stop::content(format!("{name} is missing")))
+    slot.ok_or_else(|| missing(name))
+}
+
+#[cold]
+#[inline(never)]
+fn missing(name: &str) -> Stop {
+    Stop::content(format!("{name} is missing"))
 }
 
 /// A text of at most so many characters (TR-069 A.2.1).
@@ -486,9 +511,13 @@ pub(super) fn short(xml: &mut Xml<'_>, tag: &Tag, most: usize) -> Result<String,
 /// # Errors
 /// [`Stop::Content`] for anything else, and for what does not fit.
 pub(super) fn number<T: std::str::FromStr>(text: &str, name: &str) -> Result<T, Stop> {
-    text.trim_matches(is_space)
-        .parse()
-        .map_err(|_| Stop::content(format!("{name} is not a number in its range: {:?}", clip(text))))
+    text.trim_matches(is_space).parse().map_err(|_| no_number(text, name))
+}
+
+#[cold]
+#[inline(never)]
+fn no_number(text: &str, name: &str) -> Stop {
+    Stop::content(format!("{name} is not a number in its range: {:?}", clip(text)))
 }
 
 /// A boolean in XSD's four lexical forms.

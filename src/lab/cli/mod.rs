@@ -161,7 +161,7 @@ fn provision(options: &Options) -> Result<(), String> {
     let ubus = Served::start(&place.folder, options.socket.as_deref())?;
     show.line("ubus", &format!("its services are on {}", ubus.router.socket().display()), Tone::Quiet);
     let log = options.verbose.then(|| Arc::clone(&show));
-    let mut agent = Agent::start(&place.folder, ubus.router.socket(), log)
+    let mut agent = Agent::start(options.agent.as_deref(), &place.folder, ubus.router.socket(), log)
         .map_err(|error| format!("the agent cannot start: {error}"))?;
     let (end, time) = wait(&receiver, &mut agent, &mut signals, instance, options.timeout);
     agent.stop();

@@ -26,6 +26,7 @@ pub const FLAGS: &[(&str, &str, &str, bool, bool)] = &[
     ("auth", "KIND:USER:PASSWORD", "what CPEs must show; KIND is basic or digest", true, false),
     ("allow-remote", "", "lets addresses beyond the loopback in", true, false),
     ("quirk", "WORD", "a departure from the standard, to play an ACS that does", true, true),
+    ("agent", "FILE", "runs this program as the agent, another build perhaps", false, true),
     ("keep", "DIR", "makes the router here, and leaves it", false, true),
     ("router", "", "serves the router on ubus until it is stopped, without an ACS and an agent", false, true),
     ("root", "DIR", "with --router: its folder, used as it is or made; it stays", false, true),
@@ -78,6 +79,8 @@ pub struct Options {
     pub allow_remote: bool,
     /// `--quirk`.
     pub quirks: Quirks,
+    /// `--agent`.
+    pub agent: Option<PathBuf>,
     /// `--keep`.
     pub keep: Option<PathBuf>,
     /// `--router`.
@@ -149,6 +152,7 @@ pub fn parse(mode: Mode, arguments: impl IntoIterator<Item = OsString>) -> Resul
         auth: Auth::None,
         allow_remote: false,
         quirks: Quirks::default(),
+        agent: None,
         keep: None,
         router: false,
         root: None,
@@ -177,6 +181,7 @@ pub fn parse(mode: Mode, arguments: impl IntoIterator<Item = OsString>) -> Resul
             "root" => options.root = Some(PathBuf::from(parser.value().map_err(text)?)),
             "socket" => options.socket = Some(PathBuf::from(parser.value().map_err(text)?)),
             "db" => options.db = Some(PathBuf::from(parser.value().map_err(text)?)),
+            "agent" => options.agent = Some(PathBuf::from(parser.value().map_err(text)?)),
             "keep" => options.keep = Some(PathBuf::from(parser.value().map_err(text)?)),
             "service" => options.services.push(read_service(Path::new(&parser.value().map_err(text)?))?),
             _ => {
@@ -311,6 +316,7 @@ mod tests {
             "--quirk x",
             "--service /nonexistent",
             "--keep /x",
+            "--agent /x",
             "--listen",
             "--verbose=1",
         ] {
@@ -330,10 +336,17 @@ mod tests {
         }
         let options = of(Mode::Lab, "--router --root /x --socket /y").unwrap();
         assert!(options.router && options.root.is_some() && options.socket.is_some());
-        let options =
-            of(Mode::Lab, "--var a=b --timeout 5 --model tr098 --verbose --keep /x --quirk no-cookie")
-                .unwrap();
-        assert!(options.verbose && options.keep.is_some() && options.variables.contains_key("a"));
+        let options = of(
+            Mode::Lab,
+            "--var a=b --timeout 5 --model tr098 --verbose --keep /x --agent /y --quirk no-cookie",
+        )
+        .unwrap();
+        assert!(
+            options.verbose
+                && options.keep.is_some()
+                && options.agent.is_some()
+                && options.variables.contains_key("a")
+        );
     }
 
     #[test]

@@ -471,7 +471,8 @@ impl<'t> Reader<'t, '_> {
             }
         };
         let default = if source.from == Origin::Const { "" } else { default.unwrap_or_default() };
-        let (source, notify) = (Source { default, ..source }, Notify::Normal);
+        let (source, notify) = (source.refined(|how| how.default = default), Notify::Normal);
+        let ty: &'static Type = Box::leak(Box::new(ty));
         Ok(Param { name: "", ty, write, hidden, inform: false, notify, source })
     }
 

@@ -43,7 +43,7 @@ impl<'t> Reader<'t, '_> {
                     (None, Some(key), _) if key == "@Name" => Source::plain(Origin::Row, "name"),
                     (None, _, Some(key)) => {
                         let spec = keep(format!("{package}.{{{level}}}.{key}"));
-                        Source { key: joined(ty), ..Source::plain(Origin::Uci, spec) }
+                        Source::plain(Origin::Uci, spec).refined(|how| how.key = joined(ty))
                     }
                     _ => return self.fail(piece, "the name of an option is missing"),
                 }
@@ -72,7 +72,7 @@ impl<'t> Reader<'t, '_> {
             let target = self.expanded(&linker).replace(".*.", ".{i}.");
             let table = target.rsplit_once('.').map_or("", |(table, _)| table);
             if table.ends_with("{i}") && is_object_path(&format!("{target}.")) {
-                source.refs = words(vec![target]);
+                source = source.refined(|how| how.refs = words(vec![target]));
             }
         }
         Ok(source)
@@ -122,7 +122,7 @@ impl<'t> Reader<'t, '_> {
                 ty.list |= list.is_some();
                 let key = if list.is_some() { "" } else { joined(ty) };
                 let spec = keep(format!("{package}.{section}.{name}"));
-                Ok(Source { key, ..Source::plain(Origin::Uci, spec) })
+                Ok(Source::plain(Origin::Uci, spec).refined(|how| how.key = key))
             }
             _ => self.fail(piece, "the name of an option is missing"),
         }

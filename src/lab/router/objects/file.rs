@@ -3,7 +3,7 @@
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::Path;
 
 use md5::{Digest, Md5};
 
@@ -69,11 +69,11 @@ pub fn file(state: &mut State, _object: &str, method: &str, arguments: &Table) -
     }
 }
 
-fn read(path: &PathBuf) -> Result<Vec<u8>, Status> {
+fn read(path: &Path) -> Result<Vec<u8>, Status> {
     read_capped(path, MAX_FILE - 1).map_err(|_| Status::NotSupported)
 }
 
-fn list(folder: &PathBuf) -> Answer {
+fn list(folder: &Path) -> Answer {
     let entries = fs::read_dir(folder).map_err(|error| status(&error))?;
     let entries = entries.flatten().take(MAX_ENTRIES).filter_map(|entry| {
         let found = fs::symlink_metadata(entry.path()).ok()?;

@@ -21,11 +21,13 @@ const ADDRESS6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x100, 0, 0, 0, 0, 0x45)
 const PREFIX6: (Ipv6Addr, u8) = (Ipv6Addr::new(0x2001, 0xdb8, 0x4500, 0, 0, 0, 0, 0), 60);
 /// Preferred and valid time of the delegated prefix, in seconds.
 pub const TIMES6: (i32, i32) = (3453, 7053);
+/// How often they begin anew, in seconds.
+pub const RENEWED6: i32 = 1800;
 const GATEWAY6: &str = "fe80::1";
 const SERVER6: &str = "2001:db8:53::1";
 
 /// An interface of netifd.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Interface {
     /// Its section's name.
     pub name: String,
@@ -64,7 +66,7 @@ pub struct Interface {
 }
 
 /// A part of a prefix.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assignment {
     /// The part.
     pub prefix: Ipv6Addr,

@@ -57,7 +57,7 @@ pub fn iwinfo(state: &mut State, _object: &str, method: &str, arguments: &Table)
     let (radio, point) = found.or_else(by_phy).ok_or(Status::NotFound)?;
     match method {
         "info" => ok(info(state, radio, point)),
-        "assoclist" => associated(point, arguments.text("mac").as_deref()),
+        "assoclist" => associated(state.elapsed(), point, arguments.text("mac").as_deref()),
         "freqlist" => ok(table! { "results": array(frequencies(radio)) }),
         "txpowerlist" => {
             let powers = POWERS.into_iter().filter(|(dbm, _)| *dbm <= limit(radio));
@@ -209,7 +209,8 @@ pub fn encryption(word: &str) -> Table {
 }
 
 /// The stations on a device, or the one with a MAC.
-fn associated(point: Option<&Point>, mac: Option<&str>) -> Answer {
+fn associated(elapsed: i32, point: Option<&Point>, mac: Option<&str>) -> Answer {
+    let station = |one: &Station| station(one, elapsed);
     let mut stations = point.into_iter().flat_map(Point::stations);
     match mac {
         Some(mac) => match stations.find(|station| station.mac.eq_ignore_ascii_case(mac)) {
@@ -220,7 +221,7 @@ fn associated(point: Option<&Point>, mac: Option<&str>) -> Answer {
     }
 }
 
-fn station(station: &Station) -> Table {
+fn station(station: &Station, elapsed: i32) -> Table {
     let [rx_bytes, rx_packets, tx_bytes, tx_packets] = station.counters;
     let mut rx = table! { "drop_misc": 4, "packets": counter(rx_packets), "bytes": counter(rx_bytes) };
     rate(station, station.up, &mut rx);
@@ -237,7 +238,7 @@ fn station(station: &Station) -> Table {
         "signal_avg": station.signal - 1,
         "noise": NOISE,
         "inactive": 10,
-        "connected_time": station.connected,
+        "connected_time": station.connected.saturating_add(elapsed),
         "thr": station.down.2 / 10 * 7,
         "authorized": true,
         "authenticated": true,

@@ -122,7 +122,8 @@ impl Router {
     /// Serves an unpacked router on a socket; returns when every object is there.
     ///
     /// # Errors
-    /// When the socket cannot be made, or the objects do not appear within ten seconds.
+    /// When there is no such folder or it is this machine's own root, when the socket cannot be made, or the objects
+    /// do not appear within ten seconds.
     pub fn start(folder: &Path, socket: &Path) -> io::Result<Router> {
         Router::start_with(folder, socket, Vec::new())
     }
@@ -132,6 +133,10 @@ impl Router {
     /// # Errors
     /// As of [`Router::start`].
     pub fn start_with(folder: &Path, socket: &Path, denials: Vec<Denial>) -> io::Result<Router> {
+        // A reload writes into the folder's `/proc` and `/sys`.
+        if fs::canonicalize(folder)? == Path::new("/") {
+            return Err(io::Error::other("the folder of the simulated router is this machine's own root"));
+        }
         if let Some(parent) = socket.parent() {
             fs::create_dir_all(parent)?;
         }

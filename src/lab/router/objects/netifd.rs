@@ -1,6 +1,6 @@
 //! netifd's objects: `network`, `network.interface`, `network.interface.NAME` and `network.wireless`.
 
-use super::interfaces::{self, Interface, Route, TIMES6};
+use super::interfaces::{self, Interface, RENEWED6, Route, TIMES6};
 use super::reply::{Answer, array, map, number, ok, table, wanted};
 use super::state::State;
 use super::wireless;
@@ -76,12 +76,15 @@ pub fn interface(state: &mut State, object: &str, method: &str, arguments: &Tabl
 /// Answers for `network.wireless`.
 ///
 /// # Errors
-/// What is not simulated is not supported.
+/// "Not found" for an unknown radio; what is not simulated is not supported.
 pub fn wireless(state: &mut State, _object: &str, method: &str, arguments: &Table) -> Answer {
     match method {
         "status" => {
             let radios = wireless::radios(state);
             let only = arguments.text("device");
+            if let Some(only) = &only {
+                radios.iter().find(|radio| *only == radio.name).ok_or(Status::NotFound)?;
+            }
             let shown = radios.iter().filter(|radio| only.as_ref().is_none_or(|only| *only == radio.name));
             ok(map(shown.map(|radio| (radio.name.clone(), radio.status()))))
         }
@@ -113,7 +116,7 @@ fn status(state: &State, one: &Interface, list: &[Interface], dump: bool) -> Tab
         out.push("device", device.as_str());
     }
     if one.up {
-        addressed(one, list, &mut out);
+        addressed(state.elapsed(), one, list, &mut out);
     }
     out.push("data", one.data.clone());
     if !one.available {
@@ -123,7 +126,7 @@ fn status(state: &State, one: &Interface, list: &[Interface], dump: bool) -> Tab
 }
 
 /// What only an interface that is up has.
-fn addressed(one: &Interface, list: &[Interface], out: &mut Table) {
+fn addressed(elapsed: i32, one: &Interface, list: &[Interface], out: &mut Table) {
     let changed = [
         ("addresses", !one.v4.is_empty() || !one.v6.is_empty()),
         ("routes", !one.routes.is_empty()),
@@ -147,14 +150,17 @@ fn addressed(one: &Interface, list: &[Interface], out: &mut Table) {
         .iter()
         .map(|(address, length)| table! { "address": address.to_string(), "mask": i32::from(*length) });
     out.push("ipv6-address", array(six));
+    // They run down until odhcp6c renews them.
+    let ago = elapsed % RENEWED6;
+    let (preferred, valid) = (TIMES6.0 - ago, TIMES6.1 - ago);
     out.push(
         "ipv6-prefix",
         array(one.prefix.map(|(prefix, length)| {
             table! {
                 "address": prefix.to_string(),
                 "mask": i32::from(length),
-                "preferred": TIMES6.0,
-                "valid": TIMES6.1,
+                "preferred": preferred,
+                "valid": valid,
                 "class": one.name.as_str(),
                 "assigned": assigned(&one.name, list),
             }
@@ -163,8 +169,8 @@ fn addressed(one: &Interface, list: &[Interface], out: &mut Table) {
     let parts = one.assigned.iter().map(|part| {
         let mut entry = table! { "address": part.prefix.to_string(), "mask": i32::from(part.length) };
         if part.from.is_some() {
-            entry.push("preferred", TIMES6.0);
-            entry.push("valid", TIMES6.1);
+            entry.push("preferred", preferred);
+            entry.push("valid", valid);
         }
         let local = table! { "address": part.local().to_string(), "mask": i32::from(part.length) };
         entry.push("local-address", local);

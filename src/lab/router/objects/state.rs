@@ -14,6 +14,7 @@ use crate::ubus::blobmsg::Table;
 use crate::ubus::json;
 use crate::uci::{Document, Section, Store};
 
+use super::interfaces::{self, Interface};
 use super::services::SERVICES;
 use super::session::Sessions;
 
@@ -160,12 +161,33 @@ impl State {
     pub fn reload(&mut self, service: &str) {
         keep(&mut self.reloads, service.to_owned());
         self.note(30, &format!("{service}: configuration is read again"));
+        let before = if service == "network" { interfaces::all(self) } else { Vec::new() };
         let reads = SERVICES.iter().find(|known| known.name == service).map_or(&[][..], |known| known.reads);
         for package in reads {
             self.load(package);
         }
         self.generation = self.generation.wrapping_add(1);
         super::kernel::follow(self);
+        if service == "network" {
+            self.restart(&before);
+        }
+    }
+
+    /// Interfaces whose configuration has changed begin anew, and everybody is told.
+    fn restart(&mut self, before: &[Interface]) {
+        let after = interfaces::all(self);
+        let find = |list: &[Interface], name: &str| list.iter().find(|one| one.name == name).cloned();
+        for old in before.iter().filter(|old| old.up) {
+            if find(&after, &old.name).as_ref() != Some(old) {
+                self.told(&old.name, false);
+            }
+        }
+        for new in after.iter().filter(|new| new.up) {
+            if find(before, &new.name).as_ref() != Some(new) {
+                self.since.insert(new.name.clone(), self.clock.now());
+                self.told(&new.name, true);
+            }
+        }
     }
 
     fn load(&mut self, package: &'static str) {
@@ -222,6 +244,11 @@ impl State {
             Some(since) => self.clock.now().saturating_sub(*since).as_secs(),
             None => self.uptime().saturating_sub(BOOT),
         }
+    }
+
+    /// How long the router has been watched, in seconds: what others count goes on meanwhile.
+    pub fn elapsed(&self) -> i32 {
+        i32::try_from(self.clock.now().as_secs()).unwrap_or(i32::MAX)
     }
 
     /// `/proc/uptime` in whole seconds.
@@ -283,4 +310,49 @@ fn keep<T>(list: &mut VecDeque<T>, item: T) {
         list.pop_front();
     }
     list.push_back(item);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::router::{Settings, unpack};
+
+    #[test]
+    fn a_reload_restarts_what_has_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        unpack(folder.path(), &Settings { acs_url: String::new(), port: 7547 }).unwrap();
+        let mut state = State::new(folder.path());
+        let told = |state: &mut State| -> Vec<String> {
+            let events = std::mem::take(&mut state.events);
+            let text = |data: &Table, name: &str| data.text(name).unwrap().into_owned();
+            events.iter().map(|(_, data)| text(data, "action") + " " + &text(data, "interface")).collect()
+        };
+        state.reload("network");
+        assert_eq!(told(&mut state), Vec::<String>::new());
+        let path = folder.path().join("etc/config/network");
+        let text = fs::read_to_string(&path).unwrap();
+        let text = text
+            .replace("192.168.20.1'", "192.168.21.1'")
+            .replace("'wan.30'\n\toption proto", "'eth9'\n\toption proto");
+        fs::write(&path, text).unwrap();
+        state.reload("network");
+        assert_eq!(told(&mut state), ["ifdown guest", "ifdown iptv", "ifup guest"]);
+        assert!(state.interface_uptime("guest") < 60 && state.interface_uptime("lan") > 60);
+        assert!(state.set_up("lan", false) && !state.set_up("lan", false));
+        assert_eq!(told(&mut state), ["ifdown lan"]);
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut state = State::new(folder.path());
+        let long = Table::new().with("x", "é".repeat(MAX_ARGUMENTS));
+        for _ in 0..KEPT + 3 {
+            state.called("o", "m", &long, "root");
+        }
+        let calls = state.take_calls();
+        assert_eq!(calls.len(), KEPT);
+        assert!(calls.iter().all(|call| call.arguments.len() <= MAX_ARGUMENTS));
+        assert!(state.calls().is_empty());
+    }
 }

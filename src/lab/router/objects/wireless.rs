@@ -119,6 +119,8 @@ pub struct Point {
     pub encryption: String,
     /// The device's MAC.
     pub bssid: String,
+    /// Interfaces that it belongs to.
+    pub networks: Vec<String>,
     config: Table,
 }
 
@@ -224,6 +226,7 @@ fn radio(state: &State, section: &Section) -> Radio {
             ssid: section.text("ssid").unwrap_or_default(),
             encryption: section.text("encryption").unwrap_or_else(|| "none".to_owned()),
             bssid: bssid(state, section, &radio.phy, &device, nth),
+            networks: words(section, "network"),
             config: shown(section, &["device", "disabled", "ifname"]),
             device: Some(device).filter(|_| radio.up),
             mode,

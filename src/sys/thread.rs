@@ -1,0 +1,28 @@
+//! Threads that nobody joins.
+
+use std::io;
+use std::thread::Builder;
+
+/// Starts a thread and leaves it to itself. `stack` is its stack's size in bytes.
+///
+/// The work is boxed so that what starts a thread is there once, not for each kind of work.
+///
+/// # Errors
+/// When no thread can be started.
+pub fn start(name: &str, stack: usize, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+    Builder::new().name(name.to_owned()).stack_size(stack).spawn(work).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::channel::channel;
+
+    #[test]
+    fn it_has_its_name() {
+        let (tell, told) = channel();
+        let work = move || drop(tell.send(std::thread::current().name().map(str::to_owned)));
+        start("work", 64 * 1024, Box::new(work)).unwrap();
+        assert_eq!(told.recv().unwrap().as_deref(), Some("work"));
+    }
+}
