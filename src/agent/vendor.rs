@@ -1,21 +1,63 @@
-//! Vendor files: more of the data model from `/usr/share/rcwmp/datamodel.d/*.json`.
+//! Vendor files: more of the data model from `/usr/share/rcwmp/datamodel.d/*.json`, and from bbfdm's JSON plugins
+//! where a firmware has some.
 
-use crate::model::load::{MAX_FILE, Templates, load};
+use crate::model::bbf::{self, Around};
+use crate::model::load::{LoadError, MAX_FILE, Templates, load};
 use crate::model::schema::Schema;
 use crate::sys::fs::Root;
 
 /// Where vendor files are, below the root.
 pub const DIRECTORY: &str = "/usr/share/rcwmp/datamodel.d";
-/// The most files that are read.
+/// Where bbfdm's plugins are, in the order they are read: what a later one says of a parameter counts.
+pub const PLUGINS: [&str; 3] = ["/usr/share/bbfdm/plugins", "/etc/bbfdm/plugins", "/etc/bbfdm/json"];
+/// What stands for `{BBF_VENDOR_PREFIX}` in plugins when `cwmp.cpe.bbf_vendor_prefix` does not say.
+pub const PREFIX: &str = "X_IOPSYS_EU_";
+/// The most files that are read of a directory.
 const MAX_FILES: usize = 64;
 
-/// The schema with the router's vendor files. A broken file is skipped, with a complaint that has
-/// file, line, column and a caret.
-pub fn with_vendor_files(schema: Schema, root: &Root) -> (Schema, Vec<String>) {
+/// The schema with the router's vendor files and plugins. A broken file is skipped, with a complaint that has
+/// file, line, column and a caret; of a plugin only the broken member, if the file is JSON at all.
+///
+/// `prefix` is the vendor's; empty for [`PREFIX`].
+pub fn with_vendor_files(schema: Schema, root: &Root, prefix: &str) -> (Schema, Vec<String>) {
     let mut complaints = Vec::new();
     let mut schema = schema;
+    let present = |path: &str| root.resolve(path).is_ok_and(|path| path.exists());
+    let around = Around { prefix: if prefix.is_empty() { PREFIX } else { prefix }, present: &present };
+    for directory in PLUGINS {
+        for (path, text) in files(root, directory, &mut complaints) {
+            match bbf::extended(&schema, &path, &text, around) {
+                Ok((more, skipped)) => {
+                    schema = more;
+                    complaints.extend(skipped.iter().map(ToString::to_string));
+                }
+                Err(why) => complaints.push(skipped(why)),
+            }
+        }
+    }
+    // The agent's own format comes last: it has the last word.
+    for (path, text) in files(root, DIRECTORY, &mut complaints) {
+        // A vendor's templates are the file's own.
+        let merged = load(&path, &text, &mut Templates::default()).map_err(skipped).and_then(|objects| {
+            schema.merged(objects).map_err(|why| format!("{path}: {why}; the file is skipped"))
+        });
+        match merged {
+            Ok(more) => schema = more,
+            Err(why) => complaints.push(why),
+        }
+    }
+    (schema, complaints)
+}
+
+fn skipped(mut why: LoadError) -> String {
+    why.why.push_str("; the file is skipped");
+    why.to_string()
+}
+
+/// The JSON files of a directory by their names, each with its text.
+fn files(root: &Root, directory: &str, complaints: &mut Vec<String>) -> Vec<(String, String)> {
     let mut names: Vec<String> = root
-        .resolve(DIRECTORY)
+        .resolve(directory)
         .ok()
         .and_then(|dir| std::fs::read_dir(dir).ok())
         .into_iter()
@@ -24,33 +66,18 @@ pub fn with_vendor_files(schema: Schema, root: &Root) -> (Schema, Vec<String>) {
         .filter(|name| name.ends_with(".json"))
         .collect();
     names.sort();
-    names.truncate(MAX_FILES);
+    if names.len() > MAX_FILES {
+        complaints.push(format!("{directory}: more than {MAX_FILES} files; the rest is not read"));
+        names.truncate(MAX_FILES);
+    }
+    let mut out = Vec::new();
     for name in names {
-        let path = format!("{DIRECTORY}/{name}");
-        let text = match root.read(&path, MAX_FILE).map(String::from_utf8) {
-            Ok(Ok(text)) => text,
-            Ok(Err(_)) => {
-                complaints.push(format!("{path}: not UTF-8; skipped"));
-                continue;
-            }
-            Err(why) => {
-                complaints.push(format!("{why}; skipped"));
-                continue;
-            }
-        };
-        // A vendor's templates are the file's own.
-        let merged = load(&path, &text, &mut Templates::default())
-            .map_err(|mut why| {
-                why.why.push_str("; the file is skipped");
-                why.to_string()
-            })
-            .and_then(|objects| {
-                schema.merged(objects).map_err(|why| format!("{path}: {why}; the file is skipped"))
-            });
-        match merged {
-            Ok(more) => schema = more,
-            Err(why) => complaints.push(why),
+        let path = format!("{directory}/{name}");
+        match root.read(&path, MAX_FILE + 1).map(String::from_utf8) {
+            Ok(Ok(text)) => out.push((path, text)),
+            Ok(Err(_)) => complaints.push(format!("{path}: not UTF-8; skipped")),
+            Err(why) => complaints.push(format!("{why}; skipped")),
         }
     }
-    (schema, complaints)
+    out
 }

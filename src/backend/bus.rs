@@ -73,6 +73,27 @@ impl Bus {
         self.with_client(object, |client| client.call(object, method, arguments, LIMIT)).is_some()
     }
 
+    /// Calls a method that may take its time; nothing of it is remembered, and nobody is complained about.
+    ///
+    /// # Errors
+    /// [`CallError`]; [`CallError::NoObject`] too when there is nobody to ask at all. An answer without a message
+    /// is an empty one.
+    pub fn call(
+        &mut self,
+        object: &str,
+        method: &str,
+        arguments: &Table,
+        limit: Duration,
+    ) -> Result<Table, CallError> {
+        let Some(socket) = &self.socket else { return Err(CallError::NoObject(object.to_owned())) };
+        let client = match self.client.take() {
+            Some(client) => client,
+            None => Client::connect(socket, LIMIT)?,
+        };
+        let answers = self.client.insert(client).call(object, method, arguments, limit)?;
+        Ok(answers.into_iter().next().unwrap_or_default())
+    }
+
     /// The names of all objects there are, asked for once until [`Bus::forget`].
     pub fn objects(&mut self) -> Rc<BTreeSet<String>> {
         if let Some(known) = &self.objects {

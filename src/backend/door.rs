@@ -33,6 +33,7 @@ impl Backend for System {
                 names.into_iter().map(|name| Row { addr: name.clone(), name, cols: Vec::new() }).collect()
             }
             Origin::Trial => self.trials.rows(&System::stored_name(at)),
+            Origin::Bbfdm => self.bbfdm_rows(at)?,
             Origin::Function => {
                 let (name, argument) = call(rows.spec, at);
                 let function = functions::table(name).ok_or_else(|| no_function(name))?;
@@ -59,6 +60,13 @@ impl Backend for System {
             Origin::Uci => {
                 let raw = self.option(&at.fill(source.spec))?;
                 match (raw, source.field) {
+                    (Some(Raw::One(text)), None) if source.key == "," => Some(Raw::Many(
+                        text.split(',')
+                            .map(str::trim)
+                            .filter(|item| !item.is_empty())
+                            .map(str::to_owned)
+                            .collect(),
+                    )),
                     (Some(raw), Some(nth)) => raw.items().get(usize::from(nth)).map(|item| Raw::one(*item)),
                     (raw, _) => raw,
                 }
@@ -80,6 +88,7 @@ impl Backend for System {
                 let function = functions::value(name).ok_or_else(|| no_function(name))?;
                 (function.get)(self, at, &argument)?
             }
+            Origin::Bbfdm => self.bbfdm_read(at)?,
             Origin::Count | Origin::Alias | Origin::Layers => None,
         };
         Ok(match (raw, source.via) {
@@ -124,6 +133,7 @@ impl Backend for System {
                 Ok(())
             }
             Origin::Trial => self.trials.write(&System::stored_name(at), listed(&raw)),
+            Origin::Bbfdm => self.bbfdm_write(source, at, &raw),
             Origin::Function => {
                 let (name, argument) = call(source.spec, at);
                 let function = functions::value(name).ok_or_else(|| no_function(name))?;
@@ -173,6 +183,7 @@ impl Backend for System {
                 let add = function.add.ok_or_else(|| Error::NotAddable(at.name.to_owned()))?;
                 add(self, at, &argument)
             }
+            Origin::Bbfdm => self.bbfdm_add(at),
             _ => Err(Error::NotAddable(at.name.to_owned())),
         }
     }
@@ -185,7 +196,20 @@ impl Backend for System {
                 let parents = Place { name: at.name, rows: &at.rows[..at.rows.len() - 1] };
                 let spec = parents.fill(rows.spec);
                 let package = spec.split('.').next().unwrap_or_default();
-                self.delete_section(&format!("{package}.{}", row.addr))
+                self.delete_section(&format!("{package}.{}", row.addr))?;
+                // bbfdm's word for whose section it is: what belonged to this one goes with it.
+                let mut gone = vec![row.addr.clone()];
+                while let Some(parent) = gone.pop() {
+                    // From behind, so that no address moves before it is used.
+                    for section in self.sections(package, "*")?.into_iter().rev() {
+                        let address = format!("{package}.{}", section.addr);
+                        if self.option_text(&format!("{address}.dm_parent"))? == parent {
+                            self.delete_section(&address)?;
+                            gone.extend(section.name);
+                        }
+                    }
+                }
+                Ok(())
             }
             Origin::Store => {
                 let instance = System::stored_name(at);
@@ -205,6 +229,7 @@ impl Backend for System {
                 let function = functions::table(name).ok_or_else(|| no_function(name))?;
                 function.delete.ok_or_else(refused)?(self, at, &argument)
             }
+            Origin::Bbfdm => self.bbfdm_delete(at),
             _ => Err(refused()),
         }
     }
@@ -309,6 +334,7 @@ impl System {
             return self.put(&address, source, &raw);
         }
         let raw = match (&old, raw) {
+            (_, Raw::Many(items)) if source.key == "," => Raw::One(items.join(",")),
             (Some(Raw::One(_)), Raw::Many(items)) => Raw::One(items.join(" ")),
             (_, raw) => raw.clone(),
         };

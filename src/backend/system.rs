@@ -15,7 +15,9 @@ use crate::sys::journal::{Journal, Write};
 use crate::ubus::blobmsg::Table;
 use crate::uci::{self, Store, Value};
 
+use super::bbfdm::Bbfdm;
 use super::bus::Bus;
+use super::functions::bbf::Telling;
 use super::functions::netifd::Logical;
 use super::functions::orders::Order;
 use super::kept::{Kept, KeptError};
@@ -62,6 +64,9 @@ pub struct System {
     /// As it will be after the commit.
     pub(super) staged: Option<Kept>,
     pub(super) trials: Trials,
+    pub(super) bbfdm: Bbfdm,
+    /// What programs on ubus will be told with the commit.
+    pub(super) tellings: Vec<Telling>,
     /// With what reading has taught since the last commit.
     marks: Marks,
     /// By package: as read, and with what is staged.
@@ -146,6 +151,8 @@ impl System {
             kept,
             staged: None,
             trials: Trials::default(),
+            tellings: Vec::new(),
+            bbfdm: Bbfdm::default(),
             bus: Bus::new(places.ubus_socket),
             logical: None,
             moments: HashMap::new(),
@@ -320,6 +327,10 @@ impl System {
         self.moved.clear();
         self.trials.revert();
         self.ordered.clear();
+        self.tellings.clear();
+        if let Err(why) = self.bbfdm_end(false) {
+            self.complain(why.to_string());
+        }
     }
 
     /// Stages a new section; anonymous without a name. Returns its address. The package is made if missing.
@@ -507,6 +518,12 @@ impl System {
         all
     }
 
+    pub(super) fn complain(&mut self, complaint: String) {
+        if self.complaints.len() < 64 && !self.complaints.contains(&complaint) {
+            self.complaints.push(complaint);
+        }
+    }
+
     /// Replaces whole UCI packages, all or none; gives those that differ now.
     ///
     /// # Errors
@@ -527,6 +544,7 @@ impl System {
     pub(super) fn forget(&mut self) {
         self.uci.refresh();
         self.bus.forget();
+        self.bbfdm_refresh();
         self.logical = None;
         self.texts = HashMap::new();
         self.remembered = 0;
@@ -559,7 +577,17 @@ impl System {
                 bytes: next.to_bytes().map_err(|why| failed(&why))?,
             });
         }
-        let changed = self.uci.commit(&self.journal, &also).map_err(|why| failed(&why))?;
+        // Of all these only files can be counted on, so that they come last.
+        let told = self.tell_all()?;
+        if let Err(why) = self.bbfdm_end(true) {
+            self.take_back(&told);
+            return Err(why);
+        }
+        let changed = self.uci.commit(&self.journal, &also).map_err(|why| {
+            let why = failed(&why);
+            self.take_back(&told);
+            why
+        })?;
         self.waits = !changed.is_empty() || !self.ordered.is_empty();
         self.orders.append(&mut self.ordered);
         for path in std::mem::take(&mut self.files).into_keys() {

@@ -71,7 +71,7 @@ pub(super) fn validate(options: &Options) -> ExitCode {
 
 /// One line for each object and parameter: path, kind, type, access.
 pub(super) fn dump_model(options: &Options) -> ExitCode {
-    let (schema, complaints) = vendor::with_vendor_files(compiled::schema(), &options.root);
+    let (schema, complaints) = vendor::with_vendor_files(compiled::schema(), &options.root, "");
     complaints.iter().for_each(|line| eprintln!("{line}"));
     let access = |write| if write { "readWrite" } else { "readOnly" };
     let mut out = std::io::stdout().lock();

@@ -48,7 +48,7 @@ impl Place<'_> {
         self.rows.last().map(|instance| &instance.row)
     }
 
-    /// Puts instances into an address: `{}`, `{1}`, `{c0}`; see [`Source`].
+    /// Puts instances into an address: `{}`, `{1}`, `{c0}`, `{#1}`, `{@1}`; see [`Source`].
     pub fn fill(&self, spec: &str) -> String {
         let mut out = String::with_capacity(spec.len() + 16);
         let mut rest = spec;
@@ -62,12 +62,20 @@ impl Place<'_> {
             let column = |digits: &str| {
                 digits.parse::<usize>().ok().and_then(|at| self.row().and_then(|row| row.cols.get(at)))
             };
+            let level = |digits: &str| {
+                let level = digits.parse::<usize>().ok().and_then(|level| level.checked_sub(1));
+                level.and_then(|level| self.rows.get(level))
+            };
             if word.is_empty() {
                 out.push_str(self.row().map_or("", |row| &row.addr));
+            } else if let Some(instance) = word.strip_prefix('#').and_then(level) {
+                out.push_str(&instance.number.to_string());
+            } else if let Some(instance) = word.strip_prefix('@').and_then(level) {
+                out.push_str(&instance.number.saturating_sub(1).to_string());
             } else if let Some(text) = word.strip_prefix('c').and_then(column) {
                 out.push_str(text);
-            } else if let Some(level) = word.parse::<usize>().ok().and_then(|n| n.checked_sub(1)) {
-                out.push_str(self.rows.get(level).map_or("", |instance| &instance.row.addr));
+            } else if let Some(instance) = level(word) {
+                out.push_str(&instance.row.addr);
             }
             rest = after;
         }
@@ -211,6 +219,7 @@ mod tests {
             ("{2}-{}", "3-3"),
             ("/sys/class/net/{c0}/mtu", "/sys/class/net/eth0/mtu"),
             ("{c9}{9}{x}{", "{"),
+            ("{#1}.{@1}{#3}{@}", "1.0"),
             ("plain", "plain"),
         ] {
             assert_eq!(place.fill(spec), filled, "{spec}");

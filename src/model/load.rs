@@ -59,47 +59,18 @@ pub struct Templates(BTreeMap<String, Vec<RawParam>>);
 /// [`LoadError`] for text over [`MAX_FILE`], bad JSON, unknown fields, types or names, and rows that
 /// contradict themselves.
 pub fn load(file: &str, text: &str, templates: &mut Templates) -> Result<Vec<Object>, LoadError> {
-    let fail = |line: usize, column: usize, why: String| LoadError {
-        file: file.to_owned(),
-        line: line.max(1),
-        column: column.max(1),
-        why,
-        text: text.lines().nth(line.max(1) - 1).unwrap_or_default().chars().take(4096).collect(),
-    };
-    if text.len() > MAX_FILE {
-        return Err(fail(1, 1, format!("the file is larger than {MAX_FILE} bytes")));
-    }
-    let at = |offset: usize, error: &serde_json::Error| {
-        // serde_json counts from the start of the piece it was given; a complaint about a whole piece
-        // carries no place of its own and points at its beginning.
-        let piece = &text[offset..];
-        let skipped =
-            piece.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum::<usize>();
-        let here = offset + skipped;
-        let line = text[..here.min(text.len())].matches('\n').count() + 1;
-        let before = text[..here.min(text.len())].rfind('\n').map_or(0, |newline| newline + 1);
-        let why = error.to_string();
-        let why = why.rsplit_once(" at line ").map_or(why.as_str(), |(head, _)| head).to_owned();
-        fail(line, here - before + error.column().max(1), why)
-    };
-    let offset_of = |piece: &RawValue| piece.get().as_ptr() as usize - text.as_ptr() as usize;
+    let file = File::new(file, text)?;
     let params = |pieces: Vec<&RawValue>| {
-        pieces
-            .into_iter()
-            .map(|piece| {
-                serde_json::from_slice(piece.get().as_bytes()).map_err(|error| at(offset_of(piece), &error))
-            })
-            .collect::<Result<Vec<RawParam>, LoadError>>()
+        pieces.into_iter().map(|piece| file.read(piece.get())).collect::<Result<Vec<RawParam>, LoadError>>()
     };
-    let raw: RawFile = serde_json::from_slice(text.as_bytes()).map_err(|error| at(0, &error))?;
+    let raw: RawFile = file.read(text)?;
     for (name, pieces) in raw.templates {
         templates.0.insert(name, params(pieces)?);
     }
     let mut count = 0;
     let mut out = Vec::new();
     for piece in raw.objects {
-        let object: RawObject =
-            serde_json::from_slice(piece.get().as_bytes()).map_err(|error| at(offset_of(piece), &error))?;
+        let object: RawObject = file.read(piece.get())?;
         // The pieces inside borrow from the object's own text, which is the file's.
         let lines = params(object.params.clone())?;
         count += 1 + lines.len();
@@ -107,13 +78,65 @@ pub fn load(file: &str, text: &str, templates: &mut Templates) -> Result<Vec<Obj
         let built = object.build(lines, templates).and_then(|object| {
             if count > MAX_ROWS { Err(format!("more than {MAX_ROWS} rows in one file")) } else { Ok(object) }
         });
-        out.push(built.map_err(|why| {
-            let before = &text[..offset_of(piece)];
-            let column = before.len() - before.rfind('\n').map_or(0, |newline| newline + 1) + 1;
-            fail(before.matches('\n').count() + 1, column, format!("{path}: {why}"))
-        })?);
+        out.push(built.map_err(|why| file.fail(piece.get(), &format!("{path}: {why}")))?);
     }
     Ok(out)
+}
+
+/// A file that is read in pieces, each of them a part of its text.
+#[derive(Clone, Copy)]
+pub(super) struct File<'t> {
+    name: &'t str,
+    text: &'t str,
+}
+
+impl<'t> File<'t> {
+    /// # Errors
+    /// [`LoadError`] for text over [`MAX_FILE`].
+    pub(super) fn new(name: &'t str, text: &'t str) -> Result<File<'t>, LoadError> {
+        let file = File { name, text };
+        if text.len() > MAX_FILE {
+            return Err(file.fail(text, &format!("the file is larger than {MAX_FILE} bytes")));
+        }
+        Ok(file)
+    }
+
+    /// One piece as what it should be.
+    ///
+    /// # Errors
+    /// [`LoadError`] with the place in the whole file.
+    pub(super) fn read<T: Deserialize<'t>>(&self, piece: &'t str) -> Result<T, LoadError> {
+        // serde_json counts from the start of the piece it was given; a complaint about a whole piece
+        // carries no place of its own and points at its beginning.
+        serde_json::from_slice(piece.as_bytes()).map_err(|error| {
+            let lines = piece.split_inclusive('\n').take(error.line().saturating_sub(1));
+            let here = self.offset(piece) + lines.map(str::len).sum::<usize>();
+            let why = error.to_string();
+            self.at(here, error.column().max(1), why.rsplit_once(" at line ").map_or(&*why, |(head, _)| head))
+        })
+    }
+
+    /// A complaint about a piece.
+    pub(super) fn fail(&self, piece: &str, why: &str) -> LoadError {
+        self.at(self.offset(piece), 1, why)
+    }
+
+    fn offset(&self, piece: &str) -> usize {
+        (piece.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize).min(self.text.len())
+    }
+
+    /// `column` counts from `offset`.
+    fn at(&self, offset: usize, column: usize, why: &str) -> LoadError {
+        let before = &self.text[..offset.min(self.text.len())];
+        let line = before.matches('\n').count() + 1;
+        LoadError {
+            file: self.name.to_owned(),
+            line,
+            column: before.len() - before.rfind('\n').map_or(0, |newline| newline + 1) + column,
+            why: why.to_owned(),
+            text: self.text.lines().nth(line - 1).unwrap_or_default().chars().take(4096).collect(),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -226,7 +249,7 @@ struct ParamFields {
     key: String,
     field: Option<u16>,
     #[serde(default)]
-    map: Pairs,
+    map: Pairs<String>,
     #[serde(default)]
     via: String,
     #[serde(default)]
@@ -240,9 +263,7 @@ impl TryFrom<ParamFields> for RawParam {
 
     fn try_from(raw: ParamFields) -> Result<RawParam, String> {
         let name = raw.name;
-        let legal = name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic())
-            && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
-        if !legal {
+        if !is_name(&name) {
             return Err(format!("{name:?} is not a parameter name"));
         }
         let mut places = [
@@ -307,13 +328,7 @@ impl TryFrom<ParamFields> for RawParam {
 
 impl RawObject<'_> {
     fn build(self, lines: Vec<RawParam>, templates: &Templates) -> Result<Object, String> {
-        let ok = self.object.ends_with('.')
-            && self.object.split('.').rev().skip(1).all(|part| {
-                part == "{i}"
-                    || (part.bytes().next().is_some_and(|b| b.is_ascii_alphabetic())
-                        && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')))
-            });
-        if !ok {
+        if !is_object_path(&self.object) {
             return Err("not the path of an object (it ends with a dot, {i} for instances)".to_owned());
         }
         let table = self.object.ends_with("{i}.");
@@ -477,19 +492,19 @@ impl TryFrom<String> for NotifyText {
 
 /// A JSON object as pairs in the order of the file, which decides what is written back.
 #[derive(Default)]
-struct Pairs(Vec<(String, String)>);
+pub(super) struct Pairs<V>(pub(super) Vec<(String, V)>);
 
-impl<'de> Deserialize<'de> for Pairs {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Pairs, D::Error> {
-        struct Seen;
-        impl<'de> Visitor<'de> for Seen {
-            type Value = Pairs;
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Pairs<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Pairs<V>, D::Error> {
+        struct Seen<V>(std::marker::PhantomData<V>);
+        impl<'de, V: Deserialize<'de>> Visitor<'de> for Seen<V> {
+            type Value = Pairs<V>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("raw words and the model's words")
+                f.write_str("an object with names and values")
             }
 
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Pairs, M::Error> {
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Pairs<V>, M::Error> {
                 let mut pairs = Vec::new();
                 while let Some(pair) = map.next_entry()? {
                     pairs.push(pair);
@@ -497,7 +512,7 @@ impl<'de> Deserialize<'de> for Pairs {
                 Ok(Pairs(pairs))
             }
         }
-        deserializer.deserialize_map(Seen)
+        deserializer.deserialize_map(Seen(std::marker::PhantomData))
     }
 }
 
@@ -539,7 +554,18 @@ fn type_of(text: &str) -> Option<Type> {
     Some(ty)
 }
 
-fn keep(text: String) -> &'static str {
+/// Whether a text can be the name of a parameter or a part of an object's path.
+pub(super) fn is_name(text: &str) -> bool {
+    text.bytes().next().is_some_and(|b| b.is_ascii_alphabetic())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+}
+
+/// Whether a text is the schema path of an object.
+pub(super) fn is_object_path(text: &str) -> bool {
+    text.ends_with('.') && text.split('.').rev().skip(1).all(|part| part == "{i}" || is_name(part))
+}
+
+pub(super) fn keep(text: String) -> &'static str {
     if text.is_empty() { "" } else { Box::leak(text.into_boxed_str()) }
 }
 

@@ -3,6 +3,7 @@
 pub mod addressing;
 pub mod attributes;
 pub mod backend;
+pub mod bbf;
 pub mod compiled;
 pub mod date;
 pub mod error;

@@ -62,7 +62,7 @@ impl Reach {
                 _ => Reach::slow(),
             },
             Origin::Agent | Origin::Trial => Reach::always(),
-            Origin::File | Origin::Store | Origin::Function | Origin::Layers => Reach::slow(),
+            Origin::File | Origin::Store | Origin::Function | Origin::Layers | Origin::Bbfdm => Reach::slow(),
         }
     }
 

@@ -12,6 +12,7 @@
 //! ```
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::ops::Deref;
 
 use super::error::{Error, Result};
@@ -68,7 +69,8 @@ pub enum Notify {
 }
 
 /// Where a value lives. `spec` is an address that the backend understands; in it `{}` stands for the
-/// innermost instance, `{1}`, `{2}` … for the instance of that level, `{c1}` for a column of the innermost row.
+/// innermost instance, `{1}`, `{2}` … for the instance of that level, `{c1}` for a column of the innermost row,
+/// `{#1}` for the number of the instance of that level, `{@1}` for one less.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Source {
     /// Which backend.
@@ -83,7 +85,8 @@ pub struct Source {
 /// How a source's value becomes the model's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct How {
-    /// Line selector of a file: the first word of the line. Empty: the whole file.
+    /// Line selector of a file: the first word of the line. Empty: the whole file. With UCI, `,`: the items of a
+    /// list are one text with commas.
     pub key: &'static str,
     /// Which field of the line or item of a list, from 0; `None`: all of it.
     pub field: Option<u16>,
@@ -93,7 +96,8 @@ pub struct How {
     pub via: &'static str,
     /// What an absent value reads as; empty with a number reads as 0.
     pub default: &'static str,
-    /// Tables that the value refers to: the raw value names rows of them.
+    /// Tables that the value refers to: the raw value names rows of them. With a parameter's name behind the
+    /// final dot it is that parameter's value that names them.
     pub refs: &'static [&'static str],
 }
 
@@ -122,6 +126,8 @@ pub enum Origin {
     Alias,
     /// Rows: which interface stands on which. Answered by the model.
     Layers,
+    /// bbfdm, asked by the full name. Its rows have their number as their name; `key` is the type it is told.
+    Bbfdm,
 }
 
 /// Where the instances of a table come from.
@@ -159,6 +165,14 @@ impl Source {
     /// A source without refinements.
     pub const fn plain(from: Origin, spec: &'static str) -> Source {
         Source { from, spec, how: &How::PLAIN }
+    }
+
+    /// This one with other refinements, which stay in memory for ever: for what is loaded once.
+    #[must_use]
+    pub fn refined(self, change: impl FnOnce(&mut How)) -> Source {
+        let mut how = *self.how;
+        change(&mut how);
+        Source { how: if how == *self.how { self.how } else { Box::leak(Box::new(how)) }, ..self }
     }
 }
 
@@ -232,6 +246,68 @@ impl Schema {
                         known.unique = extra.unique;
                     }
                 }
+            }
+        }
+        Schema::new(objects)
+    }
+
+    /// This schema with other objects at and below some paths: what stands there is replaced, but for what is
+    /// `own`. Notification rules and the place in every Inform stay with a name.
+    ///
+    /// # Errors
+    /// As [`Schema::new`].
+    pub fn routed(
+        &self,
+        paths: &[String],
+        instead: Vec<Object>,
+        own: &dyn Fn(&Object) -> bool,
+    ) -> Result<Schema> {
+        // A root is more than what stands in it: what the others do not have of it stays.
+        let covered: BTreeSet<&str> = instead
+            .iter()
+            .filter_map(|object| {
+                let of = paths.iter().find(|of| object.path.starts_with(&***of))?;
+                let rest =
+                    if parent_path(of).is_empty() { object.path[of.len()..].find('.')? + 1 } else { 0 };
+                Some(&object.path[..of.len() + rest])
+            })
+            .collect();
+        let theirs = |path: &str| {
+            covered.iter().any(|of| path.starts_with(of))
+                || instead.iter().any(|object| object.path == path && paths.iter().any(|of| of == path))
+        };
+        let mut objects: Vec<Object> =
+            self.objects.iter().filter(|object| own(object) || !theirs(object.path)).cloned().collect();
+        for mut object in instead {
+            let known = self.find(object.path).map(|at| &self.objects[at]);
+            let inside = paths.iter().any(|of| object.path.starts_with(&**of));
+            if known.is_some_and(|known| own(known) || !inside) {
+                continue;
+            }
+            let root = parent_path(object.path).is_empty();
+            for old in known.iter().flat_map(|known| known.params.iter()) {
+                let params = object.params.to_mut();
+                match params.iter_mut().find(|param| param.name == old.name) {
+                    Some(param) => (param.inform, param.notify) = (old.inform, old.notify),
+                    None if root => params.push(*old),
+                    None => {}
+                }
+            }
+            objects.push(object);
+        }
+        for at in 0..objects.len() {
+            let mut parent = parent_path(objects[at].path);
+            while !parent.is_empty() && objects.iter().all(|object| object.path != parent) {
+                let known = self.find(parent).map(|at| self.objects[at].clone());
+                let plain = Object {
+                    path: parent,
+                    rows: None,
+                    add: false,
+                    delete: false,
+                    params: Cow::Borrowed(&[]),
+                };
+                objects.push(known.unwrap_or(plain));
+                parent = parent_path(parent);
             }
         }
         Schema::new(objects)

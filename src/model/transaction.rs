@@ -235,12 +235,10 @@ impl<B: Backend> Model<B> {
         let mut word = |word: &str| -> Result<String> {
             if !source.refs.is_empty() && !word.is_empty() {
                 let path = word.trim_end_matches('.');
-                let found = source
-                    .refs
-                    .iter()
-                    .flat_map(|table| self.rows_of(table))
-                    .find(|(row, _)| row == path)
-                    .map(|(_, instance)| instance.row.name.clone());
+                let found = source.refs.iter().find_map(|table| {
+                    let row = self.rows_of(table).into_iter().find(|(row, _)| row == path)?;
+                    self.word_of(table, &row)
+                });
                 return match (found, Path::parse(&format!("{path}.")).and_then(|path| self.locate(&path))) {
                     (Some(row), _) => Ok(row),
                     (None, Err(broken @ Error::Backend { .. })) => Err(broken),
@@ -298,7 +296,8 @@ impl<B: Backend> Model<B> {
     fn verify(&mut self, change: &Change) -> Result<()> {
         let Change { target, param, text, .. } = change;
         let What::Param(at, position) = target.what else { return Ok(()) };
-        if param.hidden || param.source.from == Origin::Alias {
+        // bbfdm has checked it, and does not show secrets.
+        if param.hidden || matches!(param.source.from, Origin::Alias | Origin::Bbfdm) {
             return Ok(());
         }
         let path = Path::parse(&target.name)?;

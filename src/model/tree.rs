@@ -110,6 +110,12 @@ impl<B: Backend> Model<B> {
         &self.schema
     }
 
+    /// Another schema from now on. What was remembered of names that both have stays.
+    pub fn set_schema(&mut self, schema: Schema) {
+        self.schema = Rc::new(schema);
+        self.listed.clear();
+    }
+
     /// The system behind the model.
     pub fn backend(&mut self) -> &mut B {
         &mut self.backend
@@ -343,8 +349,11 @@ impl<B: Backend> Model<B> {
         }
         let mut out: Vec<Rc<Instance>> = Vec::with_capacity(found.len());
         for row in found {
-            let (number, alias) =
-                memory.row(&table, &row.name).unwrap_or_else(|| memory.number(&table, &row.name));
+            let (number, alias) = match rows.from {
+                // Somebody else has numbered them.
+                Origin::Bbfdm => (row.name.parse().unwrap_or(u32::MAX), format!("cpe-{}", row.name)),
+                _ => memory.row(&table, &row.name).unwrap_or_else(|| memory.number(&table, &row.name)),
+            };
             out.push(Rc::new(Instance { number, alias, row }));
         }
         out.sort_by_key(|instance| instance.number);
@@ -566,16 +575,28 @@ impl<B: Backend> Model<B> {
             return None;
         }
         tables.iter().find_map(|table| {
-            self.rows_of(table)
-                .into_iter()
-                .find(|(_, instance)| instance.row.name == word)
+            let rows = self.rows_of(table);
+            rows.into_iter()
+                .find(|row| self.word_of(table, row).as_deref() == Some(word))
                 .map(|(name, _)| name)
         })
     }
 
+    /// The raw word that stands for a row: its name, or with the name of a parameter behind the table that
+    /// one's value.
+    pub(super) fn word_of(&mut self, table: &str, row: &(String, Rc<Instance>)) -> Option<String> {
+        match table.rsplit_once('.') {
+            Some((_, param)) if !param.is_empty() => {
+                let found = self.values([format!("{}.{param}", row.0).as_str()]).ok()?;
+                found.into_iter().next().map(|(_, value)| value.text)
+            }
+            _ => Some(row.1.row.name.clone()),
+        }
+    }
+
     /// Every instance of a table anywhere in the tree, as full name without the final dot and row.
     pub(super) fn rows_of(&mut self, table: &str) -> Vec<(String, Rc<Instance>)> {
-        let wild = table.strip_suffix('.').unwrap_or(table).replace("{i}", "*") + ".";
+        let wild = table.rsplit_once('.').map_or(table, |(table, _)| table).replace("{i}", "*") + ".";
         let Some(targets) = Path::parse(&wild).ok().and_then(|path| self.locate(&path).ok()) else {
             return Vec::new();
         };

@@ -100,6 +100,11 @@ impl Offers {
         self.rule(object, method, "{}", Answer::Silent)
     }
 
+    /// A method that never answers when it is called with these arguments.
+    pub fn keeps_silent_to(self, object: &str, method: &str, arguments: &str) -> Offers {
+        self.rule(object, method, arguments, Answer::Silent)
+    }
+
     /// Puts it all on a bus.
     pub fn start(self) -> Bus {
         let folder = tempfile::tempdir().unwrap();
@@ -147,9 +152,15 @@ impl Bus {
 
     /// From now on a method says this; of an object that was offered.
     pub fn now_says(&self, object: &str, method: &str, answer: &str) {
+        self.now_says_to(object, method, "{}", answer);
+    }
+
+    /// As [`Bus::now_says`], when it is called with these arguments.
+    pub fn now_says_to(&self, object: &str, method: &str, arguments: &str, answer: &str) {
         let (object, method) = (object.to_owned(), method.to_owned());
+        let arguments = json::parse(arguments).unwrap();
         let answer = Answer::Says(json::parse(answer).unwrap());
-        self.state.lock().unwrap().rules.push(Rule { object, method, arguments: Table::new(), answer });
+        self.state.lock().unwrap().rules.push(Rule { object, method, arguments, answer });
     }
 
     /// From now on a method keeps silent; of an object that was offered.

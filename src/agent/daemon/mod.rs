@@ -52,7 +52,7 @@ use super::settings::Settings;
 use super::state::StateFile;
 use super::tls::Tls;
 use super::{lock, log as sink};
-use crate::backend::{Places, System};
+use crate::backend::{Places, System, bbfdm};
 use crate::connreq::listener::Listener;
 use crate::connreq::rule::Rule;
 use crate::cwmp::event::{Event, EventCode};
@@ -101,7 +101,6 @@ pub fn run(options: &Options) -> Result<(), StartError> {
 /// # Errors
 /// When the state directory cannot be used. A broken vendor file is a complaint, and skipped.
 pub fn open_model(options: &Options) -> Result<(Model<System>, Vec<String>), StartError> {
-    let (schema, mut complaints) = super::vendor::with_vendor_files(compiled::schema(), &options.root);
     let places = Places {
         root: options.root.clone(),
         config_dir: options.config_dir.clone(),
@@ -110,10 +109,21 @@ pub fn open_model(options: &Options) -> Result<(Model<System>, Vec<String>), Sta
         ubus_socket: options.ubus_socket().ok(),
     };
     let (mut system, memory) = System::open(places).map_err(|why| StartError(why.to_string()))?;
+    // A configuration that cannot be read is complained about where it is used.
+    let prefix = system.option_text("cwmp.cpe.bbf_vendor_prefix").unwrap_or_default();
+    let (schema, mut complaints) =
+        super::vendor::with_vendor_files(compiled::schema(), &options.root, &prefix);
     complaints.extend(system.take_complaints());
     let mut model = Model::new(schema, system, memory);
     model.refresh();
+    complaints.extend(route_to_bbfdm(&mut model));
     Ok((model, complaints))
+}
+
+/// Gives the objects that the configuration says to bbfdm; what is wrong with that.
+fn route_to_bbfdm(model: &mut Model<System>) -> Vec<String> {
+    let objects = model.backend().option_text("cwmp.cpe.bbfdm_objects").unwrap_or_default();
+    bbfdm::route(model, &objects)
 }
 
 struct Daemon {

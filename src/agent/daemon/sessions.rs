@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use log::{debug, error, info};
+use log::{debug, error, info, warn};
 
 use super::leaving::Then;
 use super::light::Light;
@@ -33,6 +33,7 @@ impl Daemon {
     /// Starts a session (TR-069 3.7.1).
     pub(super) fn begin(&mut self, now: Duration) {
         self.model.refresh();
+        super::route_to_bbfdm(&mut self.model).iter().for_each(|complaint| warn!("{complaint}"));
         match read_settings(self.model.backend()) {
             Ok(settings) => self.settings = settings,
             Err(why) => return self.not_begun(now, &why),

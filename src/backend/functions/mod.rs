@@ -1,6 +1,7 @@
 //! The named functions, by area; each area lists its own.
 
 pub mod accounts;
+pub mod bbf;
 pub mod bridge_vlans;
 pub mod bridging;
 pub mod crypt;
@@ -71,6 +72,7 @@ pub fn table(name: &str) -> Option<&'static TableFn> {
 
 const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (accounts::VALUES, accounts::TABLES),
+    (bbf::VALUES, bbf::TABLES),
     (deviceinfo::VALUES, deviceinfo::TABLES),
     (discovered::VALUES, discovered::TABLES),
     (dns::VALUES, dns::TABLES),

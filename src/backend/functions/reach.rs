@@ -72,8 +72,8 @@ const ROWS: &[(&str, &[&str], bool)] = &[
 /// What a function depends on; `spec` as in a data model file, `name` or `name:argument`.
 pub fn of(spec: &'static str) -> Reach {
     let (name, argument) = spec.split_once(':').unwrap_or((spec, ""));
-    if matches!(name, "setting" | "setting_list" | "present") {
-        return match argument.split('.').next() {
+    if matches!(name, "setting" | "setting_list" | "present" | "bbf_sections") {
+        return match argument.split(['.', crate::model::bbf::PART]).next() {
             Some(package) if !package.is_empty() && !package.contains('{') => Reach::packages(&[package]),
             _ => Reach::slow(),
         };
