@@ -435,6 +435,7 @@ impl Bbfdm {
             rows: path.ends_with("{i}.").then_some(table),
             add: false,
             delete: false,
+            unique: &[],
             params: Cow::Owned(Vec::new()),
         })
     }

@@ -81,7 +81,7 @@ pub struct System {
     moments: HashMap<String, i64>,
     texts: HashMap<String, Option<Rc<str>>>,
     /// Whole files as they will be after the commit.
-    files: BTreeMap<String, Rc<str>>,
+    files: Map<String, Rc<str>>,
     remembered: usize,
     agent: Map<String, String>,
     touched: BTreeSet<String>,
@@ -157,7 +157,7 @@ impl System {
             logical: None,
             moments: HashMap::new(),
             texts: HashMap::new(),
-            files: BTreeMap::new(),
+            files: Map::default(),
             remembered: 0,
             agent: Map::new(),
             touched: BTreeSet::new(),
@@ -567,7 +567,7 @@ impl System {
         }
         next.marks = self.settled_marks().map_err(|why| failed(&why))?;
         let mut also = Vec::new();
-        for (path, text) in &self.files {
+        for (path, text) in self.files.iter() {
             let path = self.root.resolve(path).map_err(|why| failed(&why))?;
             also.push(Write::Replace { path, bytes: text.as_bytes().to_vec() });
         }

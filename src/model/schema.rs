@@ -304,6 +304,7 @@ impl Schema {
                     rows: None,
                     add: false,
                     delete: false,
+                    unique: &[],
                     params: Cow::Borrowed(&[]),
                 };
                 objects.push(known.unwrap_or(plain));

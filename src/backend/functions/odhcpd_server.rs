@@ -329,12 +329,12 @@ fn client_parts(system: &mut System, at: Place<'_>, what: &str) -> Result<Vec<Ro
     let leases = leases(system, &section(&at)?)?;
     let given = leases.into_iter().filter(|lease| lease.id.0 == client).flat_map(|lease| lease.given);
     let wanted = given.filter(|one| one.0 == (what == "prefix"));
-    let row = |(_, text, preferred, valid): (bool, String, Life, Life)| Row {
-        name: text.clone(),
-        addr: text,
-        cols: vec![netifd::ends(system, preferred), netifd::ends(system, valid)],
+    let mut row = |(_, text, preferred, valid): (bool, String, Life, Life)| {
+        let preferred = netifd::ends(system, &format!("{text} lease preferred"), preferred);
+        let valid = netifd::ends(system, &format!("{text} lease valid"), valid);
+        Row { name: text.clone(), addr: text, cols: vec![preferred, valid] }
     };
-    Ok(wanted.map(row).collect())
+    Ok(wanted.map(&mut row).collect())
 }
 
 #[cfg(test)]

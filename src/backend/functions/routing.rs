@@ -296,7 +296,7 @@ fn information(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<V
                 _ => "Medium",
             }
             .to_owned(),
-            netifd::ends(system, route.valid),
+            netifd::ends(system, &format!("{} route information", interface.name), route.valid),
         ];
         out.push(Row { name: interface.name.clone(), addr: interface.name.clone(), cols });
     }

@@ -245,7 +245,14 @@ impl<'t> Reader<'t, '_> {
             self.all.retain(|object| !object.path.starts_with(&single));
             let access = members.is("access") && rows.is_some_and(|rows| rows.from == Origin::Uci);
             let params = Vec::new().into();
-            self.all.push(Object { path: keep(path.clone()), rows, add: access, delete: access, params });
+            self.all.push(Object {
+                path: keep(path.clone()),
+                rows,
+                add: access,
+                delete: access,
+                unique: &[],
+                params,
+            });
         }
         for (name, piece) in &members.0 {
             if piece.get().starts_with('{') && name != "mapping" {
@@ -276,7 +283,14 @@ impl<'t> Reader<'t, '_> {
         }
         for path in missing {
             let path = keep(path);
-            self.all.push(Object { path, rows: None, add: false, delete: false, params: Vec::new().into() });
+            self.all.push(Object {
+                path,
+                rows: None,
+                add: false,
+                delete: false,
+                unique: &[],
+                params: Vec::new().into(),
+            });
         }
         Ok(())
     }
