@@ -114,3 +114,69 @@ fn changes_begin_a_session_or_wait_for_one() {
     assert_eq!(value(&seen[3].text(), "Device.DeviceInfo.ProvisioningCode"), "TLCO");
     agent.stop();
 }
+
+/// icwmp's files of a firmware, and its switch for values of another type.
+#[test]
+fn what_a_firmware_brings() {
+    let host = "Device.DeviceInfo.HostName";
+    let wrong = messages::set_values("1", &[(host, "xsd:int", "7")], "");
+    let asked = envelope(
+        "2",
+        &format!(
+            "<cwmp:GetParameterAttributes><ParameterNames><string>{host}</string></ParameterNames>\
+             </cwmp:GetParameterAttributes>"
+        ),
+    );
+    let off = envelope(
+        "3",
+        &format!(
+            "<cwmp:SetParameterAttributes><ParameterList><SetParameterAttributesStruct><Name>{host}</Name>\
+             <NotificationChange>1</NotificationChange><Notification>0</Notification>\
+             <AccessListChange>0</AccessListChange><AccessList/></SetParameterAttributesStruct></ParameterList>\
+             </cwmp:SetParameterAttributes>"
+        ),
+    );
+    let script = vec![
+        inform(),
+        methods(),
+        say(&wrong),
+        say(&asked),
+        say(&off),
+        end(),
+        inform(),
+        methods(),
+        say(&wrong),
+        say(&asked),
+        end(),
+    ];
+    let acs = Scripted::start(script);
+    let router = router(&acs.url());
+    router.set("cpe", "forced_inform_json", "/etc/forced.json");
+    router.set("cpe", "custom_notify_json", "/etc/notify.json");
+    router.set("cpe", "disable_datatype_check", "1");
+    let names = r#"{"forced_inform": ["Device.NoSuch", "Device.Time.LocalTimeZone", "Device.DeviceInfo.SoftwareVersion"]}"#;
+    router.write("/etc/forced.json", names);
+    let notify = r#"{"custom_notification": [{"parameter": "Device.NoSuch", "notify_type": "1"},
+        {"parameter": "Device.DeviceInfo.HostName", "notify_type": "1"}]}"#;
+    router.write("/etc/notify.json", notify);
+    let first = router.start(&[]);
+    first.wait_for("End session", 1);
+    let log = first.log();
+    assert!(log.contains("/etc/notify.json: no parameter or object"), "{log}");
+    assert!(first.stop().0.success());
+    // The same firmware once more: what the ACS has set stays. The check is on again.
+    router.set("cpe", "disable_datatype_check", "0");
+    let second = router.start(&["-b"]);
+    second.wait_for("End session", 1);
+    assert!(second.stop().0.success());
+    let seen: Vec<String> = acs.finish().iter().map(scripted::Seen::text).collect();
+    for told in [&seen[0], &seen[6]] {
+        assert_eq!(told.matches("Device.Time.LocalTimeZone").count(), 1, "{told}");
+        assert_eq!(told.matches("Device.DeviceInfo.SoftwareVersion").count(), 1, "{told}");
+        assert!(!told.contains("NoSuch"));
+    }
+    play::has(&seen[3], &["SetParameterValuesResponse"]);
+    play::has(&seen[4], &["<Notification>1</Notification>"]);
+    play::has(&seen[9], &["<FaultCode>9006</FaultCode>"]);
+    play::has(&seen[10], &["<Notification>0</Notification>"]);
+}

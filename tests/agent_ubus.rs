@@ -107,6 +107,21 @@ fn status_inform_and_reload() {
     assert_eq!(codes(&seen[3]), ["2 PERIODIC"]);
 }
 
+/// Nobody is promised a session that cannot be: `status` says `init`, `inform` refuses.
+#[test]
+fn without_an_acs_there_is_no_session() {
+    let router = router("");
+    let broker = broker(&router);
+    let agent = router.start(&[]);
+    agent.wait_for("tr069 is on ubus", 1);
+    assert_eq!(part(&call(&broker, "status", "{}"), "cwmp").text("status").unwrap(), "init");
+    let refused = call(&broker, "inform", r#"{"event":"2 PERIODIC"}"#);
+    assert_eq!(refused.get("status"), Some(&Value::Int32(-1)));
+    assert_eq!(refused.text("info").unwrap(), "icwmpd is still in init state");
+    assert!(!router.run(&["inform"]).status.success());
+    assert!(agent.stop().0.success());
+}
+
 #[test]
 fn a_session_that_hangs_keeps_nobody_waiting() {
     let (release, held) = mpsc::channel::<()>();

@@ -128,6 +128,7 @@ fn open(dir: tempfile::TempDir) -> Router {
         config_dir: "/etc/config".into(),
         delta_dir: "/tmp/.uci".into(),
         state_dir: dir.path().join("state"),
+        ubus_socket: None,
     };
     let (system, memory) = System::open(places).unwrap();
     let mut model = Model::new(compiled::schema(), system, memory);

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use rcwmp::ubus::blobmsg::{Table, Value};
+use rcwmp::ubus::client::Client;
 
 fn rcwmpd() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rcwmpd"));
@@ -60,6 +62,10 @@ fn zero_touch_from_bootstrap_to_provisioned() {
     }
     assert!(!stdout.contains("ExampleNet-5G'\n+"), "only the 2.4 GHz network changes");
     assert!(stdout.contains(" and 3 more → applied"), "{stdout}");
+    // Four packages have changed: procd hears of each once, of the network's last.
+    assert!(stdout.contains("service event ×4"), "{stdout}");
+    let reloaded = stdout.lines().find_map(|line| line.strip_prefix("ubus     reloaded: ")).unwrap();
+    assert!(reloaded.ends_with(", network") && reloaded.matches("network").count() == 1, "{reloaded}");
     assert!(
         last_line(&stdout).starts_with("done     Provisioned LAB0000001 with zero-touch in "),
         "{stdout}"
@@ -370,4 +376,88 @@ fn the_mini_acs_serves_an_agent_and_its_store_is_readable() {
         return;
     };
     assert_eq!(String::from_utf8(shell.stdout).unwrap(), "LAB0000001|Device|provisioned|hi LAB0000001\n");
+}
+
+/// The router alone, started in a folder for temporary files.
+struct Alone {
+    child: Child,
+    root: String,
+    socket: String,
+    lines: Vec<String>,
+}
+
+impl Alone {
+    fn start(temporary: &Path, arguments: &[&str]) -> Alone {
+        let mut child = rcwmpd()
+            .env("TMPDIR", temporary)
+            .args(["lab", "--router"])
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap).take(5);
+        let lines: Vec<_> = lines.collect();
+        let after = |start: &str| {
+            let line =
+                lines.iter().find(|line| line.starts_with(start)).unwrap_or_else(|| panic!("{lines:?}"));
+            line.rsplit(' ').next().unwrap().to_owned()
+        };
+        Alone { root: after("router"), socket: after("ubus"), child, lines }
+    }
+
+    fn call(&self, object: &str, method: &str) -> Table {
+        let limit = Duration::from_secs(20);
+        let mut client = Client::connect(Path::new(&self.socket), limit).unwrap();
+        client.call(object, method, &Table::new(), limit).unwrap().remove(0)
+    }
+
+    fn stop(mut self) {
+        interrupt(&self.child, Signal::SIGTERM);
+        assert!(self.child.wait().unwrap().success());
+        assert!(!Path::new(&self.socket).exists());
+    }
+}
+
+#[test]
+fn the_router_alone_is_on_ubus_until_it_is_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let alone = Alone::start(folder.path(), &[]);
+    let tries: Vec<_> = alone.lines.iter().filter_map(|line| line.strip_prefix("try      ")).collect();
+    let (root, socket) = (&alone.root, &alone.socket);
+    assert_eq!(
+        tries,
+        [
+            format!("rcwmpd -f --root {root} -s {socket}"),
+            format!("ubus -s {socket} -v list"),
+            format!("ubus -s {socket} call network.interface dump"),
+        ]
+    );
+    let dump = alone.call("network.interface", "dump");
+    let list = dump.get("interface").and_then(Value::as_array).unwrap();
+    let names: Vec<_> = list.iter().map(|one| one.as_table().unwrap().text("interface").unwrap()).collect();
+    assert_eq!(names, ["loopback", "lan", "guest", "wan", "wan6", "iptv"]);
+    alone.stop();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left behind");
+}
+
+#[test]
+fn a_router_of_one_s_own_stays_and_serves_again() {
+    let folder = tempfile::tempdir().unwrap();
+    // Too long a name for a socket.
+    let root = folder.path().join("r".repeat(120));
+    let place = ["--root", root.to_str().unwrap()];
+    Alone::start(folder.path(), &place).stop();
+    let system = root.join("etc/config/system");
+    let text = std::fs::read_to_string(&system).unwrap();
+    std::fs::write(&system, text.replace("'OpenWrt'", "'mine'")).unwrap();
+    let socket = folder.path().join("bus/s");
+    let alone = Alone::start(folder.path(), &[&place[..], &["--socket", socket.to_str().unwrap()]].concat());
+    assert_eq!(alone.socket, socket.to_str().unwrap());
+    assert_eq!(alone.call("system", "board").text("hostname").unwrap(), "mine");
+    alone.stop();
+    assert!(system.exists());
+    let left = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(left.filter(|name| name != "bus").count(), 1, "the router");
+    let refused = rcwmpd().args(["lab", "--router", "--keep", "/x"]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(2));
 }

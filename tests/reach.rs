@@ -52,10 +52,22 @@ config inform_parameter
 	option parameter_name 'Device.DeviceInfo.UpTime'
 ";
 
+/// A link of PPP and a client of DHCPv6 upon it.
+const DSL: &str = "
+config interface 'dsl'
+	option proto 'pppoe'
+	option device 'lan3'
+
+config interface 'dsl6'
+	option proto 'dhcpv6'
+	option device '@dsl'
+";
+
 #[test]
 fn a_value_is_read_from_packages_of_its_reach() {
+    let network = format!("{}{DSL}", router::NETWORK);
     let mut router = router::router_with(&[
-        ("etc/config/network", router::NETWORK),
+        ("etc/config/network", &network),
         ("etc/config/dhcp", router::DHCP),
         ("etc/config/wireless", router::WIRELESS),
         ("etc/config/firewall", FIREWALL),
@@ -74,6 +86,7 @@ fn a_value_is_read_from_packages_of_its_reach() {
             config_dir: "/etc/config".into(),
             delta_dir: "/tmp/.uci".into(),
             state_dir: root.join("other"),
+            ubus_socket: None,
         };
         let (system, memory) = System::open(places).unwrap();
         let mut model = Model::new(compiled::schema(), system, memory);

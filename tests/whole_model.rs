@@ -133,6 +133,14 @@ fn ten_thousand_parameters_come_back_whole() {
     assert_eq!(given[3].value.text, "value 3");
     assert_eq!(given[1].value.text, "OpenWrt");
     assert_eq!(given[2].value.text, "kept");
+    // The command line, in pages, leaves nothing out either.
+    for words in
+        [&["-c", "get_notif", "Device.X_TEST_Big."][..], &["-c", "set_notif", "Device.X_TEST_Big.", "0"]]
+    {
+        let told = router.run(words);
+        assert!(told.status.success(), "{told:?}");
+        assert_eq!(String::from_utf8(told.stdout).unwrap().lines().count(), COUNT, "{words:?}");
+    }
 }
 
 #[test]

@@ -91,8 +91,12 @@ pub fn status(status: &Status) -> Table {
         .with("statistics", statistics)
 }
 
-/// The answer to `inform`, and what it asks for. `is_running`: a session is on its way.
-pub fn inform(arguments: &Table, is_running: bool) -> (Table, Option<Wanted>) {
+/// The answer to `inform`, and what it asks for. `is_up`: sessions can be had, as `status` tells;
+/// `is_running`: one is on its way.
+pub fn inform(arguments: &Table, is_up: bool, is_running: bool) -> (Table, Option<Wanted>) {
+    if !is_up && !is_running {
+        return (answer(-1, "icwmpd is still in init state"), None);
+    }
     let started = match is_running {
         true => "Session already running, event will be sent at the end of the session",
         false => "Session started",
@@ -180,7 +184,7 @@ mod tests {
 
     #[track_caller]
     fn check_inform(given: &str, running: bool, info: &str, wanted: Option<&Wanted>) {
-        let (reply, found) = inform(&table(given), running);
+        let (reply, found) = inform(&table(given), true, running);
         assert_eq!((reply.text("info").as_deref(), found.as_ref()), (Some(info), wanted), "{given}");
         let status = if wanted.is_some() { 1 } else { -1 };
         assert_eq!(reply.get("status"), Some(&Value::Int32(status)));
@@ -209,6 +213,13 @@ mod tests {
         for bad in ["\"2\"", "\"\"", "\"M Reboot\"", "\"X ABC thing\"", "\"2 PERIODIC; reboot\"", "2"] {
             check_inform(&format!("{{\"event\": {bad}}}"), false, "not able to get the event code", None);
         }
+    }
+
+    #[test]
+    fn nobody_to_inform() {
+        let refused = (answer(-1, "icwmpd is still in init state"), None);
+        assert_eq!(inform(&table("{}"), false, false), refused);
+        assert_eq!(inform(&table(r#"{"GetRPCMethods": true}"#), false, false), refused);
     }
 
     #[test]

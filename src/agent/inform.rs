@@ -103,7 +103,8 @@ pub fn content<B: Backend>(
     retry_count: u32,
     changed: &[&str],
 ) -> Result<Content> {
-    let forced = model.forced_parameters()?.len();
+    // What a firmware adds to them comes after, and is left out when it cannot be read.
+    let forced = model.schema().forced_inform().count();
     let mut values = Vec::new();
     for (at, name) in names(model, &events, changed)?.into_iter().enumerate() {
         match model.values([name.as_str()]) {

@@ -1,7 +1,9 @@
 //! The shell: everything that touches the world, around pure parts.
 
+pub mod apply;
 pub mod autonomous;
 pub mod changes;
+pub mod commands;
 pub mod control;
 pub mod daemon;
 mod decimal;
@@ -10,6 +12,7 @@ pub mod discovery;
 pub mod duties;
 pub mod exchange;
 pub mod history;
+pub mod icwmp_files;
 pub mod inform;
 pub mod job;
 pub mod light;

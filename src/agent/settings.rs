@@ -49,6 +49,12 @@ pub struct Settings {
     pub look: Option<Duration>,
     /// `cpe.fw_upgrade_keep_settings`: new firmware starts with the settings of the old one.
     pub keep_settings: bool,
+    /// `cpe.disable_datatype_check`, negated: a value's xsi:type must be its parameter's.
+    pub type_check: bool,
+    /// `cpe.forced_inform_json`: a file that names more parameters for every Inform; empty for none.
+    pub forced_inform: String,
+    /// `cpe.custom_notify_json`: a file that names notifications that hold at first; empty for none.
+    pub custom_notify: String,
     /// `acs.get_rpc_methods`: ask the ACS for its methods after start.
     pub get_rpc_methods: bool,
     /// `cpe.amd_version`: the amendment spoken, 1 to 6.
@@ -293,6 +299,9 @@ impl Settings {
             clock_wait: reader.seconds("cpe.clock_sync_timeout", 128, "0", "86400"),
             look: reader.flag("cpe.periodic_notify_enable", true).then(|| Duration::from_secs(look)),
             keep_settings: reader.flag("cpe.fw_upgrade_keep_settings", true),
+            type_check: !reader.flag("cpe.disable_datatype_check", false),
+            forced_inform: reader.text("cpe.forced_inform_json"),
+            custom_notify: reader.text("cpe.custom_notify_json"),
             get_rpc_methods: reader.flag("acs.get_rpc_methods", true),
             amendment: u8::try_from(reader.number("cpe.amd_version", 5, 1, 6)).unwrap_or(5),
             log,

@@ -72,6 +72,8 @@ pub struct State {
     pub acs_methods: Option<Vec<String>>,
     /// SoftwareVersion at the last start.
     pub software_version: String,
+    /// Which file of `cpe.custom_notify_json`, and of which firmware, has been obeyed.
+    pub notifications_of: String,
     /// The deployment units that the ACS knows of, while it wants to know of changes by others.
     pub inventory: Option<Inventory>,
 }

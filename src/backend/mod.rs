@@ -4,6 +4,7 @@
 //! [`System`] implements [`crate::model::backend::Backend`] over all of them; a change through any of
 //! them is committed in one journaled step.
 
+pub mod bus;
 pub mod convert;
 mod door;
 pub mod functions;

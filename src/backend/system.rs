@@ -12,8 +12,11 @@ use crate::model::memory::Memory;
 use crate::sys::clock;
 use crate::sys::fs::Root;
 use crate::sys::journal::{Journal, Write};
+use crate::ubus::blobmsg::Table;
 use crate::uci::{self, Store, Value};
 
+use super::bus::Bus;
+use super::functions::netifd::Logical;
 use super::kept::{Kept, KeptError};
 use super::marks::{self, Marks, Numbers};
 use super::trials::Trials;
@@ -24,6 +27,11 @@ const MAX_TEXT: usize = 256 * 1024;
 const MAX_REMEMBERED: usize = 4 * 1024 * 1024;
 /// The most names of a directory.
 const MAX_NAMES: usize = 4096;
+
+/// Seconds by which two moments may differ and be told as one, see [`System::steady`].
+const SLACK: u64 = 5;
+/// The most moments of [`System::steady`]; beyond them all are told anew.
+const MAX_MOMENTS: usize = 4096;
 
 /// Where everything is, for [`System::open`]. Paths are the router's, below `root`, but for `state_dir`.
 #[derive(Debug, Clone)]
@@ -36,6 +44,8 @@ pub struct Places {
     pub delta_dir: PathBuf,
     /// Where the agent keeps what must survive: an absolute path as it is, root included.
     pub state_dir: PathBuf,
+    /// ubusd's socket, as a path of this machine; without one nothing is asked over ubus.
+    pub ubus_socket: Option<PathBuf>,
 }
 
 /// Everything a value can come from. Made once by the agent; caches are dropped by `refresh`.
@@ -56,6 +66,11 @@ pub struct System {
     moved: HashMap<String, Placed>,
     /// Of the table that is being listed: what its rows were called when names came from contents.
     former: Vec<(String, String)>,
+    bus: Bus,
+    /// What netifd has told of its interfaces, read.
+    pub(super) logical: Option<Rc<[Logical]>>,
+    /// What [`System::steady`] has told.
+    moments: HashMap<String, i64>,
     texts: HashMap<String, Option<Rc<str>>>,
     remembered: usize,
     agent: Map<String, String>,
@@ -123,6 +138,9 @@ impl System {
             kept,
             staged: None,
             trials: Trials::default(),
+            bus: Bus::new(places.ubus_socket),
+            logical: None,
+            moments: HashMap::new(),
             texts: HashMap::new(),
             remembered: 0,
             agent: Map::new(),
@@ -319,6 +337,16 @@ impl System {
         text
     }
 
+    /// What a method of a ubus object without arguments answers, see [`Bus::ask`].
+    pub fn ubus(&mut self, object: &str, method: &str) -> Option<Rc<Table>> {
+        self.bus.ask(object, method, &Table::new())
+    }
+
+    /// Everything that can be asked over ubus.
+    pub fn bus(&mut self) -> &mut Bus {
+        &mut self.bus
+    }
+
     /// The names in a directory under the root, sorted; none when it is absent.
     pub fn names(&mut self, path: &str) -> Vec<String> {
         let Ok(dir) = self.root.resolve(path) else { return Vec::new() };
@@ -376,6 +404,21 @@ impl System {
         self.now
     }
 
+    /// A moment that is counted from the present one, as it was told last time unless it is another: whole
+    /// seconds of two clocks make one moment look like its neighbours, and programs may answer late.
+    pub fn steady(&mut self, what: &str, moment: i64) -> i64 {
+        match self.moments.get(what) {
+            Some(told) if told.abs_diff(moment) <= SLACK => *told,
+            _ => {
+                if self.moments.len() >= MAX_MOMENTS {
+                    self.moments.clear();
+                }
+                self.moments.insert(what.to_owned(), moment);
+                moment
+            }
+        }
+    }
+
     /// The packages that commits have changed since the last call, for reloading what depends on them.
     pub fn take_touched(&mut self) -> BTreeSet<String> {
         std::mem::take(&mut self.touched)
@@ -388,7 +431,9 @@ impl System {
 
     /// What went wrong without being an error of a request; whole sentences for the log.
     pub fn take_complaints(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.complaints)
+        let mut all = std::mem::take(&mut self.complaints);
+        all.extend(self.bus.take_complaints());
+        all
     }
 
     /// Replaces whole UCI packages, all or none; gives those that differ now.
@@ -410,6 +455,8 @@ impl System {
     /// Forgets what was read of files.
     pub(super) fn forget(&mut self) {
         self.uci.refresh();
+        self.bus.forget();
+        self.logical = None;
         self.texts = HashMap::new();
         self.remembered = 0;
         let uptime = self.text("/proc/uptime");

@@ -1,40 +1,52 @@
 //! `-c`: icwmp's commands on the data model, with icwmp's words on stdout and faults on stderr.
+//!
+//! The daemon performs them when it runs, over ubus; without it they are performed here, and the services
+//! are told of what has changed.
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use crate::agent::apply;
+use crate::agent::commands::{self, Command, OBJECT};
 use crate::agent::daemon::open_model;
 use crate::agent::lock;
 use crate::agent::options::Options;
 use crate::backend::System;
-use crate::cwmp::fault::Fault;
-use crate::model::value::Input;
-use crate::model::{Error, Model};
+use crate::model::Model;
+use crate::ubus::blobmsg::{Table, Value};
+use crate::ubus::client::{CallError, Client};
 
-/// The words, their arguments, and what they do.
+/// How long the daemon may take: a change waits for the end of a session.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long ubusd may take to say who is there; one that hangs is as if there were none.
+const REACH: Duration = Duration::from_secs(5);
+/// The most answers that one list is made of.
+const MAX_PAGES: usize = 1024;
+/// The notifications by their numbers, as icwmp names them.
+const NOTIFICATIONS: [&str; 7] =
+    ["off", "passive", "active", "passive_lw", "passive_passive_lw", "active_lw", "passive_active_lw"];
+
+/// The words, their arguments, and what they do, as icwmpd lists them.
 const COMMANDS: &[(&str, &str, &str)] = &[
-    ("get", "PATH", "values of a parameter, or of all below a partial path"),
-    ("get_names", "PATH [1|true]", "names below a path, only the next level if asked"),
-    ("set", "PATH VALUE [KEY]", "sets a parameter"),
-    ("add", "OBJECT [KEY]", "adds an instance to a table"),
-    ("del", "OBJECT [KEY]", "deletes an instance"),
-    ("help", "", "this list"),
+    ("help", "", "show this help"),
+    ("get", "[path-expr]", "get parameter values"),
+    ("get_names", "[path-expr] [next-level]", "get parameter names"),
+    ("set", "[path-expr] [value] [parameter-key]", "set parameter value"),
+    ("add", "[object] [parameter-key]", "add object"),
+    ("del", "[object] [parameter-key]", "delete object"),
+    ("get_notif", "[path-expr]", "get parameter notifications"),
+    ("set_notif", "[path-expr] [notification]", "set parameter notifications"),
 ];
 
 /// Why a command came to nothing.
 enum Refusal {
-    /// The data model's word.
-    Model(Error),
+    /// Faults of TR-069, as the daemon answers with them.
+    Fault(Table),
     /// Not a command, or not its arguments.
     Usage(String),
     /// The daemon, or the state directory.
     System(String),
-}
-
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Refusal {
-        Refusal::Model(error)
-    }
 }
 
 /// Runs one command: its words, first its name.
@@ -46,10 +58,8 @@ pub(super) fn run(options: &Options, words: &[String]) -> ExitCode {
             let _ = lines.iter().try_for_each(|line| writeln!(out, "{line}"));
             ExitCode::SUCCESS
         }
-        Err(Refusal::Model(error)) => {
-            for line in faults(&error) {
-                eprintln!("{line}");
-            }
+        Err(Refusal::Fault(table)) => {
+            faults(&table).iter().for_each(|line| eprintln!("{line}"));
             ExitCode::FAILURE
         }
         Err(Refusal::System(why)) => {
@@ -66,34 +76,46 @@ pub(super) fn run(options: &Options, words: &[String]) -> ExitCode {
 
 fn perform(options: &Options, words: &[String]) -> Result<Vec<String>, Refusal> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let mut who = Who::find(options);
     match words.as_slice() {
-        ["get", path] => {
-            let mut model = open(options)?;
-            let values = model.values([*path])?;
-            Ok(values.into_iter().map(|(name, value)| format!("{name} => {}", value.text)).collect())
-        }
+        ["get", path] => who.list(get(path), "parameters", |entry| {
+            format!("{} => {}", text(entry, "parameter"), text(entry, "value"))
+        }),
         ["get_names", path, level @ ..] if level.len() <= 1 => {
-            let next = matches!(level, ["1" | "true"]);
-            let names = open(options)?.names(path, next)?;
-            let word = |writable| if writable { "writable" } else { "not-writable" };
-            Ok(names.into_iter().map(|(name, writable)| format!("{name} => {}", word(writable))).collect())
+            let next_level = matches!(level, ["1" | "true"]);
+            let command = Command::Names { path: (*path).to_owned(), next_level, from: None };
+            who.list(command, "names", |entry| {
+                let word = if entry.flag("writable") { "writable" } else { "not-writable" };
+                format!("{} => {word}", text(entry, "name"))
+            })
         }
-        ["set", path, value, key @ ..] if key.len() <= 1 => changing(options, |model| {
-            let input = Input { text: (*value).to_owned(), ..Input::default() };
-            model.set(&[((*path).to_owned(), input)], key.first().copied())?;
-            let now = model.values([*path])?;
+        ["set", path, value, key @ ..] if key.len() <= 1 => {
+            let values = vec![((*path).to_owned(), (*value).to_owned())];
+            who.ask(&Command::Set { values, key: owned(key) })?;
             let mut lines = vec!["Set value is successfully done".to_owned()];
-            lines.extend(now.into_iter().map(|(name, value)| format!("{name} => {}", value.text)));
+            lines.extend(who.list(get(path), "parameters", |entry| {
+                format!("{} => {}", text(entry, "parameter"), text(entry, "value"))
+            })?);
             Ok(lines)
-        }),
-        ["add", object, key @ ..] if key.len() <= 1 => changing(options, |model| {
-            let number = model.add(object, key.first().copied())?;
-            Ok(vec![format!("Added {object}{number}.")])
-        }),
-        ["del", object, key @ ..] if key.len() <= 1 => changing(options, |model| {
-            model.delete(object, key.first().copied())?;
+        }
+        ["add", object, key @ ..] if key.len() <= 1 => {
+            let answer = who.ask(&Command::Add { object: (*object).to_owned(), key: owned(key) })?;
+            Ok(vec![format!("Added {object}{}.", answer.number("instance").unwrap_or_default())])
+        }
+        ["del", object, key @ ..] if key.len() <= 1 => {
+            who.ask(&Command::Del { object: (*object).to_owned(), key: owned(key) })?;
             Ok(vec![format!("Deleted {object}")])
-        }),
+        }
+        ["get_notif", path] => notifications(&mut who, path),
+        ["set_notif", path, number] => {
+            let bad =
+                |_| Refusal::Usage(format!("Wrong arguments for cwmp cli command: set_notif ({number})"));
+            let notification = Some(number.parse().map_err(bad)?);
+            who.list(attributes(path, notification), "attributes", |entry| {
+                let number = entry.number("notification").unwrap_or_default();
+                format!("{} => {number}", text(entry, "parameter"))
+            })
+        }
         ["help"] => Ok(help()),
         [known, ..] if COMMANDS.iter().any(|(name, ..)| name == known) => {
             Err(Refusal::Usage(format!("Wrong arguments for cwmp cli command: {known}")))
@@ -103,9 +125,107 @@ fn perform(options: &Options, words: &[String]) -> Result<Vec<String>, Refusal> 
     }
 }
 
+fn notifications(who: &mut Who<'_>, path: &str) -> Result<Vec<String>, Refusal> {
+    who.list(attributes(path, None), "attributes", |entry| {
+        let number = entry.number("notification").and_then(|number| usize::try_from(number).ok());
+        let word = number.and_then(|number| NOTIFICATIONS.get(number)).copied().unwrap_or("off");
+        format!("{} => {word}", text(entry, "parameter"))
+    })
+}
+
+/// Who performs commands: the daemon, or this process.
+struct Who<'o> {
+    options: &'o Options,
+    daemon: Option<Client>,
+}
+
+impl<'o> Who<'o> {
+    fn find(options: &'o Options) -> Who<'o> {
+        let client = options.ubus_socket().ok().and_then(|path| Client::connect(&path, REACH).ok());
+        let daemon = client.and_then(|mut client| client.list(Some(OBJECT), REACH).ok().map(|_| client));
+        Who { options, daemon }
+    }
+
+    fn ask(&mut self, command: &Command) -> Result<Table, Refusal> {
+        let answer = match &mut self.daemon {
+            Some(client) => {
+                let (method, arguments) = command.call();
+                match client.call(OBJECT, method, &arguments, PATIENCE) {
+                    Ok(answers) => answers.into_iter().next().unwrap_or_default(),
+                    // It has ended meanwhile, and has done nothing.
+                    Err(CallError::NoObject(_)) => {
+                        self.daemon = None;
+                        self.here(command)?
+                    }
+                    Err(why) => return Err(Refusal::System(format!("the daemon: {why}"))),
+                }
+            }
+            None => self.here(command)?,
+        };
+        if answer.get("fault").is_some() { Err(Refusal::Fault(answer)) } else { Ok(answer) }
+    }
+
+    /// Without the daemon, which remembers instance numbers: nobody else may change them under it.
+    fn here(&self, command: &Command) -> Result<Table, Refusal> {
+        let system = |why: &dyn std::fmt::Display| Refusal::System(why.to_string());
+        let alone = command.changes().then(|| lock::take(&self.options.state_dir()));
+        let _alone = alone.transpose().map_err(|why| match why {
+            lock::LockError::Taken(_) => Refusal::System(format!("{why}, or let it be on ubus")),
+            other => system(&other),
+        })?;
+        let mut model = open(self.options)?;
+        let answer = commands::perform(&mut model, command);
+        let more = model.backend().take_complaints();
+        model.complaints().iter().chain(&more).for_each(|line| eprintln!("{line}"));
+        let touched = model.backend().take_touched();
+        if let Some(mut child) = apply::tell_services(model.backend(), &self.options.root, &touched) {
+            let _ = child.wait();
+        }
+        Ok(answer)
+    }
+
+    /// A whole list, however many answers it takes.
+    fn list(
+        &mut self,
+        mut command: Command,
+        name: &str,
+        line: impl Fn(&Table) -> String,
+    ) -> Result<Vec<String>, Refusal> {
+        let mut lines = Vec::new();
+        for _ in 0..MAX_PAGES {
+            let answer = self.ask(&command)?;
+            lines.extend(entries(&answer, name).map(&line));
+            if !command.go_on(&answer) {
+                return Ok(lines);
+            }
+        }
+        Err(Refusal::System("the list does not end".to_owned()))
+    }
+}
+
+fn get(path: &str) -> Command {
+    Command::Get { paths: vec![path.to_owned()], from: None }
+}
+
+fn attributes(path: &str, notification: Option<i64>) -> Command {
+    Command::Attributes { path: path.to_owned(), notification, from: None }
+}
+
+fn owned(key: &[&str]) -> Option<String> {
+    key.first().map(|key| (*key).to_owned())
+}
+
+fn entries<'t>(answer: &'t Table, name: &str) -> impl Iterator<Item = &'t Table> {
+    answer.array(name).iter().filter_map(Value::as_table)
+}
+
+fn text(entry: &Table, name: &str) -> String {
+    entry.text(name).map(|text| text.into_owned()).unwrap_or_default()
+}
+
 fn help() -> Vec<String> {
     let line = |(name, arguments, what): &(&str, &str, &str)| {
-        format!("  {:<28} {what}", format!("{name} {arguments}").trim_end())
+        format!("\t{:<40}=> {what}", format!("{name} {arguments}").trim_end())
     };
     ["Valid commands:".to_owned()].into_iter().chain(COMMANDS.iter().map(line)).collect()
 }
@@ -116,20 +236,37 @@ fn open(options: &Options) -> Result<Model<System>, Refusal> {
     Ok(model)
 }
 
-/// Runs a change. The daemon remembers instance numbers, so nobody else may change them under it.
-fn changing(
-    options: &Options,
-    change: impl FnOnce(&mut Model<System>) -> Result<Vec<String>, Error>,
-) -> Result<Vec<String>, Refusal> {
-    let _alone = lock::take(&options.state_dir()).map_err(|why| Refusal::System(why.to_string()))?;
-    Ok(change(&mut open(options)?)?)
+/// `Fault 9005: Invalid parameter name`, a line for each bad parameter.
+fn faults(answer: &Table) -> Vec<String> {
+    let line = |table: &Table| {
+        format!("Fault {}: {}", table.number("fault").unwrap_or_default(), text(table, "fault_string"))
+    };
+    let each: Vec<String> = entries(answer, "parameters").map(line).collect();
+    if each.is_empty() { vec![line(answer)] } else { each }
 }
 
-/// `Fault 9005: Invalid parameter name`, a line for each bad parameter.
-fn faults(error: &Error) -> Vec<String> {
-    let fault = Fault::from(error);
-    if fault.parameters.is_empty() {
-        return vec![format!("Fault {}: {}", fault.code, fault.string)];
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The list of the seed; the keys are icwmpd's too, and not in it.
+    #[test]
+    fn the_help_is_icwmpd_s() {
+        let words = |line: &String| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let told: Vec<String> = help().iter().map(words).collect();
+        let seed = [
+            "Valid commands:",
+            "help => show this help",
+            "get [path-expr] => get parameter values",
+            "get_names [path-expr] [next-level] => get parameter names",
+            "set [path-expr] [value] => set parameter value",
+            "add [object] => add object",
+            "del [object] => delete object",
+            "get_notif [path-expr] => get parameter notifications",
+            "set_notif [path-expr] [notification] => set parameter notifications",
+        ];
+        let without_keys: Vec<String> =
+            told.iter().map(|line| line.replace(" [parameter-key]", "")).collect();
+        assert_eq!(without_keys, seed);
     }
-    fault.parameters.iter().map(|one| format!("Fault {}: {}", one.code, one.string)).collect()
 }

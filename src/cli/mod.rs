@@ -124,7 +124,10 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<(Mode, Options
             Short('f') | Long("foreground") => options.foreground = true,
             Long("root") => options.root = Root::new(directory(&mut parser)?),
             Long("config-dir") => options.config_dir = directory(&mut parser)?,
-            Short('s') | Long("ubus-socket") => options.ubus_socket = Some(directory(&mut parser)?),
+            // The other one is icwmpd's spelling.
+            Short('s') | Long("ubus-socket" | "ubus_socket") => {
+                options.ubus_socket = Some(directory(&mut parser)?)
+            }
             Long("state-dir") => options.state_dir = Some(directory(&mut parser)?),
             Short('h') | Long("help") => mode = Some(Mode::Help),
             Short('v') | Long("version") => mode = Some(Mode::Version),
@@ -197,6 +200,7 @@ mod tests {
         let (mode, options) = of("-b -g --root /x --state-dir=/y").unwrap();
         assert!(mode == Mode::Daemon && options.boot && options.get_rpc_methods && !options.foreground);
         assert_eq!(options.state_dir(), PathBuf::from("/y"));
+        assert_eq!(of("--ubus_socket /s status").unwrap().1, of("-s /s status").unwrap().1);
         let (mode, options) = of("--root /x -c set Device.A -1 key").unwrap();
         assert_eq!(mode, Mode::Command(vec!["set".into(), "Device.A".into(), "-1".into(), "key".into()]));
         assert_eq!(options.state_dir(), PathBuf::from("/x/etc/rcwmp"));

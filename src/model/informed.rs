@@ -32,7 +32,20 @@ impl<B: Backend> Model<B> {
             let found = self.numbered_params(&name.replace("{i}", "*"))?;
             out.extend(found.into_iter().map(|(name, _)| name));
         }
+        for name in self.forced_more.clone() {
+            // A firmware may name what this device has not.
+            for (name, _) in self.numbered_params(&name).unwrap_or_default() {
+                if out.len() < MAX_INFORMED && !out.contains(&name) {
+                    out.push(name);
+                }
+            }
+        }
         Ok(out)
+    }
+
+    /// More parameters for every Inform, by full or partial paths; what does not exist adds nothing.
+    pub fn force_inform(&mut self, names: Vec<String>) {
+        self.forced_more = names;
     }
 
     /// The names, with instance numbers, of the parameters that the InformParameter table adds to an

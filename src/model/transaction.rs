@@ -79,6 +79,12 @@ impl<B: Backend> Model<B> {
         })
     }
 
+    /// Whether the type that a value is declared with must be its parameter's (TR-069 A.3.2.1), as it is at
+    /// first. Without the check a value is taken if its text is one of the parameter's type.
+    pub fn set_type_check(&mut self, wanted: bool) {
+        self.type_check = wanted;
+    }
+
     /// Adds an instance to a table and gives its number.
     ///
     /// # Errors
@@ -197,6 +203,8 @@ impl<B: Backend> Model<B> {
         if !param.write {
             return Err(Error::NotWritable(name.to_owned()));
         }
+        let undeclared = (!self.type_check).then(|| Input { text: input.text.clone(), ..Input::default() });
+        let input = undeclared.as_ref().unwrap_or(input);
         let text = param.ty.check(input).map_err(|mismatch| match mismatch {
             Mismatch::Kind => Error::WrongType {
                 name: name.to_owned(),

@@ -38,6 +38,10 @@ pub struct Model<B> {
     pub(super) addressing: Addressing,
     /// Notification 3 to 6 can be asked for.
     pub(super) lightweight: bool,
+    /// A value's declared type must be its parameter's.
+    pub(super) type_check: bool,
+    /// More parameters for every Inform, as a firmware names them.
+    pub(super) forced_more: Vec<String>,
     /// How often a table was shown empty because it could not be read.
     pub(super) unlisted: u32,
     complaints: Vec<Complaint>,
@@ -94,6 +98,8 @@ impl<B: Backend> Model<B> {
             listed: HashMap::new(),
             addressing: Addressing::default(),
             lightweight: false,
+            type_check: true,
+            forced_more: Vec::new(),
             unlisted: 0,
             complaints: Vec::new(),
         }

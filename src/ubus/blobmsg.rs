@@ -304,6 +304,26 @@ impl Table {
         self.get(name)?.as_text().map(Text::to_str)
     }
 
+    /// The table of that name.
+    pub fn table(&self, name: &str) -> Option<&Table> {
+        self.get(name)?.as_table()
+    }
+
+    /// The members of the array of that name; none without one.
+    pub fn array(&self, name: &str) -> &[Value] {
+        self.get(name).and_then(Value::as_array).unwrap_or_default()
+    }
+
+    /// The integer of that name, of any size.
+    pub fn number(&self, name: &str) -> Option<i64> {
+        self.get(name)?.as_i64()
+    }
+
+    /// The flag of that name; false without one.
+    pub fn flag(&self, name: &str) -> bool {
+        self.get(name).and_then(Value::as_bool).unwrap_or_default()
+    }
+
     /// The fields, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&Text, &Value)> {
         self.0.iter().map(|(name, value)| (name, value))

@@ -139,6 +139,11 @@ pub struct Agent {
 }
 
 impl Agent {
+    /// A daemon that somebody else has started, with the file of its stderr.
+    pub fn of(child: Child, log: PathBuf) -> Agent {
+        Agent { child, log }
+    }
+
     /// What it has logged so far.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()

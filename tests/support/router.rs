@@ -180,11 +180,17 @@ pub fn router_with(files: &[(&str, &str)]) -> Router {
 
 /// The model over what the folder holds.
 pub fn open(dir: tempfile::TempDir) -> Router {
+    open_with(dir, None)
+}
+
+/// As [`open`], with what answers on a ubus socket.
+pub fn open_with(dir: tempfile::TempDir, ubus_socket: Option<std::path::PathBuf>) -> Router {
     let places = Places {
         root: Root::new(dir.path()),
         config_dir: "/etc/config".into(),
         delta_dir: "/tmp/.uci".into(),
         state_dir: dir.path().join("state"),
+        ubus_socket,
     };
     fs::create_dir_all(dir.path().join("etc/config")).unwrap();
     let (system, memory) = System::open(places).unwrap();

@@ -12,11 +12,14 @@ use crate::agent::options::Options;
 use crate::agent::requests;
 use crate::cwmp::event::EventCode;
 use crate::model::reach::Scope;
+use crate::model::watch::Changes;
 
 /// How often packages and requests are looked at that came without a notice.
 const SLOWLY: Duration = Duration::from_secs(60);
 /// As often at the most, when there is a sign of a change: what the LAN does is not to keep us busy.
 const SOON: Duration = Duration::from_secs(5);
+/// How long a program may keep silent before the values without it count as changed: it may be starting, or busy.
+const DOUBT: Duration = Duration::from_secs(120);
 /// Where others write what they know: the DHCP server's hook its manageable devices.
 const NEWS: &str = "/var/run/rcwmp";
 /// Its active notification has a limit of its own (ManageableDeviceNotificationLimit).
@@ -36,6 +39,8 @@ pub(super) struct Notices {
     slow: Scope,
     next: Duration,
     last: Duration,
+    /// Since when values are read without a program that keeps silent.
+    unsure: Option<Duration>,
     /// When to look at packages and requests again.
     chores: Duration,
 }
@@ -58,6 +63,7 @@ impl Notices {
             slow: Scope::All,
             next: Duration::ZERO,
             last: Duration::ZERO,
+            unsure: None,
             chores: Duration::ZERO,
         }
     }
@@ -114,8 +120,7 @@ impl Daemon {
         self.tell();
         self.configure_light();
         let slow = slow.then(|| std::mem::replace(&mut self.notices.slow, Scope::Slow));
-        for scope in files.into_iter().chain(slow) {
-            let found = self.file.state.watch.check(&mut self.model, &scope);
+        for found in self.judge(files.into_iter().chain(slow)) {
             self.active_changes(&found.active);
             if !found.lightweight_active.is_empty() {
                 self.light.look();
@@ -126,10 +131,27 @@ impl Daemon {
                 warn!("an event was refused: {why}");
             }
         }
-        for complaint in self.model.complaints() {
-            warn!("{complaint}");
-        }
+        self.complain();
         self.save();
+    }
+
+    /// What has newly changed in each of the scopes. While a program keeps silent whose values are among them
+    /// nothing has: they would change once more as soon as it speaks again.
+    fn judge(&mut self, scopes: impl IntoIterator<Item = Scope>) -> Vec<Changes> {
+        let before = self.file.state.watch.clone();
+        let watch = &mut self.file.state.watch;
+        let found = scopes.into_iter().map(|scope| watch.check(&mut self.model, &scope)).collect();
+        if before.is_empty() || !self.model.backend().bus().is_unsure() {
+            self.notices.unsure = None;
+            return found;
+        }
+        let now = self.clock.now();
+        if now.saturating_sub(*self.notices.unsure.get_or_insert(now)) >= DOUBT {
+            return found;
+        }
+        self.file.state.watch = before;
+        self.notices.slow = Scope::All;
+        Vec::new()
     }
 
     /// These are to be told as soon as it is allowed.
@@ -151,14 +173,17 @@ impl Daemon {
 
     /// A session begins: what has changed until now is told in its Inform; the names.
     pub(super) fn changes_to_tell(&mut self, first_contact: bool) -> Vec<String> {
-        let found = self.file.state.watch.check(&mut self.model, &Scope::All);
-        if !found.lightweight_active.is_empty() {
-            self.light.look();
+        for found in self.judge([Scope::All]) {
+            if !found.lightweight_active.is_empty() {
+                self.light.look();
+            }
+            if !first_contact {
+                // Should this be a heartbeat's session, they need one of their own.
+                self.active_changes(&found.active);
+            }
         }
-        match first_contact {
-            true => self.file.state.watch.discard(),
-            // Should this be a heartbeat's session, they need one of their own.
-            false => self.active_changes(&found.active),
+        if first_contact {
+            self.file.state.watch.discard();
         }
         let state = &mut self.file.state;
         let changed: Vec<String> = state.watch.pending(&self.model).inform().map(str::to_owned).collect();

@@ -6,18 +6,34 @@ use std::time::Duration;
 use log::{debug, info, warn};
 
 use super::{Daemon, StartError, both_clocks};
+use crate::agent::commands::{self, Command};
 use crate::agent::control::{self, OBJECT, Status, Wanted};
 use crate::agent::options::Options;
 use crate::cwmp::event::EventCode;
+use crate::cwmp::fault::{self, Fault};
 use crate::model::date;
 use crate::sys::clock;
+use crate::ubus::blobmsg::Table;
 use crate::ubus::msg::Status as Word;
-use crate::ubus::server::{Incoming, Server, Service};
+use crate::ubus::server::{Incoming, Request, Server, Service};
 
 /// The event of netifd.
 const NETWORK: &str = "network.interface";
+/// The most changes that wait for the end of a session.
+const MAX_WAITING: usize = 16;
+/// How long a change may wait for it: callers wait 30 s for an answer, and what they have given up must not be
+/// done behind their back.
+const PATIENCE: Duration = Duration::from_secs(25);
 /// Between attempts that events ask for, at least.
 const CALM: Duration = Duration::from_secs(5);
+
+/// A change by a user that came during a session.
+pub(super) struct Waiting {
+    request: Request,
+    command: Command,
+    /// When its caller has waited long enough.
+    pub(super) until: Duration,
+}
 
 /// What we offer on ubus, and hear there.
 ///
@@ -26,7 +42,8 @@ const CALM: Duration = Duration::from_secs(5);
 pub(super) fn bus(options: &Options) -> Result<Server, StartError> {
     let failed = |why: &dyn std::fmt::Display| StartError(format!("ubus: {why}"));
     let path = options.ubus_socket().map_err(|why| failed(&why))?;
-    let objects = vec![(OBJECT.to_owned(), control::methods())];
+    let objects =
+        vec![(OBJECT.to_owned(), control::methods()), (commands::OBJECT.to_owned(), commands::methods())];
     let events = vec![NETWORK.to_owned()];
     Server::new(&path, Service { objects, events, ..Service::default() }).map_err(|why| failed(&why))
 }
@@ -45,17 +62,19 @@ impl Daemon {
                 Incoming::Call { object, method, arguments, user, request, .. } => {
                     let by = user.map(|user| user.to_str().into_owned()).unwrap_or_default();
                     debug!("ubus: {object} {method} by {by}");
+                    if object == commands::OBJECT {
+                        self.serve_command(&method, &arguments, request);
+                        continue;
+                    }
                     let is_running = self.exchange.is_some();
                     let (reply, wanted) = match method.as_str() {
                         "status" => (Ok(control::status(&self.status())), None),
-                        "inform" => ok(control::inform(&arguments, is_running)),
+                        "inform" => ok(control::inform(&arguments, self.may_begin(), is_running)),
                         "command" => ok(control::command(&arguments, is_running)),
                         "notify" => ok(control::notify()),
                         _ => (Err(Word::MethodNotFound), None),
                     };
-                    if let Err(why) = self.bus.answer(request, reply) {
-                        warn!("ubus: {method} is not answered: {why}");
-                    }
+                    self.answer(request, reply);
                     goes_on &= wanted.is_none_or(|wanted| self.grant(wanted));
                 }
                 Incoming::Refused { name, status } => warn!("ubus refuses {name}: {status}"),
@@ -66,6 +85,83 @@ impl Daemon {
             }
         }
         goes_on
+    }
+
+    /// A call of the object `rcwmp`. What changes the model waits for the end of a session: the ACS would
+    /// be told nothing of it else.
+    fn serve_command(&mut self, method: &str, arguments: &Table, request: Request) {
+        let reply = match method {
+            "transfers" => Ok(commands::transfers(&self.file.state.transfers.list())),
+            "sessions" => {
+                let time = |epoch: Option<i64>| epoch.map_or_else(|| "N/A".to_owned(), |at| self.local(at));
+                Ok(commands::sessions(&self.history, arguments.number("count"), time))
+            }
+            _ => match Command::parse(method, arguments) {
+                None => Err(Word::MethodNotFound),
+                Some(Err(refused)) => Ok(refused),
+                Some(Ok(command)) if command.changes() && self.exchange.is_some() => {
+                    if self.waiting.len() < MAX_WAITING {
+                        let until = self.clock.now() + PATIENCE;
+                        return self.waiting.push(Waiting { request, command, until });
+                    }
+                    Ok(denied("a session is on its way, and too many changes wait for its end"))
+                }
+                Some(Ok(command)) => Ok(self.command(&command)),
+            },
+        };
+        self.answer(request, reply);
+    }
+
+    /// Performs what has waited for the end of a session, and refuses what has waited too long.
+    pub(super) fn serve_waiting(&mut self) {
+        let now = self.clock.now();
+        for one in std::mem::take(&mut self.waiting) {
+            let reply = match () {
+                () if self.exchange.is_none() => self.command(&one.command),
+                () if now < one.until => {
+                    self.waiting.push(one);
+                    continue;
+                }
+                () => denied("a session is on its way and does not end"),
+            };
+            self.answer(one.request, Ok(reply));
+        }
+    }
+
+    /// The end has come for what waits: nothing of it is done.
+    pub(super) fn refuse_waiting(&mut self) {
+        for one in std::mem::take(&mut self.waiting) {
+            self.answer(one.request, Ok(denied("the agent has been stopped")));
+        }
+    }
+
+    /// Performs a command of a user on the model, and what follows from it.
+    fn command(&mut self, command: &Command) -> Table {
+        if command.changes() && (self.is_leaving() || self.resetting) {
+            return denied("the device goes down");
+        }
+        // Within a session everybody sees what the ACS sees.
+        if command.begins() && self.exchange.is_none() {
+            self.model.refresh();
+            self.tell();
+        }
+        let reply = commands::perform(&mut self.model, command);
+        self.complain();
+        if command.changes() {
+            self.trials_changed();
+            self.configure_echo();
+            self.configure_light();
+            self.reload_services();
+            self.notices.hurry();
+            self.save();
+        }
+        reply
+    }
+
+    fn answer(&mut self, request: Request, reply: Result<Table, Word>) {
+        if let Err(why) = self.bus.answer(request, reply) {
+            warn!("ubus: a call is not answered: {why}");
+        }
     }
 
     /// A session has ended, or could not begin.
@@ -138,6 +234,10 @@ impl Daemon {
         }
         true
     }
+}
+
+fn denied(why: &str) -> Table {
+    commands::refusal(&Fault::new(fault::REQUEST_DENIED, why))
 }
 
 fn ok<R, W, E>((reply, wanted): (R, W)) -> (Result<R, E>, W) {

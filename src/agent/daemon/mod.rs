@@ -21,6 +21,7 @@ mod sessions;
 mod transfers;
 mod trials;
 mod units;
+mod vendor;
 
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -33,6 +34,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use self::changes::Notices;
+use self::control::Waiting;
 use self::discovery::Discovery;
 use self::leaving::{Leaving, Then};
 use self::light::Light;
@@ -105,6 +107,7 @@ pub fn open_model(options: &Options) -> Result<(Model<System>, Vec<String>), Sta
         config_dir: options.config_dir.clone(),
         delta_dir: "/tmp/.uci".into(),
         state_dir: options.state_dir(),
+        ubus_socket: options.ubus_socket().ok(),
     };
     let (mut system, memory) = System::open(places).map_err(|why| StartError(why.to_string()))?;
     complaints.extend(system.take_complaints());
@@ -147,6 +150,8 @@ struct Daemon {
     session_id: u32,
     history: History,
     bus: Server,
+    /// Changes by users that came during a session.
+    waiting: Vec<Waiting>,
     /// When this life began.
     since: Now,
     /// When the running session began.
@@ -218,6 +223,7 @@ impl Daemon {
             session_id: 1,
             history: History::default(),
             bus: control::bus(options)?,
+            waiting: Vec::new(),
             since: now,
             session_since: now.mono,
             resetting: false,
@@ -244,6 +250,8 @@ impl Daemon {
         daemon.resume_notices();
         daemon.configure_echo();
         daemon.configure_light();
+        daemon.configure_model();
+        daemon.import_notifications();
         // What an earlier life left unsuccessful is retried, even if its events are gone.
         daemon.plan_retry(now.mono);
         daemon.save();
@@ -353,6 +361,7 @@ impl Daemon {
         if !self.serve_bus(&ready) {
             return Ok(false);
         }
+        self.serve_waiting();
         self.reap();
         Ok(true)
     }
@@ -414,6 +423,8 @@ impl Daemon {
             (!self.children.is_empty()).then(|| now + Duration::from_secs(1)),
             // It had to wait for the end of a session.
             (self.reload_asked && self.exchange.is_none()).then_some(now),
+            (!self.waiting.is_empty() && self.exchange.is_none()).then_some(now),
+            self.waiting.first().map(|one| one.until),
             self.waits_for_clock(now).then(|| now + CLOCK_POLL),
             // The clock may be set under a sleeping periodic Inform.
             Some(now + Duration::from_secs(60)),
@@ -528,6 +539,8 @@ impl Daemon {
         }
         self.configure_echo();
         self.configure_light();
+        self.configure_model();
+        self.import_notifications();
         info!("Configuration read again");
         self.save();
     }
@@ -535,6 +548,14 @@ impl Daemon {
     fn event(&mut self, code: EventCode) {
         add(&mut self.file.state.queue, code);
         self.save();
+    }
+
+    /// Tells the log what went wrong behind reads that gave a default instead.
+    fn complain(&mut self) {
+        let more = self.model.backend().take_complaints();
+        for complaint in self.model.complaints().iter().chain(&more) {
+            warn!("{complaint}");
+        }
     }
 
     fn save(&mut self) {
@@ -552,6 +573,7 @@ impl Daemon {
             self.file.state.in_session = false;
             self.after_session(false);
         }
+        self.refuse_waiting();
         self.stop_light();
         self.save();
         info!("STOPPED");

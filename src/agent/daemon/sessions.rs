@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use log::{debug, error, info, warn};
+use log::{debug, error, info};
 
 use super::leaving::Then;
 use super::light::Light;
@@ -11,6 +11,7 @@ use super::transfers::Transfers;
 use super::trials::Trials;
 use super::units::Units;
 use super::{Daemon, SESSION, bootstrap, both_clocks, local_address, read_settings};
+use crate::agent::apply;
 use crate::agent::exchange::{self, Ended, Exchange};
 use crate::agent::inform;
 use crate::agent::programs::Program;
@@ -50,6 +51,7 @@ impl Daemon {
         self.tell();
         self.tell_echo();
         self.configure_light();
+        self.configure_model();
         let device_id = match inform::device_id(&mut self.model) {
             Ok(id) => id,
             Err(why) => return self.not_begun(now, &why),
@@ -172,9 +174,7 @@ impl Daemon {
             None => self.exchange = Some(exchange),
             Some(ended) => self.end(&ended),
         }
-        for complaint in self.model.complaints() {
-            warn!("{complaint}");
-        }
+        self.complain();
     }
 
     /// A session has ended.
@@ -280,11 +280,8 @@ impl Daemon {
     /// Services whose configuration has changed are told, once.
     pub(super) fn reload_services(&mut self) {
         let touched = self.model.backend().take_touched();
-        if !touched.is_empty() {
-            let list: Vec<&str> = touched.iter().map(String::as_str).collect();
-            info!("Configuration changed: {}", list.join(" "));
-            self.act(Program::ReloadConfig);
-        }
+        let child = apply::tell_services(self.model.backend(), &self.options.root, &touched);
+        self.children.extend(child);
         if touched.contains("cwmp") {
             self.reload();
         }

@@ -6,10 +6,11 @@
 
 use super::bridge_vlans::{vlan_bridge, vlans};
 use super::items::{self, Ids, Item};
-use super::topology;
+use super::{netifd, topology};
 use crate::backend::{Section, System, TableFn, ValueFn, marks};
 use crate::model::backend::{Place, Raw, Row};
 use crate::model::{Error, Result};
+use crate::ubus::blobmsg::Table;
 
 /// The functions behind parameters.
 pub const VALUES: &[ValueFn] = &[
@@ -172,7 +173,12 @@ fn set_enable(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) ->
 
 fn status(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
     let bridge = bridge(system, &at)?;
-    let there = topology::in_sysfs(system, &bridge.name, "bridge");
+    let told = |system: &mut System| {
+        let is_bridge = |table: &Table| (table.text("type")? == "bridge").then(|| table.flag("present"));
+        netifd::device(system, &bridge.name, is_bridge) == Some(true)
+    };
+    let there = topology::in_sysfs(system, &bridge.name, "bridge")
+        || !topology::in_sysfs(system, &bridge.name, "") && told(system);
     Ok(Some(Raw::one(match (is_enabled(system, &bridge)?, there) {
         (false, _) => "Disabled",
         (true, true) => "Enabled",

@@ -1,7 +1,8 @@
 //! `Device.DeviceInfo.`: who the device is, and its files.
 //!
 //! Identity is taken from the first place that knows: the agent's configuration, then what the image and
-//! the board say (`/etc/device_info`, `/etc/openwrt_release`, `/etc/board.json`, `/tmp/sysinfo`, the device tree).
+//! the board say (`/etc/device_info`, `/etc/openwrt_release`, `/etc/board.json`, `/tmp/sysinfo`, the device tree), last
+//! procd (`system board`).
 
 use serde_json::Value as Json;
 
@@ -10,11 +11,13 @@ use crate::backend::{System, TableFn, ValueFn};
 use crate::model::Result;
 use crate::model::backend::{Place, Raw, Row};
 use crate::model::date;
+use crate::ubus::blobmsg::Table;
 
 /// Behind parameters.
 pub const VALUES: &[ValueFn] = &[
     ValueFn { name: "device_identity", get: identity, set: None },
     ValueFn { name: "device_uptime", get: uptime, set: None },
+    ValueFn { name: "memory", get: memory, set: None },
     ValueFn { name: "persistent_space", get: space, set: None },
     ValueFn { name: "thermal", get: thermal, set: None },
 ];
@@ -63,12 +66,18 @@ fn identity(system: &mut System, _at: Place<'_>, what: &str) -> Result<Option<Ra
         "serial_number" => line(system, "/proc/device-tree/serial-number").or_else(|| base_mac(system)),
         "model_name" => line(system, "/tmp/sysinfo/model")
             .or_else(|| board(system).pointer("/model/name").and_then(text_of))
-            .or_else(|| line(system, "/proc/device-tree/model")),
+            .or_else(|| line(system, "/proc/device-tree/model"))
+            .or_else(|| told(system, "model")),
         "board_name" | "product_class" => line(system, "/tmp/sysinfo/board_name")
             .or_else(|| board(system).pointer("/model/id").and_then(text_of))
-            .or_else(|| assigned_in(system, "/etc/device_info", "DEVICE_PRODUCT")),
-        "description" => assigned_in(system, "/etc/openwrt_release", "DISTRIB_DESCRIPTION"),
-        "hardware_version" => assigned_in(system, "/etc/device_info", "DEVICE_REVISION"),
+            .or_else(|| assigned_in(system, "/etc/device_info", "DEVICE_PRODUCT"))
+            .or_else(|| told(system, "board_name")),
+        "description" => assigned_in(system, "/etc/openwrt_release", "DISTRIB_DESCRIPTION")
+            .or_else(|| released(system, "description")),
+        // The board's name has its revision in it, where there are several.
+        "hardware_version" => {
+            assigned_in(system, "/etc/device_info", "DEVICE_REVISION").or_else(|| told(system, "board_name"))
+        }
         "software_version" => software_version(system),
         "more_versions" => Some(more_versions(system)),
         "image" => Some(IMAGE.to_owned()),
@@ -79,8 +88,12 @@ fn identity(system: &mut System, _at: Place<'_>, what: &str) -> Result<Option<Ra
 
 /// The release; of a snapshot also the revision, as nothing else tells two of them apart.
 fn software_version(system: &mut System) -> Option<String> {
-    let release = assigned_in(system, "/etc/openwrt_release", "DISTRIB_RELEASE");
-    let revision = assigned_in(system, "/etc/openwrt_release", "DISTRIB_REVISION");
+    let mut release = assigned_in(system, "/etc/openwrt_release", "DISTRIB_RELEASE");
+    let mut revision = assigned_in(system, "/etc/openwrt_release", "DISTRIB_REVISION");
+    if release.is_none() && revision.is_none() {
+        release = released(system, "version");
+        revision = released(system, "revision");
+    }
     match (release, revision) {
         (Some(release), Some(revision)) if release.contains("SNAPSHOT") => {
             Some(format!("{release}-{revision}"))
@@ -104,6 +117,21 @@ fn more_versions(system: &mut System) -> String {
         }
     }
     out
+}
+
+/// A text of `system board`, on one line.
+fn told(system: &mut System, name: &str) -> Option<String> {
+    told_text(&*system.ubus("system", "board")?, name)
+}
+
+/// A text of the release in `system board`.
+fn released(system: &mut System, name: &str) -> Option<String> {
+    told_text(system.ubus("system", "board")?.table("release")?, name)
+}
+
+fn told_text(table: &Table, name: &str) -> Option<String> {
+    let text: String = table.text(name)?.chars().filter(|c| !c.is_control()).take(256).collect();
+    (!text.is_empty()).then_some(text)
 }
 
 fn board(system: &mut System) -> Json {
@@ -154,8 +182,24 @@ fn assigned(text: &str, name: &str) -> Option<String> {
 }
 
 fn uptime(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
-    let (_, since_boot) = system.now();
+    let (_, mut since_boot) = system.now();
+    if since_boot == 0 && !system.exists("/proc/uptime") {
+        let told = system.ubus("system", "info").and_then(|info| info.number("uptime"));
+        since_boot = told.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(0);
+    }
     Ok(Some(Raw::One(since_boot.min(u64::from(u32::MAX)).to_string())))
+}
+
+/// KiB of the memory, from the kernel, else from procd, which has octets.
+fn memory(system: &mut System, _at: Place<'_>, what: &str) -> Result<Option<Raw>> {
+    let (key, name) = if what == "total" { ("MemTotal:", "total") } else { ("MemFree:", "free") };
+    if let Some(text) = system.text("/proc/meminfo") {
+        let rest = text.lines().find_map(|line| line.trim_start().strip_prefix(key));
+        return Ok(rest.and_then(|rest| rest.split_whitespace().next()).map(Raw::one));
+    }
+    let told = system.ubus("system", "info").and_then(|info| info.table("memory")?.number(name));
+    let octets = told.and_then(|octets| u64::try_from(octets).ok());
+    Ok(octets.map(|octets| Raw::One((octets / 1024).min(u64::from(u32::MAX)).to_string())))
 }
 
 fn space(system: &mut System, _at: Place<'_>, what: &str) -> Result<Option<Raw>> {

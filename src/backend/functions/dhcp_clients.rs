@@ -6,7 +6,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::{ip, proc_net, topology};
+use super::{ip, netifd, proc_net, topology};
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::backend::{Place, Raw, Row};
 use crate::model::{Error, Result};
@@ -187,15 +187,44 @@ fn set_interface(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw)
 fn learnt(system: &mut System, at: Place<'_>, field: &str) -> Result<Option<Raw>> {
     let name = addr(&at)?;
     let Some(interface) = topology::interface(system, &name)? else { return Ok(None) };
-    match field {
-        "address" | "mask" => {
+    let told = netifd::find(system, &name).filter(|_| interface.proto == "dhcp");
+    match (field, told) {
+        ("address" | "mask", _) => {
             let Some((address, bits)) = ip::learnt_ip4(system, &interface)?.into_iter().next() else {
                 return Ok(None);
             };
             let mask = Ipv4Addr::from(u32::MAX.checked_shl(32 - bits.min(32)).unwrap_or(0));
             Ok(Some(Raw::one(if field == "mask" { mask } else { address }.to_string())))
         }
-        "routers" => {
+        ("state", told) => Ok(Some(Raw::one(match told {
+            Some(told) if told.up => "Bound",
+            Some(told) if told.pending => "Selecting",
+            Some(_) => "Init",
+            None if ip::learnt_ip4(system, &interface)?.is_empty() => "Init",
+            None => "Bound",
+        }))),
+        ("server", told) => {
+            Ok(told.and_then(|told| told.dhcp_server).map(|server| Raw::One(server.to_string())))
+        }
+        ("lease", told) => {
+            let left = told.filter(|told| told.up).and_then(|told| left(told.lease_time?, told.uptime?));
+            Ok(left.map(|seconds| Raw::One(seconds.to_string())))
+        }
+        ("routers", Some(told)) if told.up => {
+            let gateway = |route: &netifd::Route| route.gateway.filter(|gateway| gateway.is_ipv4());
+            let mut routers = Vec::new();
+            for route in told.routes.iter().filter(|route| route.bits == 0) {
+                routers.extend(gateway(route).map(|gateway| gateway.to_string()));
+            }
+            routers.dedup();
+            routers.truncate(16);
+            Ok(Some(Raw::Many(routers)))
+        }
+        ("dns", Some(told)) if told.up => {
+            let servers = told.dns.iter().filter(|server| server.is_ipv4()).take(16);
+            Ok(Some(Raw::Many(servers.map(ToString::to_string).collect())))
+        }
+        ("routers", _) => {
             let l3 = topology::l3_device(system, &interface);
             Ok(Some(Raw::Many(proc_net::routers(system, &l3).iter().map(Ipv4Addr::to_string).collect())))
         }
@@ -205,6 +234,19 @@ fn learnt(system: &mut System, at: Place<'_>, field: &str) -> Result<Option<Raw>
                 .find_map(|path| system.text(path))
                 .unwrap_or_default();
             Ok(Some(Raw::Many(name_servers(&text, &name))))
+        }
+    }
+}
+
+/// What is left of a lease. netifd tells how long it was given for and how long the interface is up; udhcpc
+/// renews at half of it, so that many halves ago it began anew.
+fn left(lease: i32, uptime: u32) -> Option<i32> {
+    match lease {
+        ..0 => Some(-1),
+        0 | 1 => Some(0),
+        _ => {
+            let since = uptime % u32::try_from(lease / 2).ok()?;
+            lease.checked_sub(i32::try_from(since).ok()?)
         }
     }
 }
@@ -230,6 +272,22 @@ fn name_servers(text: &str, interface: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rest_of_a_lease() {
+        for (lease, uptime, rest) in [
+            (3600, 0, 3600),
+            (3600, 1799, 1801),
+            (3600, 1800, 3600),
+            (86_400, 941_153, 86_400 - 941_153 % 43_200),
+            (-1, 5, -1),
+            (0, 5, 0),
+            (1, 5, 0),
+            (i32::MAX, u32::MAX, i32::MAX - 3),
+        ] {
+            assert_eq!(left(lease, uptime), Some(rest), "{lease} {uptime}");
+        }
+    }
 
     #[test]
     fn servers_of_an_interface() {

@@ -3,10 +3,11 @@
 //! An option is an item of a list: `dhcp_option` of a pool (dnsmasq's spelling, `6,192.0.2.1`), `sendopts`
 //! (udhcpc's, `60:736167`) and `reqopts` (`121`) of an interface. A place says which: `PACKAGE/OPTION`.
 
-use std::net::Ipv4Addr;
+use std::collections::HashSet;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::items::{self, Ids, Item};
-use super::{dhcpv4, topology};
+use super::{dhcpv4, odhcpd, topology};
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::backend::{Place, Raw, Row};
 use crate::model::{Error, Result};
@@ -309,16 +310,16 @@ pub fn put_payload(system: &mut System, pool: &str, code: u8, payload: Option<&s
 // --- leases
 
 /// A lease of dnsmasq.
-struct Lease<'t> {
+struct Lease {
     expires: i64,
-    mac: &'t str,
+    mac: String,
     address: Ipv4Addr,
-    host: &'t str,
-    client: &'t str,
+    host: String,
+    client: String,
 }
 
 /// The IPv4 leases of a lease file; what follows its `duid` line is DHCPv6.
-fn leases(text: &str) -> impl Iterator<Item = Lease<'_>> {
+fn leases(text: &str) -> impl Iterator<Item = Lease> + '_ {
     text.lines().take(MAX_LEASES).take_while(|line| !line.starts_with("duid ")).filter_map(|line| {
         let words: Vec<&str> = line.split_whitespace().take(5).collect();
         let [expires, mac, address, ref rest @ ..] = words[..] else { return None };
@@ -326,55 +327,69 @@ fn leases(text: &str) -> impl Iterator<Item = Lease<'_>> {
             && mac.split(':').count() == 6
             && mac.split(':').all(|part| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit()));
         is_mac.then_some(())?;
-        let known = |at: usize| rest.get(at).copied().filter(|word| *word != "*").unwrap_or_default();
-        let (host, client) = (known(0), known(1));
+        let known =
+            |at: usize| rest.get(at).copied().filter(|word| *word != "*").unwrap_or_default().to_owned();
+        let (host, client, mac) = (known(0), known(1), mac.to_ascii_lowercase());
         Some(Lease { expires: expires.parse().ok()?, mac, address: address.parse().ok()?, host, client })
     })
 }
 
-fn lease_file(system: &mut System) -> Result<std::rc::Rc<str>> {
+/// The leases of dnsmasq's file, and those of odhcpd where it is the main server or dnsmasq has no file.
+fn all_leases(system: &mut System) -> Result<Vec<Lease>> {
     let path = system.option_text("dhcp.@dnsmasq[0].leasefile")?;
     let path = if path.starts_with('/') { path } else { "/tmp/dhcp.leases".to_owned() };
-    Ok(system.text(&path).unwrap_or_default())
+    let text = system.text(&path);
+    let mut out: Vec<Lease> = leases(text.as_deref().unwrap_or_default()).collect();
+    if text.is_some() && !topology::truth(&system.option_text("dhcp.odhcpd.maindhcp")?) {
+        return Ok(out);
+    }
+    let (now, _) = system.now();
+    let mut known: HashSet<(String, Ipv4Addr)> =
+        out.iter().map(|lease| (lease.mac.clone(), lease.address)).collect();
+    for told in odhcpd::ipv4(system) {
+        let expires = told.valid.map_or(0, |seconds| now.saturating_add(i64::from(seconds)));
+        for address in told.addresses {
+            let IpAddr::V4(address) = address else { continue };
+            if out.len() < MAX_LEASES && known.insert((told.mac.clone(), address)) {
+                let (mac, host) = (told.mac.clone(), told.host.clone());
+                out.push(Lease { expires, mac, address, host, client: String::new() });
+            }
+        }
+    }
+    Ok(out)
 }
 
 fn lease_rows(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
     let pool = at.rows.first().map(|instance| format!("dhcp.{}", instance.row.addr)).unwrap_or_default();
     let Some(subnet) = dhcpv4::subnet(system, &pool)? else { return Ok(Vec::new()) };
-    let text = lease_file(system)?;
     let mut out: Vec<Row> = Vec::new();
-    for lease in leases(&text).filter(|lease| subnet.holds(lease.address)) {
-        let name = lease.mac.to_ascii_lowercase();
-        if out.iter().all(|row| row.name != name) {
-            out.push(Row { addr: name.clone(), name, cols: Vec::new() });
+    for lease in all_leases(system)?.into_iter().filter(|lease| subnet.holds(lease.address)) {
+        if out.iter().all(|row| row.name != lease.mac) {
+            out.push(Row { addr: lease.mac.clone(), name: lease.mac, cols: Vec::new() });
         }
     }
     Ok(out)
 }
 
 /// The client's leases in the pool: expiry (0 for never), address, name and client identifier.
-fn leases_of(system: &mut System, at: &Place<'_>) -> Result<Vec<(i64, Ipv4Addr, String, String)>> {
+fn leases_of(system: &mut System, at: &Place<'_>) -> Result<Vec<Lease>> {
     let [pool, client, ..] = at.rows else { return Ok(Vec::new()) };
     let pool = format!("dhcp.{}", pool.row.addr);
     let Some(subnet) = dhcpv4::subnet(system, &pool)? else { return Ok(Vec::new()) };
-    let text = lease_file(system)?;
-    let mine =
-        |lease: &Lease<'_>| lease.mac.eq_ignore_ascii_case(&client.row.name) && subnet.holds(lease.address);
-    Ok(leases(&text)
-        .filter(mine)
-        .map(|lease| (lease.expires, lease.address, lease.host.to_owned(), lease.client.to_owned()))
-        .collect())
+    let mut out = all_leases(system)?;
+    out.retain(|lease| lease.mac == client.row.name && subnet.holds(lease.address));
+    Ok(out)
 }
 
 fn lease_active(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
     let (now, _) = system.now();
-    let active = leases_of(system, &at)?.iter().any(|(expires, ..)| *expires == 0 || *expires > now);
+    let active = leases_of(system, &at)?.iter().any(|lease| lease.expires == 0 || lease.expires > now);
     Ok(Some(Raw::one(if active { "1" } else { "0" })))
 }
 
 fn lease_addresses(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
     let mut out: Vec<Row> = Vec::new();
-    for (expires, address, ..) in leases_of(system, &at)? {
+    for Lease { expires, address, .. } in leases_of(system, &at)? {
         let name = address.to_string();
         // Infinity has a date of its own (TR-106 3.2.1).
         let ends = if expires == 0 { "9999-12-31T23:59:59Z".to_owned() } else { date(expires) };
@@ -387,7 +402,7 @@ fn lease_addresses(system: &mut System, at: Place<'_>, _argument: &str) -> Resul
 
 /// The options a lease tells of: the client's name and its identifier.
 fn lease_options(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
-    let Some((_, _, host, client)) = leases_of(system, &at)?.into_iter().next() else {
+    let Some(Lease { host, client, .. }) = leases_of(system, &at)?.into_iter().next() else {
         return Ok(Vec::new());
     };
     let client: String = client.chars().filter(|c| *c != ':').collect();
@@ -471,7 +486,9 @@ mod tests {
     fn lease_files() {
         let text = "0 02:00:00:00:01:12 192.168.1.164 printer *\n1705556643 02:00:00:00:01:11 192.168.1.163 * 01:02\n\
             x y z\n1 02:00:00:00:01 192.168.1.1 a b\nduid 00:01\n9 02:00:00:00:01:13 192.168.1.9 a b\n";
-        let found: Vec<_> = leases(text).map(|lease| (lease.expires, lease.host, lease.client)).collect();
+        let found: Vec<Lease> = leases(text).collect();
+        let found: Vec<_> =
+            found.iter().map(|one| (one.expires, one.host.as_str(), one.client.as_str())).collect();
         assert_eq!(found, [(0, "printer", ""), (1_705_556_643, "", "01:02")]);
     }
 

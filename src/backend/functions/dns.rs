@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use crate::backend::functions::items::{self, Ids, Item};
 use crate::backend::functions::netif::{self, Interface, not_ours, put, truth, words};
+use crate::backend::functions::netifd::{self, Logical};
 use crate::backend::functions::topology;
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::Result;
@@ -120,20 +121,51 @@ fn configured(system: &mut System, interfaces: &[Interface]) -> Result<Vec<Row>>
     Ok(out)
 }
 
+/// What netifd has of DHCPv6 for an interface; whoever is not in there was told by a router's advertisement.
+fn learned6(logical: &Logical, address: IpAddr) -> &'static str {
+    let IpAddr::V6(address) = address else { return "DHCPv6" };
+    let digits = format!("{:032X}", u128::from(address));
+    // OPTION_DNS_SERVERS (RFC 3646 3).
+    let mut told = logical.options.iter().filter(|(code, _)| *code == 23).peekable();
+    let any = told.peek().is_some();
+    let whole = |octets: &str| octets.as_bytes().chunks_exact(32).any(|one| one == digits.as_bytes());
+    if any && !told.any(|(_, octets)| whole(octets)) { "RouterAdvertisement" } else { "DHCPv6" }
+}
+
+/// The servers that the network brought, as netifd writes them to `resolv.conf.auto`, and those that it tells
+/// besides.
 fn learned_rows(system: &mut System, interfaces: &[Interface], known: &[Row]) -> Result<Vec<Row>> {
     let text = auto_text(system)?;
-    let row = |found: &Found<'_>| {
-        let proto = interfaces.iter().find(|one| one.name == found.interface).map(|one| one.proto.as_str());
-        let kind = learned(proto.unwrap_or_default(), found.address);
-        let address = bare(found.address).to_owned();
+    let told = netifd::all(system);
+    let mut found: Vec<(String, String)> =
+        parse_auto(&text).iter().map(|one| (one.interface.to_owned(), one.address.to_owned())).collect();
+    for logical in told.iter() {
+        for address in &logical.dns {
+            let one = (logical.name.clone(), address.to_string());
+            let same = |other: &(String, String)| other.0 == one.0 && bare(&other.1) == one.1;
+            if found.len() < MAX && !found.iter().any(same) {
+                found.push(one);
+            }
+        }
+    }
+    let row = |(name, address): &(String, String)| {
+        let logical = told.iter().find(|one| one.name == *name);
+        let own = interfaces.iter().find(|one| one.name == *name);
+        let proto = own.map(|one| one.proto.as_str()).or(logical.map(|one| one.proto.as_str()));
+        let owner = own.or(logical.and_then(|logical| netifd::configured(interfaces, logical)));
+        let mut kind = learned(proto.unwrap_or_default(), address);
+        if let (Some(logical), "DHCPv6", Ok(address)) = (logical, kind, bare(address).parse()) {
+            kind = learned6(logical, address);
+        }
+        let owner = owner.map_or(name, |one| &one.name);
         Row {
-            name: format!("{}/auto/{}", found.interface, found.address),
+            name: format!("{name}/auto/{address}"),
             addr: AUTO.to_owned(),
-            cols: vec![address, found.interface.to_owned(), kind.to_owned()],
+            cols: vec![bare(address).to_owned(), owner.clone(), kind.to_owned()],
         }
     };
     let new = |row: &Row| known.iter().all(|other| other.cols[..2] != row.cols[..2]);
-    Ok(parse_auto(&text).iter().map(row).filter(new).collect())
+    Ok(found.iter().map(row).filter(new).collect())
 }
 
 fn servers(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {

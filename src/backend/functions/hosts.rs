@@ -1,4 +1,4 @@
-//! `Device.Hosts.`: the machines of the LAN, from leases and the ARP table.
+//! `Device.Hosts.`: the machines of the LAN, from leases, the ARP table and the bridges' forwarding tables.
 //!
 //! All of it is text that a machine on the LAN can influence: every line is parsed on its own, and what
 //! does not fit is left out.
@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::backend::functions::netif;
+use crate::backend::functions::netif::{self, Interface, truth};
+use crate::backend::functions::odhcpd::{self, Lease};
+use crate::backend::functions::{forwarding_table, ip, stations, topology, wifi};
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::Result;
 use crate::model::backend::{Place, Row};
@@ -35,6 +37,8 @@ struct Host {
     name: String,
     device: String,
     active: bool,
+    /// The bridge's port behind which it was seen.
+    port: String,
 }
 
 /// Machines by their MAC address in lower case with colons.
@@ -106,6 +110,19 @@ impl Hosts {
         }
     }
 
+    /// Leases that a server told over ubus.
+    fn told(&mut self, leases: Vec<Lease>) {
+        for lease in leases.into_iter().filter(|lease| lease.valid != Some(0)) {
+            self.learn(&lease.mac, None, &lease.host);
+            for address in lease.addresses {
+                self.learn(&lease.mac, Some(address), "");
+            }
+            if let Some(host) = self.entry(&lease.mac).filter(|host| host.device.is_empty()) {
+                host.device = lease.device;
+            }
+        }
+    }
+
     /// `/proc/net/arp`: address, hardware type, flags, MAC, mask, device.
     fn arp(&mut self, text: &str, is_lan: impl Fn(&str) -> bool) {
         for line in text.lines().skip(1) {
@@ -126,7 +143,7 @@ impl Hosts {
 }
 
 /// A MAC address in lower case with colons, from that form or from bare digits.
-pub(super) fn normal_mac(text: &str) -> Option<String> {
+pub fn normal_mac(text: &str) -> Option<String> {
     let digits: String = match text.len() {
         17 => text.split(':').filter(|part| part.len() == 2).collect(),
         12 => text.to_owned(),
@@ -140,7 +157,7 @@ pub(super) fn normal_mac(text: &str) -> Option<String> {
 }
 
 /// The Ethernet address in a DUID of the types that have one: link layer, with and without time (RFC 8415 11).
-fn mac_of_duid(duid: &str) -> Option<String> {
+pub fn mac_of_duid(duid: &str) -> Option<String> {
     let digits: String = duid.split(':').collect();
     if !digits.is_ascii() || digits.len() > 260 {
         return None;
@@ -151,7 +168,94 @@ fn mac_of_duid(duid: &str) -> Option<String> {
     }
 }
 
-/// Rows with address, name, active, interface, IPv4 addresses, IPv6 addresses.
+/// Everything that is known of the machines of the LAN.
+fn gather(system: &mut System, lan: &[Interface]) -> Result<Hosts> {
+    let (now, _) = system.now();
+    let mut found = Hosts::default();
+    let or = |text: String, default: &str| if text.starts_with('/') { text } else { default.to_owned() };
+    let leases = or(system.option_text("dhcp.@dnsmasq[0].leasefile")?, "/tmp/dhcp.leases");
+    let dnsmasq = system.text(&leases);
+    found.leases(dnsmasq.as_deref().unwrap_or_default(), now);
+    let leases = or(system.option_text("dhcp.odhcpd.leasefile")?, "/tmp/hosts/odhcpd");
+    let odhcpd = system.text(&leases);
+    found.odhcpd(odhcpd.as_deref().unwrap_or_default());
+    let main = truth(&system.option_text("dhcp.odhcpd.maindhcp")?);
+    if main || dnsmasq.is_none() {
+        let told = odhcpd::ipv4(system);
+        found.told(told);
+    }
+    let told = odhcpd::ipv6(system);
+    found.told(told);
+    if dnsmasq.is_none() && odhcpd.is_none() && found.0.is_empty() {
+        let told = odhcpd::gathered(system);
+        found.told(told);
+    }
+    let is_lan = |device: &str| netif::by_device(lan, device, false).is_some();
+    found.arp(&system.text("/proc/net/arp").unwrap_or_default(), is_lan);
+    if !found.0.is_empty() {
+        // A hint is of anybody, WAN and this router included: it tells more of whom the LAN has.
+        for (mac, name, addresses) in odhcpd::hints(system) {
+            if found.0.contains_key(&mac) {
+                found.learn(&mac, None, &name);
+                for address in addresses {
+                    found.learn(&mac, Some(address), "");
+                }
+            }
+        }
+    }
+    place(system, &mut found, lan)?;
+    Ok(found)
+}
+
+/// Where each machine is: its interface by the subnet where nobody told, and the port of its bridge.
+fn place(system: &mut System, found: &mut Hosts, lan: &[Interface]) -> Result<()> {
+    let mut subnets = Vec::new();
+    let mut bridges: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    for one in lan {
+        if let Some((router, bits)) = ip::first_ip4(system, &format!("network.{}", one.name))? {
+            let mask = u32::MAX.checked_shl(32 - bits.min(32)).unwrap_or(0);
+            subnets.push((u32::from(router) & mask, mask, one.device.clone()));
+        }
+    }
+    for (mac, host) in &mut found.0 {
+        if host.device.is_empty() {
+            let mine = |address: &Ipv4Addr| {
+                subnets.iter().find(|(network, mask, _)| u32::from(*address) & mask == *network)
+            };
+            host.device =
+                host.v4.iter().find_map(mine).map(|(.., device)| device.clone()).unwrap_or_default();
+        }
+        if host.device.is_empty() {
+            continue;
+        }
+        let bridge = topology::base_device(system, &host.device)?;
+        if !bridges.contains_key(&bridge) {
+            let machines = forwarding_table::machines(system, &bridge);
+            bridges.insert(bridge.clone(), machines);
+        }
+        match bridges.get(&bridge).and_then(|machines| machines.get(mac)) {
+            Some(port) => {
+                host.active = true;
+                host.port = topology::base_device(system, port)?;
+            }
+            None => host.port = bridge,
+        }
+    }
+    Ok(())
+}
+
+/// The row of Ethernet.Interface or WiFi.Radio that a device belongs to, and TR-181's InterfaceType.
+fn layer1(system: &mut System, device: &str, radios: &BTreeMap<String, String>) -> (String, &'static str) {
+    if let Some(radio) = radios.get(device) {
+        return (radio.clone(), "Wi-Fi");
+    }
+    if topology::in_sysfs(system, device, "phy80211") {
+        return (String::new(), "Wi-Fi");
+    }
+    if topology::is_port(system, device) { (device.to_owned(), "Ethernet") } else { (String::new(), "Other") }
+}
+
+/// Rows with address, name, active, interface, IPv4 addresses, IPv6 addresses, layer 1 interface and its type.
 fn hosts(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
     let interfaces = netif::interfaces(system)?;
     let zones = netif::zones(system)?;
@@ -160,29 +264,42 @@ fn hosts(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row
         Some(zone) => zone.masq == Some(true),
         None => interface == wan,
     };
-    let is_lan = |device: &str| {
-        netif::by_device(&interfaces, device, false).is_some_and(|interface| !outside(&interface.name))
-    };
-    let (now, _) = system.now();
-    let mut found = Hosts::default();
-    let or = |text: String, default: &str| if text.starts_with('/') { text } else { default.to_owned() };
-    let leases = or(system.option_text("dhcp.@dnsmasq[0].leasefile")?, "/tmp/dhcp.leases");
-    found.leases(&system.text(&leases).unwrap_or_default(), now);
-    let leases = or(system.option_text("dhcp.odhcpd.leasefile")?, "/tmp/hosts/odhcpd");
-    found.odhcpd(&system.text(&leases).unwrap_or_default());
-    found.arp(&system.text("/proc/net/arp").unwrap_or_default(), is_lan);
-    let row = |(mac, host): (String, Host)| {
+    let lan: Vec<Interface> = interfaces.into_iter().filter(|one| !outside(&one.name)).collect();
+    let found = gather(system, &lan)?;
+    let mut radios = BTreeMap::new();
+    for iface in wifi::ifaces(system)? {
+        if let Some(device) = wifi::device(system, &iface.addr)? {
+            radios.insert(device, iface.radio);
+        }
+    }
+    // An access point knows its stations, whatever the bridge has seen of them.
+    let stations = stations::all(system)?;
+    let mut out = Vec::with_capacity(found.0.len());
+    for (mac, host) in found.0 {
+        let station = stations.get(&mac);
         let first = host.v4.first().map(ToString::to_string);
         let first = first.or(host.v6.first().map(ToString::to_string)).unwrap_or_default();
-        let interface = netif::by_device(&interfaces, &host.device, false).map(|one| one.name.clone());
+        let interface = netif::by_device(&lan, &host.device, false).map(|one| one.name.clone());
         let join4: Vec<String> = host.v4.iter().map(ToString::to_string).collect();
         let join6: Vec<String> = host.v6.iter().map(ToString::to_string).collect();
-        let active = if host.active { "1" } else { "0" }.to_owned();
-        let cols =
-            vec![first, host.name, active, interface.unwrap_or_default(), join4.join(" "), join6.join(" ")];
-        Row { name: mac.clone(), addr: mac, cols }
-    };
-    Ok(found.0.into_iter().map(row).collect())
+        let active = if host.active || station.is_some() { "1" } else { "0" }.to_owned();
+        let (port, kind) = match station {
+            Some(home) => (home.radio.clone(), "Wi-Fi"),
+            None => layer1(system, &host.port, &radios),
+        };
+        let cols = vec![
+            first,
+            host.name,
+            active,
+            interface.unwrap_or_default(),
+            join4.join(" "),
+            join6.join(" "),
+            port,
+            kind.to_owned(),
+        ];
+        out.push(Row { name: mac.clone(), addr: mac, cols });
+    }
+    Ok(out)
 }
 
 fn addresses(_system: &mut System, at: Place<'_>, column: &str) -> Result<Vec<Row>> {

@@ -1,11 +1,12 @@
 //! IP interfaces and their addresses (TR-181 `Device.IP.`).
 //!
 //! An interface is a netifd interface. Its static addresses are the items of `ipaddr` and `ip6addr`, in any
-//! of UCI's spellings; addresses that a protocol learnt are those that `/proc/net` shows on its device.
+//! of UCI's spellings; addresses that a protocol learnt are those that netifd tells and `/proc/net` shows on its device.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::items::{self, Ids, Item};
+use super::netifd::{self, Address6, Logical};
 use super::proc_net;
 use super::topology::{self, Interface};
 use crate::backend::{System, TableFn, ValueFn};
@@ -39,7 +40,6 @@ pub const TABLES: &[TableFn] = &[
     },
     TableFn { name: "ip4_addresses", rows: ip4_rows, add: Some(add_ip4), delete: Some(delete_ip4) },
     TableFn { name: "ip6_addresses", rows: ip6_rows, add: Some(add_ip6), delete: Some(delete_ip6) },
-    TableFn { name: "ip6_prefixes", rows: prefix_rows, add: None, delete: None },
     TableFn { name: "ip_active_ports", rows: active_ports, add: None, delete: None },
 ];
 
@@ -99,17 +99,12 @@ fn status(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<
     }
     let interface = interface(system, &at)?;
     let l3 = topology::l3_device(system, &interface);
-    let word = match topology::status(system, &l3) {
-        Some(word) => word,
-        None if l3.is_empty() => "Down",
-        None if topology::in_sysfs(system, &interface.device, "") => "Down",
-        None => "NotPresent",
-    };
-    Ok(Some(Raw::one(word)))
+    Ok(Some(Raw::one(netifd::status(system, &interface, &l3))))
 }
 
 fn lower(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
-    let device = interface(system, &at)?.device;
+    let Interface { name, device, proto } = interface(system, &at)?;
+    let device = topology::ppp_device(system, &name, &proto)?.unwrap_or(device);
     Ok((device != "lo").then(|| Raw::one(device)))
 }
 
@@ -120,6 +115,12 @@ fn set_lower(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> 
     }
     let device = given.first().copied().unwrap_or_default();
     let interface = interface(system, &at)?;
+    if let Some(link) = topology::ppp_device(system, &interface.name, &interface.proto)? {
+        // A reference that is emptied because the link is deleted: the interface goes with it.
+        let same = device == link || device.is_empty();
+        let why = "the interface makes its PPP link, which has the lower layer";
+        return if same { Ok(()) } else { Err(Error::bad_value(at.name, why)) };
+    }
     if device == interface.device {
         return Ok(());
     }
@@ -331,11 +332,28 @@ fn learnt_type(proto: &str) -> Option<&'static str> {
     }
 }
 
-/// The addresses that an interface learnt: those of the kernel that lie in a subnet of its device.
+/// TR-181's AddressingType of an address that an interface has without being told in UCI's `ipaddr`.
+fn origin4(proto: &str, address: Ipv4Addr) -> &'static str {
+    match learnt_type(proto) {
+        Some("DHCP") if address.is_link_local() => "AutoIP",
+        Some(word) => word,
+        None => "Static",
+    }
+}
+
+/// The addresses that an interface's protocol brought: those that netifd tells, or without it those of the
+/// kernel that lie in a subnet of its device.
 ///
 /// # Errors
 /// As [`System::sections`].
 pub fn learnt_ip4(system: &mut System, interface: &Interface) -> Result<Vec<(Ipv4Addr, u32)>> {
+    if interface.proto == "static" {
+        return Ok(Vec::new());
+    }
+    let told = netifd::family(system, &interface.name);
+    if !told.is_empty() {
+        return Ok(told.iter().flat_map(|one| &one.ipv4).map(|one| (one.address, one.bits)).collect());
+    }
     if learnt_type(&interface.proto).is_none() {
         return Ok(Vec::new());
     }
@@ -358,10 +376,10 @@ fn ip4_rows(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<R
         .map(|item| address_row(format!("static/{}", item.id), &item.id, "Static"))
         .collect();
     let interface = interface(system, &at)?;
-    if let Some(origin) = learnt_type(&interface.proto) {
-        for (address, bits) in learnt_ip4(system, &interface)? {
-            let mut row = address_row(address.to_string(), "", origin);
-            row.cols.push(bits.to_string());
+    for (address, bits) in learnt_ip4(system, &interface)? {
+        let mut row = address_row(address.to_string(), "", origin4(&interface.proto, address));
+        row.cols.push(bits.to_string());
+        if out.iter().all(|other| other.name != row.name) {
             out.push(row);
         }
     }
@@ -461,20 +479,60 @@ fn ip4_status(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Opt
 
 // --- IPv6 addresses
 
+/// An IPv6 address as netifd tells it, with the protocol of the interface that has it.
+struct Told6 {
+    held: Address6,
+    proto: String,
+    /// An address in a prefix that was assigned to the interface.
+    assigned: bool,
+}
+
+fn told_ip6(logical: Logical) -> Vec<Told6> {
+    let Logical { ipv6, assigned, proto, .. } = logical;
+    let own = ipv6.into_iter().map(|held| (held, false));
+    let inside = assigned
+        .into_iter()
+        .filter_map(|(prefix, address)| Some((Address6 { address: address?, ..prefix }, true)));
+    own.chain(inside).map(|(held, assigned)| Told6 { held, proto: proto.clone(), assigned }).collect()
+}
+
+/// TR-181's Origin of an address that is not in UCI's `ip6addr`.
+fn origin6(address: Ipv6Addr, bits: u8, proto: &str, told: Option<&Told6>) -> &'static str {
+    match proto {
+        _ if address == Ipv6Addr::LOCALHOST => "WellKnown",
+        _ if address.is_unicast_link_local() => "AutoConfigured",
+        "dhcpv6" if bits == 128 => "DHCPv6",
+        "wireguard" | "6in4" | "static" if told.is_some_and(|told| !told.assigned) => "Static",
+        _ => "AutoConfigured",
+    }
+}
+
 fn ip6_rows(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
     let items = ip6_items(system, &section(&at)?)?;
-    let told: Vec<Ipv6Addr> = items.iter().filter_map(|item| parts(&item.text).0.parse().ok()).collect();
+    let mut known: Vec<Ipv6Addr> = items.iter().filter_map(|item| parts(&item.text).0.parse().ok()).collect();
     let mut out: Vec<Row> =
         items.iter().map(|item| address_row(format!("static/{}", item.id), &item.id, "Static")).collect();
     let interface = interface(system, &at)?;
     let l3 = topology::l3_device(system, &interface);
+    let family = netifd::family(system, &interface.name);
+    let names: Vec<String> = family.iter().map(|one| one.name.clone()).collect();
+    let told: Vec<Told6> = family.into_iter().flat_map(told_ip6).collect();
+    for one in &told {
+        if !known.contains(&one.held.address) {
+            known.push(one.held.address);
+            let origin = origin6(one.held.address, one.held.bits, &one.proto, Some(one));
+            out.push(address_row(one.held.address.to_string(), "", origin));
+        }
+    }
+    // What another interface on the same device has is not this one's.
+    for other in netifd::all(system).iter() {
+        if other.l3_device == l3 && !names.contains(&other.name) {
+            known.extend(told_ip6(other.clone()).iter().map(|one| one.held.address));
+        }
+    }
     for entry in proc_net::if_inet6(system).into_iter().filter(|entry| entry.device == l3) {
-        if !told.contains(&entry.address) {
-            let origin = match interface.proto.as_str() {
-                _ if entry.address == Ipv6Addr::LOCALHOST => "WellKnown",
-                "dhcpv6" if entry.bits == 128 => "DHCPv6",
-                _ => "AutoConfigured",
-            };
+        if !known.contains(&entry.address) {
+            let origin = origin6(entry.address, entry.bits, &interface.proto, None);
             out.push(address_row(entry.address.to_string(), "", origin));
         }
     }
@@ -530,47 +588,59 @@ fn set_ip6_address(system: &mut System, at: Place<'_>, field: &str, raw: &Raw) -
     put_ip6(system, &section, &items)
 }
 
-/// What the kernel knows of the address of the innermost row.
-fn ip6_entry(system: &mut System, at: &Place<'_>) -> Result<(bool, Option<proc_net::Inet6>)> {
+/// What is known of the address of the innermost row.
+struct Entry6 {
+    /// It is not switched off in UCI.
+    on: bool,
+    kernel: Option<proc_net::Inet6>,
+    netifd: Option<Address6>,
+}
+
+fn ip6_entry(system: &mut System, at: &Place<'_>) -> Result<Entry6> {
     let items = ip6_items(system, &section(at)?)?;
     let (on, text) = match find(&items, at) {
         Some(found) => (items[found].on, parts(&items[found].text).0.to_owned()),
         None => (true, at.row().map(|row| row.name.clone()).unwrap_or_default()),
     };
-    let Ok(address) = text.parse::<Ipv6Addr>() else { return Ok((on, None)) };
+    let Ok(address) = text.parse::<Ipv6Addr>() else { return Ok(Entry6 { on, kernel: None, netifd: None }) };
     let interface = interface(system, at)?;
     let l3 = topology::l3_device(system, &interface);
-    let entry =
+    let kernel =
         proc_net::if_inet6(system).into_iter().find(|entry| entry.device == l3 && entry.address == address);
-    Ok((on, entry))
+    let mut told = netifd::family(system, &interface.name).into_iter().flat_map(told_ip6);
+    let netifd = told.find(|one| one.held.address == address).map(|one| one.held);
+    Ok(Entry6 { on, kernel, netifd })
 }
 
 fn ip6_status(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
-    let (on, entry) = ip6_entry(system, &at)?;
-    Ok(Some(Raw::one(if on && entry.is_some() { "Enabled" } else { "Disabled" })))
+    let Entry6 { on, kernel, netifd } = ip6_entry(system, &at)?;
+    let there = kernel.is_some() || netifd.is_some();
+    Ok(Some(Raw::one(if on && there { "Enabled" } else { "Disabled" })))
 }
 
 fn ip6_state(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
-    let (_, entry) = ip6_entry(system, &at)?;
-    Ok(Some(Raw::one(entry.map_or("Invalid", |entry| entry.state()))))
+    let Entry6 { kernel, netifd, .. } = ip6_entry(system, &at)?;
+    Ok(Some(Raw::one(match (kernel, netifd) {
+        (Some(entry), _) => entry.state(),
+        (None, Some(held)) if held.valid == Some(0) => "Invalid",
+        (None, Some(held)) if held.preferred == Some(0) => "Deprecated",
+        (None, Some(_)) => "Preferred",
+        (None, None) => "Invalid",
+    })))
 }
 
-/// `/proc` tells only whether an address lives for ever; TR-106 3.2.1 has a value for the unknown time.
-fn ip6_lifetime(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
-    let (_, entry) = ip6_entry(system, &at)?;
+/// netifd tells how long an address lives, `/proc` only whether it is for ever; TR-106 3.2.1 has a value for
+/// the unknown time.
+fn ip6_lifetime(system: &mut System, at: Place<'_>, which: &str) -> Result<Option<Raw>> {
+    let Entry6 { kernel, netifd, .. } = ip6_entry(system, &at)?;
+    if let Some(held) = netifd {
+        let life = if which == "preferred" { held.preferred } else { held.valid };
+        let what = format!("{} {which}", held.address);
+        return Ok(Some(Raw::One(netifd::ends(system, &what, life))));
+    }
     let items = ip6_items(system, &section(&at)?)?;
-    let for_ever = entry.map_or(find(&items, &at).is_some(), |entry| entry.permanent());
+    let for_ever = kernel.map_or(find(&items, &at).is_some(), |entry| entry.permanent());
     Ok(Some(Raw::one(if for_ever { "9999-12-31T23:59:59Z" } else { "0001-01-01T00:00:00Z" })))
-}
-
-fn prefix_rows(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
-    let interface = interface(system, &at)?;
-    let l3 = topology::l3_device(system, &interface);
-    let prefixes = proc_net::on_link_prefixes(system, &l3);
-    Ok(prefixes
-        .into_iter()
-        .map(|(prefix, origin)| Row { name: prefix.clone(), addr: prefix, cols: vec![origin.to_owned()] })
-        .collect())
 }
 
 fn active_ports(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {

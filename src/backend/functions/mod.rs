@@ -7,10 +7,12 @@ pub mod deviceinfo;
 pub mod dhcp_clients;
 pub mod dhcp_options;
 pub mod dhcpv4;
+pub mod dhcpv6;
 pub mod dns;
 pub mod ethernet;
 pub mod firewall;
 pub mod fixed;
+pub mod forwarding_table;
 pub mod hosts;
 pub mod ip;
 pub mod items;
@@ -18,17 +20,24 @@ pub mod kernel_routes;
 pub mod manageable;
 pub mod nat;
 pub mod netif;
+pub mod netifd;
+pub mod odhcpd;
 pub mod packages;
+pub mod ppp;
+pub mod prefixes;
 pub mod proc_net;
 pub mod processes;
 pub mod radio;
+pub mod radio_state;
 pub mod reach;
 pub mod routing;
 pub mod settings;
+pub mod stations;
 pub mod time;
 pub mod topology;
 pub mod wifi;
 pub mod wifi_security;
+pub mod wifi_state;
 
 use super::{TableFn, ValueFn};
 
@@ -51,6 +60,10 @@ const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (hosts::VALUES, hosts::TABLES),
     (manageable::VALUES, manageable::TABLES),
     (nat::VALUES, nat::TABLES),
+    (netifd::VALUES, netifd::TABLES),
+    (ppp::VALUES, ppp::TABLES),
+    (prefixes::VALUES, prefixes::TABLES),
+    (dhcpv6::VALUES, dhcpv6::TABLES),
     (packages::VALUES, packages::TABLES),
     (processes::VALUES, processes::TABLES),
     (routing::VALUES, routing::TABLES),
@@ -66,4 +79,6 @@ const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (wifi::VALUES, wifi::TABLES),
     (wifi_security::VALUES, &[]),
     (radio::VALUES, &[]),
+    (radio_state::VALUES, &[]),
+    (stations::VALUES, stations::TABLES),
 ];

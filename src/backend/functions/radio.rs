@@ -1,9 +1,10 @@
 //! Radios (TR-181 `Device.WiFi.Radio.`): sections `wifi-device`, their wiphy in `/sys`, and what
-//! `/etc/board.json` notes of their hardware (OpenWrt 24.10 and later).
+//! `/etc/board.json` notes of their hardware (OpenWrt 24.10 and later). How they run is in
+//! [`super::radio_state`].
 
 use serde_json::Value;
 
-use super::{topology, wifi};
+use super::{radio_state, topology, wifi, wifi_state};
 use crate::backend::{System, ValueFn};
 use crate::model::backend::{Place, Raw};
 use crate::model::{Error, Result};
@@ -33,17 +34,17 @@ const GENERATIONS: [(&str, &str); 4] = [("HT", "n"), ("VHT", "ac"), ("HE", "ax")
 
 /// Channel width and generation of `htmode`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct HtMode {
+pub(super) struct HtMode {
     /// An index of [`GENERATIONS`]; `None`: none of them (`NOHT`).
-    generation: Option<usize>,
+    pub(super) generation: Option<usize>,
     /// In MHz.
-    width: u32,
+    pub(super) width: u32,
     /// Of `HT40+` and `HT40-`.
     side: &'static str,
 }
 
 impl HtMode {
-    fn of(text: &str) -> HtMode {
+    pub(super) fn of(text: &str) -> HtMode {
         let upper = text.trim().to_ascii_uppercase();
         let found = GENERATIONS
             .iter()
@@ -91,10 +92,10 @@ impl HtMode {
 
 /// What board.json notes of one band of a wiphy.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct BandInfo {
+pub(super) struct BandInfo {
     /// TR-181's name.
-    band: &'static str,
-    modes: Vec<String>,
+    pub(super) band: &'static str,
+    pub(super) modes: Vec<String>,
 }
 
 /// The wiphy of a radio: the one at its `path` in `/sys/devices`, or the one that `phy` names.
@@ -134,9 +135,14 @@ pub fn phy_of(system: &mut System, device: &str) -> Option<String> {
     })
 }
 
-/// The network devices of a radio's wiphy.
-fn devices(system: &mut System, radio: &str) -> Result<Vec<String>> {
-    let Some(phy) = phy(system, radio)? else { return Ok(Vec::new()) };
+/// The network devices of a radio's wiphy; of a radio without one those that netifd tells.
+///
+/// # Errors
+/// As [`System::option`].
+pub(super) fn devices(system: &mut System, radio: &str) -> Result<Vec<String>> {
+    let Some(phy) = phy(system, radio)? else {
+        return Ok(wifi_state::radio(system, radio).map(|told| told.devices).unwrap_or_default());
+    };
     let part = topology::text(system, &format!("wireless.{radio}"), "radio")?;
     let shared = format!("{phy}.{part}-");
     let mut out = Vec::new();
@@ -153,19 +159,39 @@ fn devices(system: &mut System, radio: &str) -> Result<Vec<String>> {
 }
 
 /// The bands of a radio's wiphy as board.json notes them; none when it does not.
-fn board(system: &mut System, radio: &str) -> Result<Vec<BandInfo>> {
-    let path = topology::text(system, &format!("wireless.{radio}"), "path")?;
-    let text = system.text("/etc/board.json");
-    Ok(text.map(|text| board_bands(&text, &path)).unwrap_or_default())
+///
+/// # Errors
+/// As [`System::option`].
+pub(super) fn board(system: &mut System, radio: &str) -> Result<Vec<BandInfo>> {
+    Ok(board_info(system, radio)?.map(|info| board_bands(&info)).unwrap_or_default())
 }
 
-fn board_bands(text: &str, path: &str) -> Vec<BandInfo> {
-    let Ok(board) = serde_json::from_slice::<Value>(text.as_bytes()) else { return Vec::new() };
-    let Some(phys) = board.get("wlan").and_then(Value::as_object) else { return Vec::new() };
-    let found =
-        phys.values().find(|phy| phy.get("path").and_then(Value::as_str).is_some_and(|own| own == path));
-    let bands = found.and_then(|phy| phy.pointer("/info/bands")).and_then(Value::as_object);
-    let Some(bands) = bands.filter(|_| !path.is_empty()) else { return Vec::new() };
+/// How many streams the radio can send at once, as board.json notes its antennas; 1 when it does not.
+///
+/// # Errors
+/// As [`System::option`].
+pub(super) fn streams(system: &mut System, radio: &str) -> Result<u32> {
+    let info = board_info(system, radio)?;
+    let antennas = info.and_then(|info| info.get("antenna_tx")?.as_u64());
+    Ok(antennas.map_or(1, u64::count_ones))
+}
+
+/// What board.json notes of the wiphy of a radio.
+fn board_info(system: &mut System, radio: &str) -> Result<Option<Value>> {
+    let path = topology::text(system, &format!("wireless.{radio}"), "path")?;
+    let text = system.text("/etc/board.json");
+    Ok(text.and_then(|text| info_of(&text, &path)))
+}
+
+fn info_of(text: &str, path: &str) -> Option<Value> {
+    let board: Value = serde_json::from_slice(text.as_bytes()).ok()?;
+    let mut phys = board.get("wlan")?.as_object()?.values();
+    let found = phys.find(|phy| phy.get("path").and_then(Value::as_str).is_some_and(|own| own == path));
+    found?.get("info").filter(|_| !path.is_empty()).cloned()
+}
+
+fn board_bands(info: &Value) -> Vec<BandInfo> {
+    let Some(bands) = info.get("bands").and_then(Value::as_object) else { return Vec::new() };
     BANDS
         .iter()
         .filter_map(|(_, key, band)| {
@@ -190,8 +216,17 @@ fn status(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<
     if topology::truth(&topology::text(system, &section, "disabled")?) {
         return one("Down");
     }
-    if phy(system, &radio)?.is_none() {
+    let told = wifi_state::radio(system, &radio);
+    if told.as_ref().is_none_or(|told| told.failed) && phy(system, &radio)?.is_none() {
         return one("NotPresent");
+    }
+    if let Some(told) = told {
+        return one(match told {
+            wifi_state::Radio { up: true, .. } => "Up",
+            wifi_state::Radio { failed: true, .. } => "Error",
+            wifi_state::Radio { pending: true, .. } => "Dormant",
+            _ => "Down",
+        });
     }
     let devices = devices(system, &radio)?;
     let up = devices.into_iter().any(|device| topology::status(system, &device) == Some("Up"));
@@ -208,7 +243,10 @@ fn upstream(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Optio
 }
 
 /// The band that is configured; `hwmode` is how it was told until 21.02.
-fn own_band(system: &mut System, section: &str) -> Result<Option<&'static str>> {
+///
+/// # Errors
+/// As [`System::option`].
+pub(super) fn own_band(system: &mut System, section: &str) -> Result<Option<&'static str>> {
     let band = topology::text(system, section, "band")?;
     if let Some((_, _, word)) = BANDS.iter().find(|(uci, _, _)| *uci == band) {
         return Ok(Some(word));
@@ -229,12 +267,24 @@ fn bands(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<R
     {
         out.push(own.to_owned());
     }
+    // A wiphy that several radios share tells of all of them.
+    if topology::text(system, &section, "radio")?.is_empty() {
+        for (mhz, ..) in radio_state::frequencies(system, &radio)? {
+            let band = wifi_state::band(mhz).filter(|band| out.iter().all(|known| known != band));
+            out.extend(band.map(str::to_owned));
+        }
+    }
+    let order = |band: &String| BANDS.iter().position(|(_, _, word)| word == band);
+    out.sort_by_key(order);
     Ok(Some(Raw::Many(out)))
 }
 
 fn band(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
-    let (_, section) = section(&at)?;
-    Ok(own_band(system, &section)?.map(Raw::one))
+    let (radio, section) = section(&at)?;
+    Ok(match own_band(system, &section)? {
+        Some(band) => Some(Raw::one(band)),
+        None => radio_state::live_band(system, &radio)?.map(Raw::one),
+    })
 }
 
 fn set_band(system: &mut System, at: Place<'_>, argument: &str, raw: &Raw) -> Result<()> {
@@ -256,7 +306,11 @@ fn set_band(system: &mut System, at: Place<'_>, argument: &str, raw: &Raw) -> Re
     topology::put(system, &section, "channel", "auto")
 }
 
-fn ht_mode(system: &mut System, section: &str) -> Result<HtMode> {
+/// The configured mode.
+///
+/// # Errors
+/// As [`System::option`].
+pub(super) fn ht_mode(system: &mut System, section: &str) -> Result<HtMode> {
     Ok(HtMode::of(&topology::text(system, section, "htmode")?))
 }
 
@@ -290,6 +344,9 @@ fn supported_standards(system: &mut System, at: Place<'_>, _argument: &str) -> R
     for (band, generation) in told {
         out.extend(words(band, generation));
     }
+    let info = radio_state::ask(system, &radio, "info")?;
+    let told = wifi_state::words(info.as_deref(), "hwmodes");
+    out.extend(told.iter().map(String::as_str));
     let order = ["a", "b", "g", "n", "ac", "ax", "be"];
     Ok(Some(Raw::Many(
         order.iter().filter(|word| out.contains(word)).map(|word| (*word).to_owned()).collect(),
@@ -348,11 +405,15 @@ fn set_standards(system: &mut System, at: Place<'_>, argument: &str, raw: &Raw) 
     Ok(())
 }
 
-/// A number; nothing while the radio chooses, as no file tells what it chose.
+/// The configured one, which is also what was written; the one it chose while the radio chooses.
 fn channel(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
-    let (_, section) = section(&at)?;
+    let (radio, section) = section(&at)?;
     let channel = topology::text(system, &section, "channel")?;
-    Ok(channel.parse::<u8>().ok().filter(|channel| *channel > 0).map(|channel| Raw::one(channel.to_string())))
+    let channel = match channel.parse::<u8>() {
+        Ok(channel) if channel > 0 => Some(channel),
+        _ => radio_state::live_channel(system, &radio)?,
+    };
+    Ok(channel.map(|channel| Raw::one(channel.to_string())))
 }
 
 fn set_channel(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
@@ -380,33 +441,42 @@ fn auto_channel(system: &mut System, at: Place<'_>, _argument: &str) -> Result<O
 }
 
 fn set_auto_channel(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
-    let (_, section) = section(&at)?;
+    let (radio, section) = section(&at)?;
     let now = is_auto(&topology::text(system, &section, "channel")?);
     match (topology::truth(&raw.text()), now) {
         (true, false) => topology::put(system, &section, "channel", "auto"),
         (false, true) => {
-            // Some channel it must be: the lowest that is allowed everywhere.
-            let channel = match own_band(system, &section)? {
-                Some("5GHz") => "36",
-                Some("6GHz") => "5",
-                _ => "1",
+            // The one it is on; else some it must be, and the lowest is allowed everywhere.
+            let lowest = match own_band(system, &section)? {
+                Some("5GHz") => 36,
+                Some("6GHz") => 5,
+                _ => 1,
             };
-            topology::put(system, &section, "channel", channel)
+            let channel = radio_state::live_channel(system, &radio)?.unwrap_or(lowest);
+            topology::put(system, &section, "channel", &channel.to_string())
         }
         _ => Ok(()),
     }
 }
 
-fn width_word(width: u32) -> String {
+/// TR-181's word for a width in MHz.
+pub(super) fn width_word(width: u32) -> String {
     if width == 320 { "320MHz-1".to_owned() } else { format!("{width}MHz") }
 }
 
-/// The widths that board.json notes for the configured band; else those up to the configured one.
+/// The widths that board.json notes for the configured band, or iwinfo tells; else those up to the configured one.
 fn widths(system: &mut System, radio: &str, section: &str) -> Result<Vec<u32>> {
     let band = own_band(system, section)?;
     let configured = ht_mode(system, section)?.width;
     let info = board(system, radio)?.into_iter().find(|info| Some(info.band) == band);
-    let most = info.iter().flat_map(|info| &info.modes).map(|mode| HtMode::of(mode).width).max();
+    let mut modes: Vec<String> = info.map(|info| info.modes).unwrap_or_default();
+    if modes.is_empty() {
+        let told = radio_state::ask(system, radio, "info")?;
+        modes = wifi_state::words(told.as_deref(), "htmodes");
+        // iwinfo tells them of all bands together.
+        modes.retain(|mode| band != Some("2.4GHz") || HtMode::of(mode).width <= 40);
+    }
+    let most = modes.iter().map(|mode| HtMode::of(mode).width).max();
     let most = most.unwrap_or(configured).max(configured);
     Ok([20, 40, 80, 160, 320].into_iter().filter(|width| *width <= most).collect())
 }
@@ -566,12 +636,12 @@ mod tests {
     #[test]
     fn what_the_board_notes() {
         let text = r#"{"wlan":{"phy0":{"path":"p/0","info":{"bands":{"2G":{"modes":["NOHT","HT20","HE40"]},"5G":{}}}}}}"#;
-        let found = board_bands(text, "p/0");
+        let found = board_bands(&info_of(text, "p/0").unwrap());
         assert_eq!(found.iter().map(|info| info.band).collect::<Vec<_>>(), ["2.4GHz", "5GHz"]);
         assert_eq!(found[0].modes.len(), 3);
-        assert!(board_bands(text, "p/1").is_empty());
+        assert!(info_of(text, "p/1").is_none());
         for bad in ["", "[]", r#"{"wlan":[]}"#, r#"{"wlan":{"phy0":7}}"#] {
-            assert!(board_bands(bad, "p/0").is_empty());
+            assert!(info_of(bad, "p/0").is_none());
         }
     }
 

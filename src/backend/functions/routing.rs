@@ -6,7 +6,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::backend::functions::kernel_routes::{Route, mask, mask_length, network, parse_v4, parse_v6};
-use crate::backend::functions::netif::{self, Interface, not_ours, put, truth};
+use crate::backend::functions::netif::{self, not_ours, put, truth};
+use crate::backend::functions::{netifd, topology};
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::Result;
 use crate::model::backend::{Place, Raw, Row};
@@ -85,7 +86,7 @@ fn configured(system: &mut System, addr: &str) -> Result<(String, String, String
 }
 
 /// Configured routes first; then those of the kernel that none of them made, as columns of network,
-/// length, gateway, interface, metric, origin.
+/// length, gateway, interface, metric, origin, end.
 fn routes(system: &mut System, _at: Place<'_>, ty: &str) -> Result<Vec<Row>> {
     let v6 = ty == "route6";
     let interfaces = netif::interfaces(system)?;
@@ -102,32 +103,44 @@ fn routes(system: &mut System, _at: Place<'_>, ty: &str) -> Result<Vec<Row>> {
         }
         out.push(Row { name: section.id, addr: section.addr, cols: Vec::new() });
     }
+    let told = netifd::all(system);
     for route in rest {
         let Route { network, length, gateway, device, metric, .. } = &route;
+        // Several interfaces may share the device, and netifd knows which of them has set the route.
+        let set = told.iter().filter(|one| one.l3_device == *device).find_map(|one| {
+            let same = |other: &&netifd::Route| {
+                other.target == *network && other.bits == *length && other.gateway == *gateway
+            };
+            Some((netifd::configured(&interfaces, one)?, one, one.routes.iter().find(same)?))
+        });
         let gateway = gateway.map(|gateway| gateway.to_string()).unwrap_or_default();
-        let interface = netif::by_device(&interfaces, device, v6);
+        let name = format!("{device} {network}/{length} {gateway} {metric}");
+        let ends = set.map(|(.., set)| netifd::ends(system, &name, set.valid));
+        let interface = set.map(|(interface, ..)| interface).or(netif::by_device(&interfaces, device, v6));
+        let proto = set.map(|(_, one, _)| one.proto.as_str()).or(interface.map(|one| one.proto.as_str()));
         let cols = vec![
             network.to_string(),
             length.to_string(),
             gateway.clone(),
             interface.map(|one| one.name.clone()).unwrap_or_default(),
             metric.to_string(),
-            origin(&route, interface).to_owned(),
+            origin(&route, proto.unwrap_or_default()).to_owned(),
+            ends.unwrap_or_default(),
         ];
-        let name = format!("{device} {network}/{length} {gateway} {metric}");
         out.push(Row { name, addr: KERNEL.to_owned(), cols });
     }
     Ok(out)
 }
 
-/// TR-181's word for where a kernel route comes from. What is on the link comes with the address.
-fn origin(route: &Route, interface: Option<&Interface>) -> &'static str {
-    let proto = interface.map_or("", |one| one.proto.as_str());
+/// TR-181's word for where a kernel route comes from. What is on the link comes with the address; DHCPv6 itself
+/// has no routers, so that one behind such an interface was advertised.
+fn origin(route: &Route, proto: &str) -> &'static str {
     match (route.network.is_ipv6(), proto) {
         (true, _) if route.advertised => "RA",
+        (true, "dhcpv6") if route.gateway.is_some() => "RA",
         (true, "dhcpv6") => "DHCPv6",
         (false, "dhcp") => "DHCPv4",
-        (false, "ppp" | "pppoe" | "pppoa" | "pptp" | "l2tp") => "IPCP",
+        (false, proto) if topology::PPP.contains(&proto) => "IPCP",
         (_, "3g" | "qmi" | "mbim" | "ncm" | "directip" | "modemmanager") => "3GPP-NAS",
         _ => "Static",
     }
@@ -198,7 +211,8 @@ fn of_kernel(row: &Row, what: &str) -> Option<String> {
         "interface" => column(3),
         "metric" => column(4).filter(|metric| metric.parse::<i32>().is_ok()),
         "origin" => column(5),
-        // Its end is known to the kernel, but not told in /proc.
+        // Its end is known to the kernel, but not told in /proc; netifd tells it of its own ones.
+        "expiration" => column(6).filter(|end| !end.is_empty()),
         _ => None,
     }
 }

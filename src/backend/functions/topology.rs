@@ -1,14 +1,18 @@
 //! How netifd's interfaces and devices stand on one another: what several areas ask about network devices.
 //!
-//! Facts come from `/etc/config/network` and `/sys/class/net` only; a device that is in neither does not exist.
+//! Facts come from `/etc/config/network` and `/sys/class/net`; what they leave open is asked of netifd.
 //! Names from both are untrusted: one that could leave its directory is not looked up.
 
+use super::netifd;
 use crate::backend::System;
 use crate::model::Result;
 use crate::model::backend::Raw;
 
 /// The deepest chain of aliases, VLANs and bridges that is followed.
 const MAX_DEPTH: usize = 8;
+
+/// The protocols that make a link of PPP.
+pub const PPP: [&str; 6] = ["ppp", "pppoe", "pppoa", "pptp", "l2tp", "3g"];
 
 /// A `config interface` as far as other objects need it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -205,7 +209,12 @@ pub fn interfaces(system: &mut System) -> Result<Vec<Interface>> {
         let proto = if proto.is_empty() { "none".to_owned() } else { proto };
         out.push(Interface { name, device, proto });
     }
-    let raw: Vec<(String, String)> = out.iter().map(|one| (one.name.clone(), one.device.clone())).collect();
+    let mut raw: Vec<(String, String)> = Vec::with_capacity(out.len());
+    for one in &out {
+        // An alias stands on what carries the other one's packets.
+        let device = ppp_device(system, &one.name, &one.proto)?.unwrap_or_else(|| one.device.clone());
+        raw.push((one.name.clone(), device));
+    }
     for interface in &mut out {
         for _ in 0..MAX_DEPTH {
             let Some(alias) = interface.device.strip_prefix('@') else { break };
@@ -252,19 +261,34 @@ fn lower_option(system: &mut System, section: &str) -> Result<String> {
     Ok(words(system, section, option)?.into_iter().next().unwrap_or_default())
 }
 
-/// The device that carries an interface's IP: the tunnel or link that its protocol makes, where it makes one.
+/// The network device of the PPP link that an interface makes; `None` for other protocols.
+///
+/// # Errors
+/// As [`System::option`].
+pub fn ppp_device(system: &mut System, name: &str, proto: &str) -> Result<Option<String>> {
+    if !PPP.contains(&proto) {
+        return Ok(None);
+    }
+    let told = text(system, &format!("network.{name}"), "pppname")?;
+    Ok(Some(if is_device_name(&told) { told } else { format!("{proto}-{name}") }))
+}
+
+/// The device that carries an interface's IP: the one netifd tells while it is up, else the tunnel or link
+/// that its protocol makes, where it makes one.
 pub fn l3_device(system: &mut System, interface: &Interface) -> String {
     let Interface { name, device, proto } = interface;
+    if let Some(told) = netifd::find(system, name).filter(|told| !told.l3_device.is_empty()) {
+        return told.l3_device;
+    }
     let made = match proto.as_str() {
         "static" | "dhcp" | "dhcpv6" | "none" => return device.clone(),
-        "ppp" | "pppoe" | "pppoa" | "pptp" | "l2tp" | "3g" | "6in4" | "6to4" | "6rd" => {
-            format!("{proto}-{name}")
-        }
+        "6in4" | "6to4" | "6rd" => format!("{proto}-{name}"),
         "dslite" => format!("ds-{name}"),
         "gre" | "gretap" => format!("gre4-{name}"),
         "grev6" | "grev6tap" => format!("gre6-{name}"),
         "wireguard" | "vxlan" => name.clone(),
-        _ => String::new(),
+        // A configuration that cannot be read has no names either.
+        _ => ppp_device(system, name, proto).ok().flatten().unwrap_or_default(),
     };
     if !made.is_empty() && (device.is_empty() || in_sysfs(system, &made, "")) { made } else { device.clone() }
 }
@@ -338,7 +362,9 @@ pub fn kind(system: &mut System, device: &str) -> String {
 
 /// TR-181's word for the state of a device; `None` when it does not exist.
 pub fn status(system: &mut System, device: &str) -> Option<&'static str> {
-    let state = sysfs(system, device, "operstate")?;
+    let Some(state) = sysfs(system, device, "operstate") else {
+        return netifd::device_status(system, device);
+    };
     Some(match state.as_str() {
         "up" => "Up",
         "down" => "Down",

@@ -6,6 +6,7 @@
 //! that waits for its SSID (`'ap'`). Until both halves are there and both are on, the section is `disabled`;
 //! `rcwmp_off` remembers which one is off when only one is.
 
+use super::wifi_state::{self, Network};
 use super::{radio, topology};
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::backend::{Place, Raw, Row};
@@ -23,6 +24,7 @@ pub const VALUES: &[ValueFn] = &[
     ValueFn { name: "wifi_radio", get: radio_reference, set: Some(set_radio_reference) },
     ValueFn { name: "wifi_upstream", get: upstream, set: None },
     ValueFn { name: "wifi_mac", get: mac, set: None },
+    ValueFn { name: "wifi_bssid", get: bssid, set: None },
     ValueFn { name: "wifi_ssid_reference", get: ssid_reference, set: Some(set_ssid_reference) },
     ValueFn { name: "wifi_mac_control", get: mac_control, set: Some(set_mac_control) },
     ValueFn { name: "wifi_allowed", get: allowed, set: Some(set_allowed) },
@@ -91,8 +93,9 @@ pub fn ifaces(system: &mut System) -> Result<Vec<Iface>> {
     Ok(out)
 }
 
-/// The network device that runs for a wifi-iface: the one its `ifname` names, else the one that netifd's
-/// rule gives to its place among the running ones of its radio. `None` when no such device is there.
+/// The network device that runs for a wifi-iface: the one that netifd tells; without it the one its `ifname`
+/// names, else the one that netifd's rule gives to its place among the running ones of its radio. `None` when
+/// it does not run, or no such device is there.
 ///
 /// # Errors
 /// As [`System::sections`].
@@ -101,6 +104,11 @@ pub fn device(system: &mut System, addr: &str) -> Result<Option<String>> {
     let Some(me) = all.iter().find(|iface| iface.addr == addr) else { return Ok(None) };
     if me.disabled {
         return Ok(None);
+    }
+    match wifi_state::network(system, addr, &me.radio) {
+        Network::On(device) => return Ok(Some(device)),
+        Network::Off => return Ok(None),
+        Network::Unknown => {}
     }
     let told = topology::text(system, &me.section(), "ifname")?;
     if !told.is_empty() {
@@ -279,14 +287,38 @@ fn set_enable(system: &mut System, at: Place<'_>, half: &str, raw: &Raw) -> Resu
 
 fn status(system: &mut System, at: Place<'_>, half: &str) -> Result<Option<Raw>> {
     let iface = iface(system, &at)?;
-    let running = device(system, &iface.addr)?;
+    let state = state(system, &iface)?;
     if half == "ssid" {
-        let state = running.and_then(|device| topology::status(system, &device)).unwrap_or("Down");
         return Ok(Some(Raw::one(state)));
     }
     let (_, off) = off(system, &iface)?;
-    let up = running.is_some_and(|device| topology::status(system, &device) == Some("Up"));
-    Ok(Some(Raw::one(if !off && up { "Enabled" } else { "Disabled" })))
+    Ok(Some(Raw::one(match state {
+        "Up" if !off => "Enabled",
+        "LowerLayerDown" if !off && radio_failed(system, &iface) => "Error",
+        _ => "Disabled",
+    })))
+}
+
+fn radio_failed(system: &mut System, iface: &Iface) -> bool {
+    !iface.disabled && wifi_state::radio(system, &iface.radio).is_some_and(|radio| radio.failed)
+}
+
+/// TR-181's word for the state of a network. The device of an access point is up for the kernel before
+/// hostapd sends: while it looks for a channel, or listens for a radar.
+fn state(system: &mut System, iface: &Iface) -> Result<&'static str> {
+    let Some(device) = device(system, &iface.addr)? else {
+        return Ok(if radio_failed(system, iface) { "LowerLayerDown" } else { "Down" });
+    };
+    if iface.mode == Mode::Ap {
+        let told = wifi_state::hostapd(system, &device, "get_status");
+        match told.as_ref().and_then(|told| told.text("status")).as_deref() {
+            Some("ENABLED") => return Ok("Up"),
+            Some("COUNTRY_UPDATE" | "ACS" | "HT_SCAN" | "DFS") => return Ok("Dormant"),
+            Some("UNINITIALIZED" | "DISABLED" | "NO_IR") => return Ok("Down"),
+            _ => {}
+        }
+    }
+    Ok(topology::status(system, &device).unwrap_or("Down"))
 }
 
 fn profile_status(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
@@ -337,6 +369,21 @@ fn mac(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw
         return Ok(topology::sysfs(system, &device, "address").map(Raw::one));
     }
     system.option(&format!("{}.macaddr", iface.section()))
+}
+
+/// An access point's own address; for a station that of the access point it has found.
+fn bssid(system: &mut System, at: Place<'_>, argument: &str) -> Result<Option<Raw>> {
+    let iface = iface(system, &at)?;
+    let running = device(system, &iface.addr)?;
+    if iface.mode == Mode::Sta {
+        let told = running.and_then(|device| wifi_state::iwinfo(system, &device, "info"));
+        return Ok(told.and_then(|told| wifi_state::mac(&told, "bssid")).map(Raw::one));
+    }
+    let told = running.and_then(|device| wifi_state::hostapd(system, &device, "get_status"));
+    match told.and_then(|told| wifi_state::mac(&told, "bssid")) {
+        Some(bssid) => Ok(Some(Raw::one(bssid))),
+        None => mac(system, at, argument),
+    }
 }
 
 fn ssid_reference(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {

@@ -28,16 +28,23 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Starts a program, without one this very program, as the agent of a router, freshly booted; with `show` its
-    /// log is shown.
+    /// Starts a program, without one this very program, as the agent of a router, freshly booted, with the router's
+    /// ubus; with `show` its log is shown.
     ///
     /// # Errors
     /// The system's.
-    pub fn start(program: Option<&Path>, root: &Path, show: Option<Arc<Show>>) -> io::Result<Agent> {
+    pub fn start(
+        program: Option<&Path>,
+        root: &Path,
+        socket: &Path,
+        show: Option<Arc<Show>>,
+    ) -> io::Result<Agent> {
         let program = program.map_or_else(std::env::current_exe, std::path::absolute)?;
         let mut child = Command::new(program)
             .args(["-f", "-b", "--root"])
             .arg(root)
+            .arg("-s")
+            .arg(socket)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -2,11 +2,13 @@
 //!
 //! The lab tells the story of zero-touch provisioning in one run: a router is unpacked, a mini-ACS listens, the agent
 //! starts as a child process and informs, a script provisions it, and the difference in the router's files is shown.
+//! `rcwmpd lab --router` is the router alone, for agents and people to talk to.
 #![allow(clippy::disallowed_macros, reason = "this module talks to the terminal")]
 
 mod agent;
 mod kept;
 mod options;
+mod served;
 mod show;
 
 use std::ffi::OsString;
@@ -24,6 +26,7 @@ use serde_json::Value as Json;
 
 use self::agent::Agent;
 use self::options::{Mode, Options, Service, parse};
+use self::served::Served;
 use self::show::{Show, Signal, Tone};
 use super::acs::guard::Auth;
 use super::acs::office::{Office, Settings};
@@ -60,7 +63,10 @@ pub fn mini_acs(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// Runs `rcwmpd lab`; `arguments` are those after the mode's word. 0 only if the service ended *provisioned*.
 pub fn lab(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    with_options(Mode::Lab, arguments, provision)
+    with_options(Mode::Lab, arguments, |options| match options.router {
+        true => served::serve(options),
+        false => provision(options),
+    })
 }
 
 fn with_options(
@@ -152,11 +158,15 @@ fn provision(options: &Options) -> Result<(), String> {
     show.line("acs", &what, Tone::Quiet);
     let before = router::configuration(&place.folder).map_err(|error| error.to_string())?;
 
+    let ubus = Served::start(&place.folder, options.socket.as_deref())?;
+    show.line("ubus", &format!("its services are on {}", ubus.router.socket().display()), Tone::Quiet);
     let log = options.verbose.then(|| Arc::clone(&show));
-    let mut agent = Agent::start(options.agent.as_deref(), &place.folder, log)
+    let mut agent = Agent::start(options.agent.as_deref(), &place.folder, ubus.router.socket(), log)
         .map_err(|error| format!("the agent cannot start: {error}"))?;
     let (end, time) = wait(&receiver, &mut agent, &mut signals, instance, options.timeout);
     agent.stop();
+    ubus.tell(&show, options.verbose);
+    drop(ubus);
 
     let after = router::configuration(&place.folder).map_err(|error| error.to_string())?;
     let mut changes = diff::folders("etc/config", &before, &after);

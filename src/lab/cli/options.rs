@@ -28,9 +28,24 @@ pub const FLAGS: &[(&str, &str, &str, bool, bool)] = &[
     ("quirk", "WORD", "a departure from the standard, to play an ACS that does", true, true),
     ("agent", "FILE", "runs this program as the agent, another build perhaps", false, true),
     ("keep", "DIR", "makes the router here, and leaves it", false, true),
+    ("router", "", "serves the router on ubus until it is stopped, without an ACS and an agent", false, true),
+    ("root", "DIR", "with --router: its folder, used as it is or made; it stays", false, true),
+    (
+        "socket",
+        "FILE",
+        "the router's ubus socket (default: var/run/ubus/ubus.sock in its folder)",
+        false,
+        true,
+    ),
     ("model", "NAME", "gives the router more data model: tr098, or a JSON file", false, true),
     ("timeout", "SECONDS", "gives up after so long (default 30)", false, true),
-    ("verbose", "", "shows every SOAP message, the Inform's values and, in lab, the agent's log", true, true),
+    (
+        "verbose",
+        "",
+        "shows every SOAP message, the Inform's values and, in lab, the agent's log and ubus",
+        true,
+        true,
+    ),
     ("help", "", "this help", true, true),
 ];
 
@@ -68,6 +83,12 @@ pub struct Options {
     pub agent: Option<PathBuf>,
     /// `--keep`.
     pub keep: Option<PathBuf>,
+    /// `--router`.
+    pub router: bool,
+    /// `--root`.
+    pub root: Option<PathBuf>,
+    /// `--socket`.
+    pub socket: Option<PathBuf>,
     /// `--model`.
     pub model: Option<Model>,
     /// `--timeout`.
@@ -133,6 +154,9 @@ pub fn parse(mode: Mode, arguments: impl IntoIterator<Item = OsString>) -> Resul
         quirks: Quirks::default(),
         agent: None,
         keep: None,
+        router: false,
+        root: None,
+        socket: None,
         model: None,
         timeout: Duration::from_secs(30),
         verbose: false,
@@ -153,6 +177,9 @@ pub fn parse(mode: Mode, arguments: impl IntoIterator<Item = OsString>) -> Resul
             "allow-remote" => options.allow_remote = true,
             "verbose" => options.verbose = true,
             "help" => options.help = true,
+            "router" => options.router = true,
+            "root" => options.root = Some(PathBuf::from(parser.value().map_err(text)?)),
+            "socket" => options.socket = Some(PathBuf::from(parser.value().map_err(text)?)),
             "db" => options.db = Some(PathBuf::from(parser.value().map_err(text)?)),
             "agent" => options.agent = Some(PathBuf::from(parser.value().map_err(text)?)),
             "keep" => options.keep = Some(PathBuf::from(parser.value().map_err(text)?)),
@@ -167,6 +194,16 @@ pub fn parse(mode: Mode, arguments: impl IntoIterator<Item = OsString>) -> Resul
     }
     if mode == Mode::Lab && options.services.len() > 1 {
         return Err("lab runs one --service".to_owned());
+    }
+    if options.root.is_some() && !options.router {
+        return Err("--root belongs to --router; --keep makes the router of a provisioning".to_owned());
+    }
+    let provisions = !options.services.is_empty()
+        || !options.variables.is_empty()
+        || options.keep.is_some()
+        || options.quirks != Quirks::default();
+    if options.router && provisions {
+        return Err("--router provisions nothing: no --service, --var, --quirk or --keep with it".to_owned());
     }
     if mode == Mode::MiniAcs {
         if !options.variables.is_empty() {
@@ -288,6 +325,17 @@ mod tests {
         for line in ["--db x", "--timeout x", "--model /nonexistent", "--var =b", "--listen 127.0.0.1:1"] {
             assert!(of(Mode::Lab, line).is_err(), "{line}");
         }
+        for line in [
+            "--router --var a=b",
+            "--router --keep /x",
+            "--router --quirk no-cookie",
+            "--root /x",
+            "--socket",
+        ] {
+            assert!(of(Mode::Lab, line).is_err(), "{line}");
+        }
+        let options = of(Mode::Lab, "--router --root /x --socket /y").unwrap();
+        assert!(options.router && options.root.is_some() && options.socket.is_some());
         let options = of(
             Mode::Lab,
             "--var a=b --timeout 5 --model tr098 --verbose --keep /x --agent /y --quirk no-cookie",

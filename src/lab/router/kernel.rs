@@ -8,24 +8,24 @@ const TRAFFIC: &str = "Inter-|   Receive                                        
     bytes    packets errs drop fifo colls carrier compressed";
 
 /// A network device as `/sys/class/net` and `/proc/net/dev` show it.
-struct Device {
-    name: &'static str,
+struct Device<'a> {
+    name: &'a str,
     index: u8,
     /// Of the device it stands on, or its own.
     link: u8,
-    mac: &'static str,
+    mac: &'a str,
     /// `DEVTYPE` of its uevent; empty for plain ones.
-    kind: &'static str,
+    kind: &'a str,
     /// `None` for no carrier, 0 for devices without a speed.
     speed: Option<u32>,
     /// The bridge it is a port of.
-    master: &'static str,
+    master: &'a str,
     /// Received bytes and packets, sent bytes and packets.
     counters: [u64; 4],
 }
 
 #[rustfmt::skip]
-const DEVICES: &[Device] = &[
+const DEVICES: &[Device<'static>] = &[
     Device { name: "lo", index: 1, link: 1, mac: "00:00:00:00:00:00", kind: "", speed: Some(0), master: "", counters: [12840, 120, 12840, 120] },
     Device { name: "eth0", index: 2, link: 2, mac: "02:00:00:00:10:00", kind: "", speed: Some(10000), master: "", counters: [992113044, 1203311, 812334411, 1100021] },
     Device { name: "lan1", index: 3, link: 2, mac: "02:00:00:00:10:01", kind: "dsa", speed: Some(1000), master: "br-lan", counters: [118223344, 90211, 332210044, 240911] },
@@ -155,23 +155,30 @@ pub fn links() -> Vec<(String, String)> {
         out.push((format!("sys/{folder}/ieee80211/{name}/device"), "../..".to_owned()));
         out.push((format!("sys/{folder}/subsystem"), format!("{up}bus/pci")));
     }
-    for device in DEVICES {
-        let folder = format!("sys/class/net/{}", device.name);
-        if !device.master.is_empty() {
-            out.push((format!("{folder}/master"), format!("../{}", device.master)));
-            out.push((format!("{folder}/brport/bridge"), format!("../../{}", device.master)));
-            let port = format!("sys/class/net/{}/brif/{}", device.master, device.name);
-            out.push((port, format!("../../{}/brport", device.name)));
-        }
-        if let Some(lower) = device.lower() {
-            out.push((format!("{folder}/lower_{lower}"), format!("../{lower}")));
-        }
-        if let Some((phy, ..)) = RADIOS.iter().find(|(phy, ..)| device.name.starts_with(phy)) {
-            out.push((format!("{folder}/phy80211"), format!("../../ieee80211/{phy}")));
-            out.push((format!("{folder}/device"), format!("../../ieee80211/{phy}/device")));
-        }
-    }
+    out.extend(DEVICES.iter().flat_map(Device::links));
     out
+}
+
+/// Paths below the root and texts or targets.
+pub type Paths = Vec<(String, String)>;
+
+/// The links between a port and its bridge.
+pub fn master_links(port: &str, bridge: &str) -> Paths {
+    vec![
+        (format!("sys/class/net/{port}/master"), format!("../{bridge}")),
+        (format!("sys/class/net/{port}/brport/bridge"), format!("../../{bridge}")),
+        (format!("sys/class/net/{bridge}/brif/{port}"), format!("../../{port}/brport")),
+    ]
+}
+
+/// The files and links of a device that comes while the router runs: as it was at the boot, or new, up and unused,
+/// with the index and the MAC given. `kind` is its `DEVTYPE`.
+pub fn device(name: &str, kind: &str, index: u8, mac: &str) -> (Paths, Paths) {
+    let new = Device { name, index, link: index, mac, kind, speed: Some(0), master: "", counters: [0; 4] };
+    let device = DEVICES.iter().find(|known| known.name == name).unwrap_or(&new);
+    let mut files = Files(Vec::new());
+    device.files(&mut files);
+    (files.0, device.links())
 }
 
 /// The files so far.
@@ -183,7 +190,7 @@ impl Files {
     }
 }
 
-impl Device {
+impl Device<'_> {
     /// The files of `/sys/class/net/NAME`. `speed` and `duplex` are absent where the kernel gives EINVAL.
     fn files(&self, files: &mut Files) {
         let folder = format!("sys/class/net/{}", self.name);
@@ -194,7 +201,8 @@ impl Device {
         put("mtu", &if loopback { 65536 } else { 1500 });
         put("ifindex", &self.index);
         put("iflink", &self.link);
-        put("type", &if loopback { 772 } else { 1 });
+        let plain = if self.kind == "ppp" { 512 } else { 1 };
+        put("type", &if loopback { 772 } else { plain });
         put("flags", &if loopback { "0x9" } else { "0x1003" });
         let down = if self.kind == "dsa" { "lowerlayerdown" } else { "down" };
         put(
@@ -238,7 +246,7 @@ impl Device {
             }
         }
         if self.kind == "dsa" {
-            put("phys_port_name", &format!("p{}", self.index - 3));
+            put("phys_port_name", &format!("p{}", self.index.saturating_sub(3)));
         }
         // The conduit carries the mark, not the ports.
         if DEVICES.iter().any(|port| port.kind == "dsa" && port.link == self.index) {
@@ -248,8 +256,27 @@ impl Device {
             put("brport/state", &if up { 3 } else { 0 });
             put("brport/path_cost", &if up { 4 } else { 100 });
             put("brport/priority", &32);
-            put("brport/port_no", &format!("{:#x}", self.index - 2));
+            put("brport/port_no", &format!("{:#x}", self.index.saturating_sub(2)));
         }
+    }
+
+    /// Its symbolic links: paths below the root and targets.
+    fn links(&self) -> Vec<(String, String)> {
+        let mut out = Vec::new();
+        let folder = format!("sys/class/net/{}", self.name);
+        if !self.master.is_empty() {
+            out.extend(master_links(self.name, self.master));
+        }
+        if let Some(lower) = self.lower() {
+            out.push((format!("{folder}/lower_{lower}"), format!("../{lower}")));
+        }
+        if let Some((phy, ..)) =
+            RADIOS.iter().find(|(phy, ..)| self.kind == "wlan" && self.name.starts_with(phy))
+        {
+            out.push((format!("{folder}/phy80211"), format!("../../ieee80211/{phy}")));
+            out.push((format!("{folder}/device"), format!("../../ieee80211/{phy}/device")));
+        }
+        out
     }
 
     /// The device that a VLAN or a DSA port stands on.

@@ -6,6 +6,7 @@
 
 pub mod broker;
 mod kernel;
+pub mod objects;
 
 use std::fmt;
 use std::fs;

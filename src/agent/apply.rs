@@ -1,0 +1,59 @@
+//! Services follow changed configuration: procd is told of each package, once, as OpenWrt's own tools do it.
+//!
+//! ```text
+//!  packages ─► ubus call service event config.change {package} ─► procd runs the triggers of init scripts
+//!                  └─ no procd there ─► /sbin/reload_config ─┬─► the same
+//!                                                            └─ not there either: the log says so
+//! ```
+
+use std::collections::BTreeSet;
+use std::process::Child;
+
+use log::{info, warn};
+
+use super::programs::Program;
+use crate::backend::System;
+use crate::sys::fs::Root;
+use crate::ubus::blobmsg::Table;
+
+/// Last, because the connections of everything else may end with it.
+const LAST: &str = "network";
+
+/// Tells the services of these packages; gives the program that does it where procd cannot be asked.
+pub fn tell_services(system: &mut System, root: &Root, touched: &BTreeSet<String>) -> Option<Child> {
+    if touched.is_empty() {
+        return None;
+    }
+    let packages = order(touched);
+    info!("Configuration changed: {}", packages.join(" "));
+    for package in &packages {
+        let data = Table::new().with("package", *package);
+        let event = Table::new().with("type", "config.change").with("data", data);
+        if !system.bus().tell("service", "event", &event) {
+            let child = Program::ReloadConfig.start(root, &[] as &[&str]);
+            if child.is_none() {
+                warn!("nobody is there to reload services");
+            }
+            return child;
+        }
+    }
+    None
+}
+
+/// In the order of their names, the network last.
+fn order(touched: &BTreeSet<String>) -> Vec<&str> {
+    let others = touched.iter().map(String::as_str).filter(|package| *package != LAST);
+    others.chain(touched.get(LAST).map(String::as_str)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_network_comes_last() {
+        let of = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<String>>();
+        assert_eq!(order(&of(&["network", "dhcp", "wireless"])), ["dhcp", "wireless", "network"]);
+        assert_eq!(order(&of(&["system", "dhcp"])), ["dhcp", "system"]);
+    }
+}

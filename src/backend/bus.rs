@@ -1,0 +1,188 @@
+//! What other programs tell on ubus, asked once a session.
+//!
+//! ```text
+//!  a function reads ─► ask(object, method, arguments) ─► remembered? ─► call, 2 s at most ─► remembered till forget()
+//! ```
+//! A router works without any of them: no ubusd, an absent object, a refusal, a slow answer are all "no
+//! value". Whoever was silent is left alone for a minute, so that it holds up one session and not all.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use crate::ubus::blobmsg::Table;
+use crate::ubus::client::{CallError, Client};
+use crate::ubus::json;
+use crate::ubus::msg::Status;
+
+/// How long one call may take.
+pub const LIMIT: Duration = Duration::from_secs(2);
+/// How long somebody who was silent is left alone.
+const QUIET: Duration = Duration::from_secs(60);
+/// The most answers that are remembered; beyond them each is asked for again.
+const MAX_ANSWERS: usize = 512;
+/// The most complaints that wait for the log.
+const MAX_COMPLAINTS: usize = 16;
+
+/// Asks ubus, and remembers what it said.
+#[derive(Debug, Default)]
+pub struct Bus {
+    socket: Option<PathBuf>,
+    client: Option<Client>,
+    answers: HashMap<String, Option<Rc<Table>>>,
+    /// The names of all objects, once somebody wanted to know.
+    objects: Option<Rc<BTreeSet<String>>>,
+    /// Which program was silent, see [`program`], and until when it is left alone; the empty name is ubusd.
+    silent: HashMap<String, Instant>,
+    /// A connection has stood once: there is a ubusd here, even when it cannot be reached.
+    has_stood: bool,
+    /// See [`Bus::is_unsure`].
+    unsure: bool,
+    /// Who was complained about, until it answers again.
+    blamed: BTreeSet<String>,
+    complaints: Vec<String>,
+}
+
+impl Bus {
+    /// One that asks at this socket; without one nobody is asked.
+    pub fn new(socket: Option<PathBuf>) -> Bus {
+        Bus { socket, ..Bus::default() }
+    }
+
+    /// What `object` answers; `None` when it is absent, refuses, or is silent for [`LIMIT`]. The same
+    /// question is asked once until [`Bus::forget`].
+    pub fn ask(&mut self, object: &str, method: &str, arguments: &Table) -> Option<Rc<Table>> {
+        let key = format!("{object} {method} {}", json::print_line(arguments));
+        if let Some(known) = self.answers.get(&key) {
+            return known.clone();
+        }
+        let called = self.with_client(object, |client| {
+            let tables = client.call(object, method, arguments, LIMIT)?;
+            Ok(tables.into_iter().next())
+        });
+        let answer = called.flatten().map(Rc::new);
+        if self.answers.len() < MAX_ANSWERS {
+            self.answers.insert(key, answer.clone());
+        }
+        answer
+    }
+
+    /// Calls a method for what it does; whether it was done. Nothing of it is remembered.
+    pub fn tell(&mut self, object: &str, method: &str, arguments: &Table) -> bool {
+        self.with_client(object, |client| client.call(object, method, arguments, LIMIT)).is_some()
+    }
+
+    /// The names of all objects there are, asked for once until [`Bus::forget`].
+    pub fn objects(&mut self) -> Rc<BTreeSet<String>> {
+        if let Some(known) = &self.objects {
+            return Rc::clone(known);
+        }
+        let found = self.with_client("", |client| client.list(None, LIMIT)).unwrap_or_default();
+        let names = Rc::new(found.into_iter().map(|found| found.path.to_str().into_owned()).collect());
+        self.objects = Some(Rc::clone(&names));
+        names
+    }
+
+    /// Forgets the answers: a session begins.
+    pub fn forget(&mut self) {
+        self.answers = HashMap::new();
+        self.objects = None;
+        self.unsure = false;
+        let now = Instant::now();
+        self.silent.retain(|_, until| *until > now);
+    }
+
+    /// Whether somebody who should answer has kept silent since [`Bus::forget`]: what is read without him may
+    /// have another value as soon as he speaks again.
+    pub fn is_unsure(&self) -> bool {
+        self.unsure
+    }
+
+    /// What went wrong, for the log: one sentence for each object until it answers again.
+    pub fn take_complaints(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.complaints)
+    }
+
+    fn with_client<T>(
+        &mut self,
+        object: &str,
+        work: impl FnOnce(&mut Client) -> Result<T, CallError>,
+    ) -> Option<T> {
+        let socket = self.socket.as_ref()?;
+        let now = Instant::now();
+        if ["", program(object)].iter().any(|name| self.silent.get(*name).is_some_and(|until| *until > now)) {
+            self.unsure |= self.has_stood;
+            return None;
+        }
+        let client = match self.client.take() {
+            Some(client) => Ok(client),
+            None => Client::connect(socket, LIMIT),
+        };
+        let (who, why) = match client {
+            Ok(client) => {
+                self.has_stood = true;
+                match work(self.client.insert(client)) {
+                    Ok(done) => {
+                        self.blamed.remove(object);
+                        return Some(done);
+                    }
+                    Err(why) => (object, why),
+                }
+            }
+            Err(why) => ("", why),
+        };
+        self.failed(who, &why, now);
+        None
+    }
+
+    fn failed(&mut self, who: &str, why: &CallError, now: Instant) {
+        match why {
+            // What is not installed is no news.
+            CallError::NoObject(_) | CallError::Refused { status: Status::NotFound, .. } => return,
+            CallError::Link(_) => {
+                // Not even a desk has it: known until the next session.
+                self.silent.insert(String::new(), now + LIMIT);
+                self.unsure |= self.has_stood;
+                return;
+            }
+            CallError::Lost { .. } => self.unsure = true,
+            CallError::Timeout { .. } => {
+                self.unsure = true;
+                self.silent.insert(program(who).to_owned(), now + QUIET);
+            }
+            _ => {}
+        }
+        if self.blamed.insert(who.to_owned()) && self.complaints.len() < MAX_COMPLAINTS {
+            self.complaints.push(why.to_string());
+        }
+    }
+}
+
+/// Who is silent when an object is: hostapd has one for each access point, netifd one for each kind of thing, and
+/// neither answers for any while it hangs.
+fn program(object: &str) -> &str {
+    match object.split('.').next() {
+        Some("hostapd") => "hostapd",
+        // rpcd's look-ups of names are called so too.
+        Some("network") if object != "network.rrdns" => "netifd",
+        _ => object,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_no_value() {
+        let mut none = Bus::new(None);
+        assert!(none.ask("system", "board", &Table::new()).is_none());
+        let mut gone = Bus::new(Some("/nowhere/ubus.sock".into()));
+        for _ in 0..2 {
+            assert!(gone.ask("system", "board", &Table::new()).is_none());
+            assert!(gone.objects().is_empty());
+        }
+        assert!(gone.take_complaints().is_empty());
+    }
+}

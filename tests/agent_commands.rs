@@ -1,0 +1,368 @@
+//! The data model for scripts and people: the ubus object `rcwmp`, `rcwmpd -c` through the daemon and without
+//! it, and services that are told of what has changed.
+#![cfg(feature = "lab")]
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+#[path = "support/agent.rs"]
+mod agent;
+#[path = "support/bus.rs"]
+mod bus;
+#[path = "support/messages.rs"]
+mod messages;
+#[path = "support/play.rs"]
+mod play;
+#[path = "support/scripted.rs"]
+mod scripted;
+
+use std::path::PathBuf;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use agent::Router;
+use bus::{Bus, Offers};
+use messages::inform_response;
+use play::{codes, end, inform, methods, router, say};
+use rcwmp::ubus::blobmsg::{Table, Value};
+use rcwmp::ubus::client::Client;
+use rcwmp::ubus::json;
+use rcwmp::ubus::msg::Status;
+use rcwmp::ubus::object;
+use scripted::{Scripted, Seen, step};
+
+const LIMIT: Duration = Duration::from_secs(20);
+const HOST: &str = "Device.DeviceInfo.HostName";
+const INTERVAL: &str = "Device.ManagementServer.PeriodicInformInterval";
+
+fn socket(router: &Router) -> PathBuf {
+    router.root().join("var/run/ubus/ubus.sock")
+}
+
+/// procd's part of ubus.
+fn procd(router: &Router) -> Bus {
+    Offers::new().says("service", "event", "{}").start_at(&socket(router), None)
+}
+
+#[track_caller]
+fn call(router: &Router, method: &str, arguments: &str) -> Table {
+    let mut client = Client::connect(&socket(router), LIMIT).unwrap();
+    let answers = client.call("rcwmp", method, &json::parse(arguments).unwrap(), LIMIT);
+    answers.unwrap_or_else(|why| panic!("{method}: {why}")).remove(0)
+}
+
+#[track_caller]
+fn check(router: &Router, method: &str, arguments: &str, answer: &str) {
+    let told = call(router, method, arguments);
+    assert_eq!(json::print_line(&told), json::print_line(&json::parse(answer).unwrap()), "{arguments}");
+}
+
+/// Runs `-c` with words; what it prints, on stdout when it succeeds and on stderr else.
+fn command(router: &Router, words: &[&str]) -> (bool, String) {
+    let output = router.run(&[&["-c"], words].concat());
+    let (good, text) =
+        (output.status.success(), if output.status.success() { output.stdout } else { output.stderr });
+    (good, String::from_utf8(text).unwrap())
+}
+
+fn events(bus: &Bus) -> Vec<String> {
+    let package = |call: String| {
+        let data = call.strip_prefix("service event ")?;
+        let data = json::parse(data).unwrap();
+        assert_eq!(data.text("type").unwrap(), "config.change");
+        Some(data.table("data").unwrap().text("package").unwrap().into_owned())
+    };
+    bus.take_calls().into_iter().filter_map(package).collect()
+}
+
+#[test]
+fn the_object_rcwmp() {
+    let acs = Scripted::start(vec![inform(), methods(), end()]);
+    let router = router(&acs.url());
+    let bus = procd(&router);
+    let agent = router.start(&[]);
+    agent.wait_for("Waiting the next session", 1);
+    agent.wait_for("is on ubus", 1);
+    let mut client = Client::connect(&socket(&router), LIMIT).unwrap();
+    let found = client.list(Some("rcwmp"), LIMIT).unwrap();
+    let names: Vec<String> =
+        object::methods(&found[0].signature).unwrap().into_iter().map(|method| method.name).collect();
+    assert_eq!(names, ["get", "names", "set", "add", "del", "attributes", "transfers", "sessions"]);
+    bus.take_calls();
+
+    check(
+        &router,
+        "set",
+        &format!(r#"{{"path":"{HOST}","value":"over-ubus","values":{{"{INTERVAL}":3600}}}}"#),
+        r#"{"status":1}"#,
+    );
+    assert!(router.read("/etc/config/system").contains("'over-ubus'"));
+    assert_eq!(events(&bus), ["cwmp", "system"]);
+    check(
+        &router,
+        "get",
+        &format!(r#"{{"paths":["{HOST}","{INTERVAL}"]}}"#),
+        &format!(
+            r#"{{"parameters":[{{"parameter":"{HOST}","value":"over-ubus","type":"xsd:string"}},
+                {{"parameter":"{INTERVAL}","value":"3600","type":"xsd:unsignedInt"}}]}}"#
+        ),
+    );
+    check(
+        &router,
+        "names",
+        r#"{"path":"Device.Time.","next_level":true,"from":"Device.Time.Server."}"#,
+        r#"{"names":[{"name":"Device.Time.Server.","writable":false}]}"#,
+    );
+    // Another package each time: a table, its instance, and the network as the last.
+    let added = call(&router, "add", r#"{"object":"Device.NAT.PortMapping."}"#);
+    let number = added.number("instance").unwrap();
+    check(&router, "del", &format!(r#"{{"object":"Device.NAT.PortMapping.{number}."}}"#), r#"{"status":1}"#);
+    assert_eq!(events(&bus), ["firewall", "firewall"]);
+    check(
+        &router,
+        "attributes",
+        &format!(r#"{{"path":"{HOST}","notification":1}}"#),
+        &format!(
+            r#"{{"attributes":[{{"parameter":"{HOST}","notification":1,"access_list":["Subscriber"]}}]}}"#
+        ),
+    );
+    // What is asked for twice is told once: a name says where the next page goes on.
+    check(
+        &router,
+        "get",
+        &format!(r#"{{"paths":["{HOST}","{HOST}"],"from":"{HOST}"}}"#),
+        &format!(r#"{{"parameters":[{{"parameter":"{HOST}","value":"over-ubus","type":"xsd:string"}}]}}"#),
+    );
+    check(&router, "transfers", "{}", r#"{"transfers":[]}"#);
+    let sessions = call(&router, "sessions", r#"{"count":1}"#);
+    let session = sessions.array("sessions")[0].as_table().unwrap();
+    assert_eq!(session.text("status").unwrap(), "success");
+    let told = json::print_line(&Table::new().with("events", session.array("events").to_vec()));
+    assert_eq!(told, r#"{"events":["0 BOOTSTRAP","1 BOOT"]}"#);
+    assert_ne!(session.text("end_time").unwrap(), "N/A");
+    // Faults are answers, with the codes of TR-069.
+    for (method, arguments, code, parameter) in [
+        ("get", r#"{"path":"Device.NoSuch"}"#, 9005, None),
+        ("get", "{}", 9003, None),
+        ("set", r#"{"values":{"Device.DeviceInfo.SerialNumber":"x"}}"#, 9003, Some(9008)),
+        ("add", r#"{"object":"Device.DeviceInfo."}"#, 9005, None),
+        ("attributes", r#"{"path":"Device.DeviceInfo.UpTime","notification":2}"#, 9009, None),
+    ] {
+        let refused = call(&router, method, arguments);
+        assert_eq!(refused.number("fault"), Some(code), "{arguments}: {}", json::print(&refused));
+        let first = refused.array("parameters").first().and_then(Value::as_table);
+        assert_eq!(first.and_then(|one| one.number("fault")), parameter);
+    }
+    let wrong = client.call("rcwmp", "dance", &Table::new(), LIMIT).unwrap_err();
+    assert_eq!(wrong.status(), Status::MethodNotFound);
+    assert!(events(&bus).is_empty());
+    assert!(agent.stop().0.success());
+    acs.finish();
+}
+
+/// Everything in pages, as the agent's own command line asks for it: the same as without the daemon.
+#[test]
+fn the_command_line_through_the_daemon_and_without_it() {
+    let acs = Scripted::start(vec![inform(), methods(), end()]);
+    let router = router(&acs.url());
+    let bus = procd(&router);
+    let agent = router.start(&[]);
+    agent.wait_for("Waiting the next session", 1);
+    agent.wait_for("is on ubus", 1);
+    // Numbers of rows that are gone are not used again.
+    let both = |number: u32| {
+        let fresh = format!("Device.NAT.PortMapping.{number}.");
+        let mut seen = Vec::new();
+        for words in [
+            &["set", HOST, "by-hand"] as &[&str],
+            &["get", HOST],
+            &["get_names", "Device.Time.", "1"],
+            &["add", "Device.NAT.PortMapping.", "key-7"],
+            &["get", "Device.ManagementServer.ParameterKey"],
+            &["del", &fresh],
+            &["get_notif", HOST],
+            &["set_notif", HOST, "2"],
+            &["get_notif", HOST],
+            &["set_notif", HOST, "0"],
+            &["get", "Device.NoSuch"],
+            &["set", INTERVAL, "0"],
+            &["set_notif", HOST, "9"],
+            &["del", "Device.NAT.PortMapping.9."],
+        ] {
+            let (good, told) = command(&router, words);
+            seen.push((words.join(" ").replace(&fresh, "FRESH"), (good, told.replace(&fresh, "FRESH"))));
+        }
+        // A full read differs in what the agent itself tells, so names only.
+        let names = command(&router, &["get_names", "Device."]);
+        assert!(names.1.lines().count() > 1000);
+        let whole = command(&router, &["get", "Device."]);
+        assert!(whole.0 && whole.1.lines().count() > 1000);
+        seen.push(("get_names Device.".to_owned(), names));
+        (seen, events(&bus))
+    };
+    bus.take_calls();
+    let (through, told) = both(3);
+    assert_eq!(told, ["system", "firewall", "firewall"]);
+    // Nobody else may have changed the state meanwhile: the daemon did it.
+    assert!(agent.log().matches("Configuration changed").count() >= 3, "{}", agent.log());
+    let of =
+        |line: &str| through.iter().find(|(words, _)| words == line).map(|(_, seen)| seen.clone()).unwrap();
+    assert_eq!(
+        of("set Device.DeviceInfo.HostName by-hand").1,
+        format!("Set value is successfully done\n{HOST} => by-hand\n")
+    );
+    assert_eq!(of("add Device.NAT.PortMapping. key-7").1, "Added FRESH\n");
+    assert_eq!(
+        of("get Device.ManagementServer.ParameterKey").1,
+        "Device.ManagementServer.ParameterKey => key-7\n"
+    );
+    assert_eq!(of("del FRESH").1, "Deleted FRESH\n");
+    assert_eq!(of(&format!("get_notif {HOST}")).1, format!("{HOST} => off\n"));
+    assert_eq!(of(&format!("set_notif {HOST} 2")).1, format!("{HOST} => 2\n"));
+    assert_eq!(
+        of("get Device.NoSuch"),
+        (false, "Fault 9005: Invalid parameter name: no parameter or object \"Device.NoSuch\"\n".to_owned())
+    );
+    assert!(agent.stop().0.success());
+    let (without, told) = both(4);
+    // Its value is the same already: nothing is written, and nobody told.
+    assert_eq!(told, ["firewall", "firewall"]);
+    assert_eq!(without, through);
+    acs.finish();
+}
+
+#[test]
+fn a_change_waits_for_the_end_of_a_session() {
+    let (release, held) = mpsc::channel::<()>();
+    let acs = Scripted::start(vec![
+        step().computed(move |seen| {
+            let _ = held.recv_timeout(Duration::from_secs(20));
+            say(inform_response(&seen.text()))
+        }),
+        methods(),
+        end(),
+        // 4 VALUE CHANGE: somebody else than the ACS has changed what it watches.
+        inform(),
+        end(),
+    ]);
+    let router = router(&acs.url());
+    // The attribute is there before the daemon is.
+    assert!(command(&router, &["set_notif", INTERVAL, "2"]).0);
+    let bus = procd(&router);
+    let agent = router.start(&[]);
+    agent.wait_for("is on ubus", 1);
+    agent.wait_for("Send the Inform", 1);
+    // Reading is answered at once.
+    assert!(command(&router, &["get", "Device.RootDataModelVersion"]).0);
+    bus.take_calls();
+    std::thread::scope(|scope| {
+        let set = scope.spawn(|| command(&router, &["set", INTERVAL, "4321"]));
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(!set.is_finished() && !router.read("/etc/config/cwmp").contains("4321"));
+        release.send(()).unwrap();
+        let (good, told) = set.join().unwrap();
+        assert!(good && told.contains("=> 4321"), "{told}");
+    });
+    assert_eq!(events(&bus), ["cwmp"]);
+    agent.wait_for("End session", 2);
+    assert!(agent.stop().0.success());
+    let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
+    assert_eq!(codes(&seen[3]), ["4 VALUE CHANGE"]);
+}
+
+/// Whoever calls gives up after a while: what was not done until then is refused, not done later.
+#[test]
+fn a_change_does_not_wait_for_ever() {
+    let (release, held) = mpsc::channel::<()>();
+    let acs = Scripted::start(vec![step().computed(move |seen| {
+        let _ = held.recv_timeout(Duration::from_secs(40));
+        say(inform_response(&seen.text()))
+    })]);
+    let router = router(&acs.url());
+    // So long may the ACS keep us waiting.
+    router.set("acs", "session_timeout", "60");
+    let _bus = procd(&router);
+    let agent = router.start(&[]);
+    agent.wait_for("is on ubus", 1);
+    agent.wait_for("Send the Inform", 1);
+    let (good, told) = command(&router, &["set", INTERVAL, "4321"]);
+    assert!(!good && told.starts_with("Fault 9001: Request denied: a session is on its way"), "{told}");
+    std::thread::scope(|scope| {
+        let set = scope.spawn(|| command(&router, &["set", INTERVAL, "4322"]));
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(agent.stop().0.success());
+        let (good, told) = set.join().unwrap();
+        assert!(!good && told.contains("stopped"), "{told}");
+    });
+    assert!(!router.read("/etc/config/cwmp").contains("432"));
+    release.send(()).unwrap();
+    acs.finish();
+}
+
+/// A ubusd that takes connections and says nothing holds a command up for a few seconds, not for a minute.
+#[test]
+fn a_ubusd_that_hangs() {
+    let router = router("");
+    let path = socket(&router);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let _mute = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let start = std::time::Instant::now();
+    let (good, told) = command(&router, &["set", HOST, "all-the-same"]);
+    assert!(good && told.contains("=> all-the-same"), "{told}");
+    assert!(start.elapsed() < Duration::from_secs(40), "{:?}", start.elapsed());
+}
+
+/// A program that does not answer in time has changed nothing: its values are not told as gone, and come again.
+#[test]
+fn silence_is_no_change() {
+    let server = "Device.DHCPv4.Client.1.DHCPServer";
+    let dump = |address: &str| {
+        format!(
+            r#"{{"interface":[{{"interface":"wan","up":true,"l3_device":"wan","proto":"dhcp","device":"wan","uptime":9,
+            "data":{{"dhcpserver":"{address}","leasetime":3600}}}}]}}"#
+        )
+    };
+    let acs = Scripted::start(vec![inform(), methods(), end(), inform(), methods(), end()]);
+    let router = router(&acs.url());
+    router.set("cpe", "periodic_notify_interval", "1");
+    assert!(command(&router, &["set_notif", server, "2"]).0);
+    let bus = Offers::new()
+        .says("service", "event", "{}")
+        .says("network.interface", "dump", &dump("192.0.2.1"))
+        .start_at(&socket(&router), None);
+    let agent = router.start(&[]);
+    agent.wait_for("Waiting the next session", 1);
+    assert_eq!(command(&router, &["get", server]).1, format!("{server} => 192.0.2.1\n"));
+    bus.take_calls();
+    bus.now_keeps_silent("network.interface", "dump");
+    agent.wait_for("network.interface dump was not answered", 1);
+    play::stays_quiet(&agent, "Start session", 1);
+    assert!(agent.stop().0.success());
+    // What really changes is told.
+    bus.now_says("network.interface", "dump", &dump("192.0.2.2"));
+    let agent = router.start(&[]);
+    agent.wait_for("End session", 1);
+    assert!(agent.stop().0.success());
+    let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
+    assert_eq!(codes(&seen[3]), ["4 VALUE CHANGE"]);
+    assert_eq!(play::value(&seen[3], server), "192.0.2.2");
+}
+
+/// After a session, too, procd is told once of each package, the network last.
+#[test]
+fn services_after_a_session() {
+    let set = messages::set_values(
+        "1",
+        &[("Device.IP.Interface.1.MaxMTUSize", "xsd:unsignedInt", "1400"), (HOST, "xsd:string", "one")],
+        "",
+    );
+    let again = messages::set_values("2", &[(HOST, "xsd:string", "two")], "");
+    let acs = Scripted::start(vec![inform(), methods(), say(set), say(again), end()]);
+    let router = router(&acs.url());
+    let bus = procd(&router);
+    let agent = router.start(&[]);
+    agent.wait_for("Waiting the next session", 1);
+    let log = agent.log();
+    assert!(agent.stop().0.success());
+    assert_eq!(events(&bus), ["system", "network"], "{log}");
+    assert!(!router.ran().iter().any(|line| line.contains("reload_config")));
+    acs.finish();
+}
