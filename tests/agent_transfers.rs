@@ -518,10 +518,10 @@ fn an_interrupted_download_is_told_once() {
     let agent = router.start(&[]);
     agent.wait_for("is started", 1);
     agent.wait_for("End session", 1);
+    let scratch = || fs::read_dir(router.root().join("tmp/rcwmp")).map_or(0, Iterator::count);
+    wait_for("the beginning of a file", || scratch() == 1);
     agent.kill();
     drop(release);
-    let scratch = || fs::read_dir(router.root().join("tmp/rcwmp")).unwrap().count();
-    assert_eq!(scratch(), 1);
     let agent = router.start(&[]);
     agent.wait_for("End session", 1);
     assert!(agent.stop().0.success());

@@ -16,6 +16,16 @@ use router::{Router, router_with};
 
 const FILE: &str = include_str!("../uci/cwmp");
 
+/// Sections that may be there many times.
+const ROWS: [&str; 3] = ["inform_parameter", "xmpp_connection", "xmpp_server"];
+
+/// The type of the sections that the object is a table of whose parameters come right after `before`.
+fn rows_before(before: &str) -> &'static str {
+    let head = before.rsplit("\"object\":").next().unwrap().lines().next().unwrap();
+    // `xmpp_connections` is a function that lists sections `xmpp_connection`.
+    ROWS.iter().find(|name| head.contains(**name)).unwrap_or(&ROWS[0])
+}
+
 /// Of a section in the file: its type, and its options with their values and whether they are active.
 #[derive(Debug, Default)]
 struct Section {
@@ -64,7 +74,7 @@ fn file() -> BTreeMap<String, Section> {
 fn names(of: impl Fn(&Section) -> Vec<String>) -> BTreeSet<String> {
     let mut out = BTreeSet::new();
     for (name, section) in file() {
-        let shown = if section.ty == "inform_parameter" { &section.ty } else { &name };
+        let shown = if ROWS.contains(&&*section.ty) { &section.ty } else { &name };
         out.extend(of(&section).into_iter().map(|option| format!("{shown}.{option}")));
     }
     out
@@ -114,9 +124,8 @@ fn named_by_the_model() -> BTreeSet<String> {
             match parts[..] {
                 // `cwmp.inform_parameter` is the table itself.
                 [_] => continue,
-                ["{}", "inform_parameter", option] | ["{}", option] => {
-                    parts = vec!["inform_parameter", option];
-                }
+                ["{}", ty, option] if ROWS.contains(&ty) => parts = vec![ty, option],
+                ["{}", option] => parts = vec![rows_before(&text[..at]), option],
                 [name, _, option] => parts = vec![name, option],
                 _ => {}
             }
@@ -133,7 +142,9 @@ fn named_by_the_model() -> BTreeSet<String> {
 fn nothing_is_missing_on_either_side() {
     let known: BTreeSet<String> = asked_by_settings().union(&named_by_the_model()).cloned().collect();
     let identity = IDENTITY.iter().map(|(option, ..)| format!("cpe.{option}"));
-    let known: BTreeSet<String> = known.into_iter().chain(identity).collect();
+    // The connection of a server is the condition of its row.
+    let owner = ["xmpp_server.connection".to_owned()];
+    let known: BTreeSet<String> = known.into_iter().chain(identity).chain(owner).collect();
     let offered = offered();
     assert!(known.len() > 80, "{known:?}");
     let missing: Vec<_> = known.difference(&offered).collect();
@@ -163,7 +174,7 @@ fn uncommented() -> String {
     let mut out = String::new();
     for (name, section) in file() {
         // A row of a table is one more row.
-        if section.ty == "inform_parameter" {
+        if ROWS.contains(&&*section.ty) {
             continue;
         }
         out += &format!("config {} '{name}'\n", section.ty);
