@@ -249,6 +249,11 @@ mod tests {
     /// A daemon that has had its first contact, found so, and then been given another URL.
     fn daemon(located: Option<Mechanism>) -> (tempfile::TempDir, Daemon) {
         let dir = tempfile::tempdir().unwrap();
+        let daemon = daemon_in(&dir, located);
+        (dir, daemon)
+    }
+
+    fn daemon_in(dir: &tempfile::TempDir, located: Option<Mechanism>) -> Daemon {
         fs::create_dir_all(dir.path().join("etc/config")).unwrap();
         fs::create_dir_all(dir.path().join("var/run")).unwrap();
         let text = format!(
@@ -261,7 +266,7 @@ mod tests {
         daemon.file.state.located = located;
         daemon.file.state.bootstrapped = Some(OLD.to_owned());
         daemon.file.state.queue = Queue::default();
-        (dir, daemon)
+        daemon
     }
 
     fn offer(dir: &tempfile::TempDir, url: &str) {
@@ -368,12 +373,12 @@ mod tests {
         use crate::ubus::object::Method;
         use crate::ubus::server::{Incoming, Server, Service};
 
-        let (dir, mut daemon) = daemon(None);
-        fs::write(dir.path().join("etc/config/system"), "config system 'one'\n").unwrap();
-        daemon.model.refresh();
+        let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("var/run/ubus/ubus.sock");
         fs::create_dir_all(socket.parent().unwrap()).unwrap();
         let _broker = Broker::start(&socket, Vec::new()).unwrap();
+        let mut daemon = daemon_in(&dir, None);
+        fs::write(dir.path().join("etc/config/system"), "config system 'one'\n").unwrap();
         let objects = vec![("service".to_owned(), vec![Method::new("event")])];
         let mut procd = Server::new(&socket, Service { objects, ..Service::default() }).unwrap();
         let clock = Monotonic::start();
