@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use bus::Offers;
 use messages::get_values;
-use play::{codes, end, inform, methods, router, say};
+use play::{challenge, codes, end, inform, methods, request_url, router, say};
 use rcwmp::ubus::blobmsg::Table;
 use rcwmp::ubus::client::{CallError, Client};
 use rcwmp::ubus::json;
@@ -146,4 +146,37 @@ fn a_flood_of_calls_is_refused_and_not_kept() {
     assert!(good >= 16 && refused > 0, "{good} answered, {refused} refused");
     agent.wait_for("is refused: 16 calls wait", 1);
     assert!(agent.stop().0.success());
+}
+
+/// Many who ask for much do not keep the ACS waiting until all of them have it.
+#[test]
+fn the_port_is_served_between_calls() {
+    let acs = Scripted::start(vec![inform(), methods(), end()]);
+    let router = router(&acs.url());
+    let socket = router.root().join("var/run/ubus/ubus.sock");
+    let _bus = Offers::new().says("service", "event", "{}").start_at(&socket, None);
+    let agent = router.start(&[]);
+    agent.wait_for("Waiting the next session", 1);
+    agent.wait_for("tr069 is on ubus", 1);
+    let url = request_url(&acs.seen()[0].text());
+    let start = Instant::now();
+    let (answered, answers) = mpsc::channel();
+    for _ in 0..16 {
+        let (socket, answered) = (socket.clone(), answered.clone());
+        thread::spawn(move || {
+            let answer = call(&socket, "rcwmp", "get", r#"{"path":"Device."}"#);
+            answered.send((answer.is_ok(), start.elapsed())).unwrap();
+        });
+    }
+    // The one that came first was alone; the others wait by now.
+    let mut answered = vec![answers.recv().unwrap()];
+    challenge(&url);
+    let challenged = start.elapsed();
+    answered.extend(answers.iter().take(15));
+    // Four of them, and what the turn does besides, came first; all sixteen would have else.
+    assert!(answered.iter().all(|(good, _)| *good));
+    let before = answered.iter().filter(|(_, at)| *at < challenged).count();
+    assert!(before <= 10, "{before} before the port at {challenged:?}: {answered:?}");
+    assert!(agent.stop().0.success());
+    acs.finish();
 }

@@ -95,9 +95,11 @@ fn what_make_would_install() {
         same("etc/config/cwmp", "uci/cwmp");
         same("etc/init.d/rcwmpd", "openwrt-package/files/rcwmpd.init");
         let acl = fs::read(to.join("usr/share/rpcd/acl.d/rcwmp.json")).unwrap();
-        assert!(
-            serde_json::from_slice::<serde_json::Value>(&acl).unwrap()["rcwmp"]["read"]["ubus"].is_object()
-        );
+        let acl = serde_json::from_slice::<serde_json::Value>(&acl).unwrap();
+        assert!(acl["rcwmp"]["read"]["ubus"].is_object());
+        // The settings hold passwords: whoever may only look at the agent does not see them.
+        assert!(acl["rcwmp"]["read"]["uci"].is_null() && acl["rcwmp"]["read"]["file"].is_null());
+        assert_eq!(acl["rcwmp-settings"]["read"]["uci"], serde_json::json!(["cwmp"]));
         let keep = fs::read_to_string(to.join("lib/upgrade/keep.d/rcwmp")).unwrap();
         assert_eq!(keep, "/etc/config/cwmp\n/etc/rcwmp/\n");
     }
