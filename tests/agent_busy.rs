@@ -13,13 +13,13 @@ mod play;
 mod scripted;
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use messages::{envelope, get_values, set_values};
-use play::{Knock, end, has, inform, knock, methods, request_url, router, say, value};
+use play::{Knock, challenge, end, has, inform, knock, methods, request_url, router, say, value};
 use rcwmp::lab::router::broker::Broker;
 use rcwmp::ubus::blobmsg::Table;
 use rcwmp::ubus::client::Client;
@@ -44,20 +44,6 @@ fn slow_file() -> String {
         }
     });
     url
-}
-
-/// How long the port takes to ask a stranger for his name.
-fn challenge(url: &str) -> Duration {
-    let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
-    let start = Instant::now();
-    let mut stream = TcpStream::connect(host).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    write!(stream, "GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
-    let mut head = [0; 12];
-    stream.read_exact(&mut head).unwrap();
-    let took = start.elapsed();
-    assert_eq!(&head, b"HTTP/1.1 401");
-    took
 }
 
 /// A network of its own, with an address behind which packets vanish.

@@ -22,6 +22,7 @@ use agent::Router;
 use bus::{Bus, Offers};
 use messages::inform_response;
 use play::{codes, end, inform, methods, router, say};
+use rcwmp::lab::router::broker::Broker;
 use rcwmp::ubus::blobmsg::{Table, Value};
 use rcwmp::ubus::client::Client;
 use rcwmp::ubus::json;
@@ -138,6 +139,9 @@ fn the_object_rcwmp() {
     let told = json::print_line(&Table::new().with("events", session.array("events").to_vec()));
     assert_eq!(told, r#"{"events":["0 BOOTSTRAP","1 BOOT"]}"#);
     assert_ne!(session.text("end_time").unwrap(), "N/A");
+    // Of a list that cannot go on it is said how to have it all the same.
+    let gone = call(&router, "get", r#"{"path":"Device.Time.","from":"Device.Time.Server.99."}"#);
+    assert_eq!((gone.number("fault"), gone.flag("gone")), (Some(9005), true));
     // Faults are answers, with the codes of TR-069.
     for (method, arguments, code, parameter) in [
         ("get", r#"{"path":"Device.NoSuch"}"#, 9005, None),
@@ -297,6 +301,84 @@ fn a_change_does_not_wait_for_ever() {
     acs.finish();
 }
 
+/// What a person must not believe to have done: the same through the daemon and without it, where both can.
+#[test]
+fn what_is_not_done_is_refused() {
+    let router = router("");
+    let _bus = procd(&router);
+    let software = "Device.DeviceInfo.SoftwareVersion";
+    let (long, fits) = ("k".repeat(33), "\u{e4}".repeat(32));
+    let refusals = || {
+        // Always active, whatever anybody asks for: icwmp refuses it, an ACS hears nothing of it.
+        for (value, good) in [("0", false), ("1", false), ("2", true)] {
+            let (done, told) = command(&router, &["set_notif", software, value]);
+            assert_eq!(done, good, "{value}: {told}");
+            assert!(good || told.starts_with("Fault 9009: "), "{told}");
+        }
+        assert_eq!(command(&router, &["get_notif", software]).1, format!("{software} => active\n"));
+        assert!(command(&router, &["set_notif", "Device.DeviceInfo.", "0"]).0);
+        for words in [
+            &["set", HOST, "x", &long] as &[&str],
+            &["add", "Device.NAT.PortMapping.", &long],
+            &["del", "Device.NAT.PortMapping.1.", &long],
+        ] {
+            let (good, told) = command(&router, words);
+            assert!(
+                !good && told == "Fault 9003: Invalid arguments: the key is longer than 32 characters\n",
+                "{told}"
+            );
+        }
+        assert!(command(&router, &["set", HOST, "y", &fits]).0);
+        assert!(
+            command(&router, &["get", "Device.ManagementServer.ParameterKey"])
+                .1
+                .ends_with(&format!("=> {fits}\n"))
+        );
+    };
+    refusals();
+    let state = "Device.IP.Diagnostics.IPPing.DiagnosticsState";
+    let (good, told) = command(&router, &["set", state, "Requested"]);
+    assert!(!good && told == format!("{state}: tests are run by the daemon, which does not run\n"), "{told}");
+    assert_eq!(command(&router, &["get", state]).1, format!("{state} => None\n"));
+    let agent = router.start(&[]);
+    agent.wait_for("is on ubus", 1);
+    refusals();
+    assert!(agent.stop().0.success());
+}
+
+/// What is done is no failure, though its name is another then.
+#[test]
+fn what_is_done_is_not_told_as_a_fault() {
+    let router = router("");
+    assert!(command(&router, &["set", "Device.ManagementServer.InstanceMode", "InstanceAlias"]).0);
+    let before = "Device.IP.Interface.[one].Alias";
+    assert!(command(&router, &["set", "Device.IP.Interface.1.Alias", "one"]).0);
+    let output = router.run(&["-c", "set", before, "two"]);
+    assert!(output.status.success());
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "Set value is successfully done\n");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.starts_with(&format!("{before} was set, but cannot be read back:\nFault 9005: ")), "{told}");
+    assert!(command(&router, &["get", "Device.IP.Interface.[two].Alias"]).0);
+}
+
+/// An entry that goes while a list is read: the list is begun anew, and not for ever.
+#[test]
+fn a_list_that_changes_is_begun_anew() {
+    let router = router("");
+    let page =
+        r#"{"parameters":[{"parameter":"Device.A","value":"1","type":"xsd:string"}],"next":"Device.B"}"#;
+    let gone = r#"{"fault":9005,"fault_string":"Device.B is gone","gone":true}"#;
+    let offers =
+        Offers::new().says("rcwmp", "get", page).says_to("rcwmp", "get", r#"{"from":"Device.B"}"#, gone);
+    let bus = offers.start_at(&socket(&router), None);
+    assert_eq!(command(&router, &["get", "Device."]), (false, "Fault 9005: Device.B is gone\n".to_owned()));
+    let calls = bus.take_calls();
+    assert_eq!(calls.len(), 8, "{calls:?}");
+    let last = r#"{"parameters":[{"parameter":"Device.C","value":"2","type":"xsd:string"}]}"#;
+    bus.now_says_to("rcwmp", "get", r#"{"from":"Device.B"}"#, last);
+    assert_eq!(command(&router, &["get", "Device."]).1, "Device.A => 1\nDevice.C => 2\n");
+}
+
 /// A ubusd that takes connections and says nothing holds a command up for a few seconds, not for a minute.
 #[test]
 fn a_ubusd_that_hangs() {
@@ -344,6 +426,39 @@ fn silence_is_no_change() {
     let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
     assert_eq!(codes(&seen[3]), ["4 VALUE CHANGE"]);
     assert_eq!(play::value(&seen[3], server), "192.0.2.2");
+}
+
+/// A program that is started anew is not there for a moment: its values are not told as gone.
+#[test]
+fn absence_is_no_change() {
+    let server = "Device.DHCPv4.Client.1.DHCPServer";
+    let dump = r#"{"interface":[{"interface":"wan","up":true,"l3_device":"wan","proto":"dhcp","device":"wan","uptime":9,
+        "data":{"dhcpserver":"192.0.2.1","leasetime":3600}}]}"#;
+    let acs = Scripted::start(vec![inform(), methods(), end()]);
+    let router = router(&acs.url());
+    router.set("cpe", "periodic_notify_interval", "1");
+    assert!(command(&router, &["set_notif", server, "2"]).0);
+    let broker = {
+        std::fs::create_dir_all(socket(&router).parent().unwrap()).unwrap();
+        Broker::start(&socket(&router), Vec::new()).unwrap()
+    };
+    let netifd = || Offers::new().says("network.interface", "dump", dump).serve_at(broker.path());
+    let there = netifd();
+    let agent = router.start(&[]);
+    agent.wait_for("Waiting the next session", 1);
+    assert_eq!(command(&router, &["get", server]).1, format!("{server} => 192.0.2.1\n"));
+    drop(there);
+    assert_eq!(command(&router, &["get", server]).1, format!("{server} => \n"));
+    // Looked at each second.
+    std::thread::sleep(Duration::from_secs(3));
+    play::stays_quiet(&agent, "Start session", 1);
+    let again = netifd();
+    assert_eq!(command(&router, &["get", server]).1, format!("{server} => 192.0.2.1\n"));
+    std::thread::sleep(Duration::from_secs(2));
+    play::stays_quiet(&agent, "Start session", 1);
+    assert!(agent.stop().0.success());
+    drop(again);
+    acs.finish();
 }
 
 /// After a session, too, procd is told once of each package, the network last.

@@ -95,9 +95,11 @@ fn what_make_would_install() {
         same("etc/config/cwmp", "uci/cwmp");
         same("etc/init.d/rcwmpd", "openwrt-package/files/rcwmpd.init");
         let acl = fs::read(to.join("usr/share/rpcd/acl.d/rcwmp.json")).unwrap();
-        assert!(
-            serde_json::from_slice::<serde_json::Value>(&acl).unwrap()["rcwmp"]["read"]["ubus"].is_object()
-        );
+        let acl = serde_json::from_slice::<serde_json::Value>(&acl).unwrap();
+        assert!(acl["rcwmp"]["read"]["ubus"].is_object());
+        // The settings hold passwords: whoever may only look at the agent does not see them.
+        assert!(acl["rcwmp"]["read"]["uci"].is_null() && acl["rcwmp"]["read"]["file"].is_null());
+        assert_eq!(acl["rcwmp-settings"]["read"]["uci"], serde_json::json!(["cwmp"]));
         let keep = fs::read_to_string(to.join("lib/upgrade/keep.d/rcwmp")).unwrap();
         assert_eq!(keep, "/etc/config/cwmp\n/etc/rcwmp/\n");
     }
@@ -179,7 +181,7 @@ fn the_service_under_procd() {
     ] {
         assert!(told.contains(line), "{line:?} is not in\n{told}");
     }
-    assert!(!told.contains("src_ip"), "{told}");
+    assert!(told.contains("json_add_array src_ip\njson_add_string  192.0.2.7\n"), "{told}");
     // The boot is told once, whatever crashes afterwards, and a reload before its time does no harm.
     router.program("root/usr/sbin/rcwmpd", "#!/bin/sh\nkill -HUP $$\necho \"agent $*\" >> \"$STUB/told\"\n");
     for expected in ["agent -b\n", "agent \n"] {
@@ -217,13 +219,19 @@ fn rule(options: &[(&str, &str)], expected: &[&str]) -> String {
 fn the_firewall_rule() {
     let open = ["type rule", "src zone-of-wan", "target ACCEPT", "proto tcp"];
     let with = |rest: &[&'static str]| [&open[..], rest].concat();
-    rule(&[], &with(&["dest_port 7547"]));
-    rule(&[("cwmp.cpe.port", "8000"), ("cwmp.cpe.incoming_rule", "Port_Only")], &with(&["dest_port 8000"]));
+    let open_for_all = ("cwmp.cpe.incoming_rule", "Port_Only");
+    rule(&[("cwmp.cpe.port", "8000"), open_for_all], &with(&["dest_port 8000"]));
+    // Nothing said is IP_Port as in icwmp's schema, but for an ACS without an address.
+    rule(&[], &with(&["dest_port 7547", " 192.0.2.7", " 2001:db8::7"]));
+    rule(&[("cwmp.acs.url", "http://198.51.100.1/")], &with(&["dest_port 7547", " 198.51.100.1"]));
+    for nowhere in ["http://unknown.example/", "http://$(touch owned)/", ""] {
+        rule(&[("cwmp.acs.url", nowhere)], &with(&["dest_port 7547"]));
+    }
     for bad in ["0", "70000", "abc", "-1", "7547; touch owned", "$(touch owned)", "99999999999999999999"] {
-        rule(&[("cwmp.cpe.port", bad)], &with(&["dest_port 7547"]));
+        rule(&[("cwmp.cpe.port", bad), open_for_all], &with(&["dest_port 7547"]));
     }
     rule(
-        &[("cwmp.cpe.default_wan_interface", "dsl")],
+        &[("cwmp.cpe.default_wan_interface", "dsl"), open_for_all],
         &["type rule", "src zone-of-dsl", "target ACCEPT", "proto tcp", "dest_port 7547"],
     );
     for off in [

@@ -518,6 +518,76 @@ fn more_calls_than_a_server_takes() {
     assert_eq!(refused, [Status::NoMemory; 6]);
 }
 
+/// A ubusd that registers everything, makes two calls, and reads nothing any more; says when somebody connects.
+fn deaf() -> (tempfile::TempDir, PathBuf, Receiver<()>) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ubus.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut kept = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept() {
+            let write = |stream: &mut UnixStream, kind, sequence, peer, attributes| {
+                let octets = Message::new(kind, sequence, peer, attributes).encode().unwrap();
+                stream.write_all(&octets).unwrap();
+            };
+            write(&mut stream, Kind::Hello, 0, 9, Vec::new());
+            tell.send(()).unwrap();
+            // The first request is the one object.
+            assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+            write(&mut stream, Kind::Data, 1, 0, vec![Attribute::ObjectId(77)]);
+            write(&mut stream, Kind::Status, 1, 0, vec![Attribute::Status(Status::Ok.number())]);
+            for sequence in [5, 6] {
+                let method = Attribute::Method("never".into());
+                let call = vec![Attribute::ObjectId(77), method, Attribute::Data(Vec::new())];
+                write(&mut stream, Kind::Invoke, sequence, 3, call);
+            }
+            kept.push(stream);
+        }
+    });
+    (folder, path, told)
+}
+
+/// A caller whose status cannot be sent hears of the end of the connection, and what we offer is offered again.
+#[test]
+fn ubusd_takes_nothing_any_more() {
+    let (_folder, path, connected) = deaf();
+    let mut server = Server::new(&path, service("test")).unwrap();
+    let mut now = Duration::from_secs(1);
+    let mut incoming = server.on_tick(now);
+    connected.recv().unwrap();
+    incoming.extend(turn(&mut server, now));
+    let requests: Vec<_> = incoming
+        .into_iter()
+        .filter_map(|one| match one {
+            Incoming::Call { request, .. } => Some(request),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(requests.len(), 2);
+    let mut stuck = 0;
+    for request in requests {
+        for size in [1_000_000, 100_000, 1000, 1] {
+            let text = Table::new().with("text", "x".repeat(size));
+            while server.reply(&request, &text).is_ok() {}
+        }
+        while server.reply(&request, &Table::new()).is_ok() {}
+        // The first time the socket still takes something.
+        stuck += usize::from(server.complete(request, Status::Ok).is_err());
+    }
+    assert!(stuck > 0, "everything was taken");
+    assert_eq!(server.deadline(), Some(Duration::ZERO));
+    let lost = server.on_tick(now);
+    assert!(
+        matches!(&lost[..], [Incoming::Down(why)] if why.to_string().contains("does not take")),
+        "{lost:?}"
+    );
+    now += Duration::from_secs(1);
+    assert_eq!(server.on_tick(now).len(), 0);
+    connected.recv_timeout(LONG).unwrap();
+    assert!(turn(&mut server, now).iter().any(|one| matches!(one, Incoming::Ready)));
+}
+
 /// Serves once, as the loop would, with this time on the clock; gives what came, within a moment.
 fn turn(server: &mut Server, now: Duration) -> Vec<Incoming> {
     let mut incoming = server.on_tick(now);

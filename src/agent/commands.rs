@@ -12,7 +12,8 @@
 //!  sessions {count}                      {sessions: [{status, events, rpcs, …}]}, the newest first
 //! ```
 //! A fault is part of the answer, `{fault, fault_string, parameters}`, with TR-069's codes. A list that
-//! would not fit a message of ubus ends with `next`: the same call with `from` set to it goes on there.
+//! would not fit a message of ubus ends with `next`: the same call with `from` set to it goes on there. When that
+//! entry is there no more, the fault has `gone`: the list is to be asked for from its beginning.
 
 use std::collections::HashSet;
 
@@ -20,7 +21,7 @@ use crate::cwmp::dispatch;
 use crate::cwmp::fault::{self, Fault};
 use crate::model::attributes::AttributeChange;
 use crate::model::backend::Backend;
-use crate::model::schema::Param;
+use crate::model::schema::{Notify, Param};
 use crate::model::value::Input;
 use crate::model::{Error, Model};
 use crate::transfer::plan::Listed;
@@ -37,6 +38,8 @@ const MAX_PAGE: usize = 256 * 1024;
 const MAX_ENTRIES: usize = 4096;
 /// The most paths or values of one call.
 const MAX_LIST: usize = 1024;
+/// ParameterKey: `string(32)`.
+const MAX_KEY: usize = 32;
 
 /// A command on the data model.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -204,6 +207,24 @@ impl Command {
         )
     }
 
+    /// The list from its beginning, when it cannot go on: an answer with `gone`.
+    pub fn start_again(&mut self) {
+        match self {
+            Command::Get { from, .. } | Command::Names { from, .. } | Command::Attributes { from, .. } => {
+                *from = None;
+            }
+            Command::Set { .. } | Command::Add { .. } | Command::Del { .. } => {}
+        }
+    }
+
+    /// The key that would be kept as the ParameterKey.
+    fn key(&self) -> Option<&str> {
+        match self {
+            Command::Set { key, .. } | Command::Add { key, .. } | Command::Del { key, .. } => key.as_deref(),
+            Command::Get { .. } | Command::Names { .. } | Command::Attributes { .. } => None,
+        }
+    }
+
     /// The rest of a list whose answer ends with `next`.
     pub fn go_on(&mut self, answer: &Table) -> bool {
         let Some(next) = answer.text("next") else { return false };
@@ -231,6 +252,9 @@ pub fn perform<B: Backend>(model: &mut Model<B>, command: &Command) -> Table {
 
 fn try_perform<B: Backend>(model: &mut Model<B>, command: &Command) -> Result<Table, Error> {
     let status = |model: &mut Model<B>| Value::Int32(i32::from(model.backend().waits()));
+    if command.key().is_some_and(|key| key.chars().count() > MAX_KEY) {
+        return Err(Error::BadArgument(format!("the key is longer than {MAX_KEY} characters")));
+    }
     Ok(match command {
         Command::Get { paths, from } => {
             let mut list = model.values(paths.iter().map(String::as_str))?;
@@ -243,14 +267,14 @@ fn try_perform<B: Backend>(model: &mut Model<B>, command: &Command) -> Result<Ta
                 let entry = Table::new().with("parameter", name.as_str()).with("value", value.text.as_str());
                 (entry.with("type", value.kind.xsd()), name.len() + value.text.len())
             };
-            page("parameters", &list, from.as_deref(), |one| &one.0, entry)?
+            page("parameters", &list, from.as_deref(), |one| &one.0, entry)
         }
         Command::Names { path, next_level, from } => {
             let list = model.names(path, *next_level)?;
             let entry = |(name, writable): &(String, bool)| {
                 (Table::new().with("name", name.as_str()).with("writable", *writable), name.len())
             };
-            page("names", &list, from.as_deref(), |one| &one.0, entry)?
+            page("names", &list, from.as_deref(), |one| &one.0, entry)
         }
         Command::Set { values, key } => {
             let input = |text: &String| Input { text: text.clone(), ..Input::default() };
@@ -269,6 +293,14 @@ fn try_perform<B: Backend>(model: &mut Model<B>, command: &Command) -> Result<Ta
         }
         Command::Attributes { path, notification, from } => {
             if notification.is_some() {
+                // An ACS that asks for it gets no fault and no effect (TR-069); a person is told, as by icwmp.
+                let one = if path.ends_with('.') { None } else { model.params(path)?.pop() };
+                if let Some((name, param)) = one
+                    && param.notify == Notify::Forced
+                    && *notification != Some(2)
+                {
+                    return Err(Error::NotificationRefused(name));
+                }
                 let name = path.clone();
                 model.set_attributes(&[AttributeChange {
                     name,
@@ -284,7 +316,7 @@ fn try_perform<B: Backend>(model: &mut Model<B>, command: &Command) -> Result<Ta
                 let entry = entry.with("notification", i32::from(found.notification));
                 (entry.with("access_list", access), name.len())
             };
-            page("attributes", &list, from.as_deref(), |one| &one.0, entry)?
+            page("attributes", &list, from.as_deref(), |one| &one.0, entry)
         }
     })
 }
@@ -296,13 +328,15 @@ fn page<T>(
     from: Option<&str>,
     name_of: impl Fn(&T) -> &str,
     mut entry: impl FnMut(&T) -> (Table, usize),
-) -> Result<Table, Error> {
+) -> Table {
     let start = match from {
-        None => 0,
-        Some(from) => list
-            .iter()
-            .position(|one| name_of(one) == from)
-            .ok_or_else(|| Error::BadArgument(format!("the list has no {from:?} to go on with")))?,
+        None => Some(0),
+        Some(from) => list.iter().position(|one| name_of(one) == from),
+    };
+    let Some(start) = start else {
+        let from: String = from.unwrap_or_default().chars().take(256).collect();
+        let why = format!("{from} is gone: start again without from");
+        return refusal(&Fault::new(fault::INVALID_PARAMETER_NAME, why)).with("gone", true);
     };
     let mut entries = Vec::new();
     let mut size = 0;
@@ -318,7 +352,7 @@ fn page<T>(
         entries.push(Value::Table(table));
     }
     let table = Table::new().with(name, entries);
-    Ok(next.into_iter().fold(table, |table, next| table.with("next", next)))
+    next.into_iter().fold(table, |table, next| table.with("next", next))
 }
 
 /// A fault as an answer.
@@ -502,7 +536,7 @@ mod tests {
         let (mut from, mut joined, mut pages) = (None, Vec::new(), 0);
         loop {
             let entry = |one: &(String, usize)| (Table::new().with("n", one.0.as_str()), one.0.len());
-            let table = page("list", &list, from.as_deref(), |one| &one.0, entry).unwrap();
+            let table = page("list", &list, from.as_deref(), |one| &one.0, entry);
             assert!(table.encode().unwrap().len() < 1 << 19);
             joined.extend(
                 table.array("list").iter().map(|one| one.as_table().unwrap().text("n").unwrap().into_owned()),
@@ -516,6 +550,7 @@ mod tests {
         assert_eq!(joined, list.iter().map(|one| one.0.clone()).collect::<Vec<_>>());
         assert!(pages > 1);
         let gone = page("list", &list, Some("Q"), |one| &one.0, |_| (Table::new(), 0));
-        assert!(matches!(gone, Err(Error::BadArgument(_))));
+        assert!(gone.flag("gone") && gone.number("fault") == Some(9005), "{gone:?}");
+        assert!(gone.text("fault_string").unwrap().ends_with("Q is gone: start again without from"));
     }
 }

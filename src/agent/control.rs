@@ -15,6 +15,8 @@ use crate::ubus::object::Method;
 
 /// The object's name.
 pub const OBJECT: &str = "tr069";
+/// [`Status::last_status`] while a session is on its way.
+pub const RUNNING: &str = "running";
 
 /// What a call asks the daemon to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +54,13 @@ pub struct Status {
     pub successes: u32,
     /// Sessions of this life.
     pub failures: u32,
+}
+
+impl Status {
+    /// Whether a session is on its way.
+    pub fn is_running(&self) -> bool {
+        self.last_status == RUNNING
+    }
 }
 
 /// The methods with their arguments, as icwmp registers them.

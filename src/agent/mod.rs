@@ -7,6 +7,7 @@ pub mod commands;
 pub mod control;
 pub mod daemon;
 mod decimal;
+pub mod desk;
 pub mod diagnose;
 pub mod discovery;
 pub mod duties;

@@ -160,16 +160,17 @@ pub struct ConnectionRequest {
     pub rule: IncomingRule,
 }
 
-/// `cpe.incoming_rule`. icwmp takes the last one for its default; TR-069 3.2.2 has a device accept connection
-/// requests from every source that knows the password.
+/// `cpe.incoming_rule`. The last one is the default of icwmp's published schema. TR-069 3.2.2 has a device accept
+/// connection requests from every source that knows the password: `Port_Only` is for an ACS that knocks from
+/// another address than its URL's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum IncomingRule {
     /// `Port_Only`: the port, for everybody.
-    #[default]
     Port,
     /// `IP_Only`: every port, for the ACS.
     Address,
-    /// `IP_Port`: the port, for the ACS.
+    /// `IP_Port`: the port, for the ACS. By default, for everybody until the address of the ACS is known.
+    #[default]
     Both,
 }
 
@@ -339,13 +340,13 @@ impl Reader<'_> {
 
     fn incoming_rule(&mut self) -> IncomingRule {
         match self.text("cpe.incoming_rule").to_ascii_lowercase().as_str() {
-            "" | "port_only" => IncomingRule::Port,
+            "port_only" => IncomingRule::Port,
             "ip_only" => IncomingRule::Address,
-            "ip_port" => IncomingRule::Both,
+            "" | "ip_port" => IncomingRule::Both,
             other => {
                 let why = format!("cwmp.cpe.incoming_rule: {other:?} is none of Port_Only, IP_Only, IP_Port");
                 self.complaints.push(why);
-                IncomingRule::Port
+                IncomingRule::default()
             }
         }
     }

@@ -20,6 +20,8 @@ use crate::ubus::msg::Status;
 pub const LIMIT: Duration = Duration::from_secs(2);
 /// How long somebody who was silent is left alone.
 const QUIET: Duration = Duration::from_secs(60);
+/// How long somebody who was there is missed: he may be starting again.
+const MISSED: Duration = Duration::from_secs(120);
 /// The most answers that are remembered; beyond them each is asked for again.
 const MAX_ANSWERS: usize = 512;
 /// The most complaints that wait for the log.
@@ -35,6 +37,8 @@ pub struct Bus {
     objects: Option<Rc<BTreeSet<String>>>,
     /// Which program was silent, see [`program`], and until when it is left alone; the empty name is ubusd.
     silent: HashMap<String, Instant>,
+    /// Who has answered, and when last.
+    seen: HashMap<String, Instant>,
     /// A connection has stood once: there is a ubusd here, even when it cannot be reached.
     has_stood: bool,
     /// See [`Bus::is_unsure`].
@@ -100,7 +104,11 @@ impl Bus {
             return Rc::clone(known);
         }
         let found = self.with_client("", |client| client.list(None, LIMIT)).unwrap_or_default();
-        let names = Rc::new(found.into_iter().map(|found| found.path.to_str().into_owned()).collect());
+        let names: BTreeSet<String> =
+            found.into_iter().map(|found| found.path.to_str().into_owned()).collect();
+        let now = Instant::now();
+        self.unsure |= self.seen.keys().any(|name| !names.contains(name) && self.is_missed(name, now));
+        let names = Rc::new(names);
         self.objects = Some(Rc::clone(&names));
         names
     }
@@ -112,10 +120,11 @@ impl Bus {
         self.unsure = false;
         let now = Instant::now();
         self.silent.retain(|_, until| *until > now);
+        self.seen.retain(|_, last| now.saturating_duration_since(*last) < MISSED);
     }
 
-    /// Whether somebody who should answer has kept silent since [`Bus::forget`]: what is read without him may
-    /// have another value as soon as he speaks again.
+    /// Whether somebody who should answer has kept silent since [`Bus::forget`], or is not there and was a moment
+    /// ago: what is read without him may have another value as soon as he speaks again.
     pub fn is_unsure(&self) -> bool {
         self.unsure
     }
@@ -146,6 +155,7 @@ impl Bus {
                 match work(self.client.insert(client)) {
                     Ok(done) => {
                         self.blamed.remove(object);
+                        self.note(object, now);
                         return Some(done);
                     }
                     Err(why) => (object, why),
@@ -157,10 +167,24 @@ impl Bus {
         None
     }
 
+    /// Somebody is there.
+    fn note(&mut self, object: &str, now: Instant) {
+        if let Some(last) = self.seen.get_mut(object) {
+            *last = now;
+        } else if self.seen.len() < MAX_ANSWERS && !object.is_empty() {
+            self.seen.insert(object.to_owned(), now);
+        }
+    }
+
+    fn is_missed(&self, object: &str, now: Instant) -> bool {
+        self.seen.get(object).is_some_and(|last| now.saturating_duration_since(*last) < MISSED)
+    }
+
     fn failed(&mut self, who: &str, why: &CallError, now: Instant) {
         match why {
-            // What is not installed is no news.
-            CallError::NoObject(_) | CallError::Refused { status: Status::NotFound, .. } => return,
+            CallError::NoObject(_) => return self.unsure |= self.is_missed(who, now),
+            // What is not there is no news.
+            CallError::Refused { status: Status::NotFound, .. } => return,
             CallError::Link(_) => {
                 // Not even a desk has it: known until the next session.
                 self.silent.insert(String::new(), now + LIMIT);

@@ -23,6 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const REACH: Duration = Duration::from_secs(5);
 /// The most answers that one list is made of.
 const MAX_PAGES: usize = 1024;
+/// How often a list is begun anew that has changed under its reader.
+const MAX_STARTS: usize = 4;
 /// The notifications by their numbers, as icwmp names them.
 const NOTIFICATIONS: [&str; 7] =
     ["off", "passive", "active", "passive_lw", "passive_passive_lw", "active_lw", "passive_active_lw"];
@@ -58,18 +60,20 @@ pub(super) fn run(options: &Options, words: &[String]) -> ExitCode {
             let _ = lines.iter().try_for_each(|line| writeln!(out, "{line}"));
             ExitCode::SUCCESS
         }
-        Err(Refusal::Fault(table)) => {
-            faults(&table).iter().for_each(|line| eprintln!("{line}"));
+        Err(why) => {
+            why.lines().iter().for_each(|line| eprintln!("{line}"));
             ExitCode::FAILURE
         }
-        Err(Refusal::System(why)) => {
-            eprintln!("{why}");
-            ExitCode::FAILURE
-        }
-        Err(Refusal::Usage(why)) => {
-            eprintln!("{why}");
-            help().iter().for_each(|line| eprintln!("{line}"));
-            ExitCode::FAILURE
+    }
+}
+
+impl Refusal {
+    /// For stderr.
+    fn lines(&self) -> Vec<String> {
+        match self {
+            Refusal::Fault(table) => faults(table),
+            Refusal::System(why) => vec![why.clone()],
+            Refusal::Usage(why) => [vec![why.clone()], help()].concat(),
         }
     }
 }
@@ -93,9 +97,17 @@ fn perform(options: &Options, words: &[String]) -> Result<Vec<String>, Refusal> 
             let values = vec![((*path).to_owned(), (*value).to_owned())];
             who.ask(&Command::Set { values, key: owned(key) })?;
             let mut lines = vec!["Set value is successfully done".to_owned()];
-            lines.extend(who.list(get(path), "parameters", |entry| {
+            let read = who.list(get(path), "parameters", |entry| {
                 format!("{} => {}", text(entry, "parameter"), text(entry, "value"))
-            })?);
+            });
+            match read {
+                Ok(values) => lines.extend(values),
+                // It is done, and what was asked for was no more than that: an alias has another name now.
+                Err(why) => {
+                    eprintln!("{path} was set, but cannot be read back:");
+                    why.lines().iter().for_each(|line| eprintln!("{line}"));
+                }
+            }
             Ok(lines)
         }
         ["add", object, key @ ..] if key.len() <= 1 => {
@@ -167,6 +179,9 @@ impl<'o> Who<'o> {
 
     /// Without the daemon, which remembers instance numbers: nobody else may change them under it.
     fn here(&self, command: &Command) -> Result<Table, Refusal> {
+        if let Some(name) = test_asked_for(command) {
+            return Err(Refusal::System(format!("{name}: tests are run by the daemon, which does not run")));
+        }
         let system = |why: &dyn std::fmt::Display| Refusal::System(why.to_string());
         let alone = command.changes().then(|| lock::take(&self.options.state_dir()));
         let _alone = alone.transpose().map_err(|why| match why {
@@ -194,8 +209,17 @@ impl<'o> Who<'o> {
         line: impl Fn(&Table) -> String,
     ) -> Result<Vec<String>, Refusal> {
         let mut lines = Vec::new();
+        let mut starts = 1;
         for _ in 0..MAX_PAGES {
-            let answer = self.ask(&command)?;
+            let answer = match self.ask(&command) {
+                Err(Refusal::Fault(table)) if table.flag("gone") && starts < MAX_STARTS => {
+                    starts += 1;
+                    lines.clear();
+                    command.start_again();
+                    continue;
+                }
+                other => other?,
+            };
             lines.extend(entries(&answer, name).map(&line));
             if !command.go_on(&answer) {
                 return Ok(lines);
@@ -203,6 +227,14 @@ impl<'o> Who<'o> {
         }
         Err(Refusal::System("the list does not end".to_owned()))
     }
+}
+
+/// The diagnostic that a command would request.
+fn test_asked_for(command: &Command) -> Option<&str> {
+    let Command::Set { values, .. } = command else { return None };
+    let asked =
+        |(name, value): &&(String, String)| name.ends_with(".DiagnosticsState") && value == "Requested";
+    values.iter().find(asked).map(|(name, _)| name.as_str())
 }
 
 fn get(path: &str) -> Command {
@@ -250,6 +282,19 @@ fn faults(answer: &Table) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_request_is_a_test() {
+        let set = |name: &str, value: &str| Command::Set {
+            values: vec![("A.B".to_owned(), "x".to_owned()), (name.to_owned(), value.to_owned())],
+            key: None,
+        };
+        let ping = "Device.IP.Diagnostics.IPPing.DiagnosticsState";
+        assert_eq!(test_asked_for(&set(ping, "Requested")), Some(ping));
+        assert_eq!(test_asked_for(&set(ping, "Canceled")), None);
+        assert_eq!(test_asked_for(&set("Device.X.Name", "Requested")), None);
+        assert_eq!(test_asked_for(&get(ping)), None);
+    }
 
     /// The list of the seed; the keys are icwmpd's too, and not in it.
     #[test]

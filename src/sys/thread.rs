@@ -1,7 +1,7 @@
-//! Threads that nobody joins.
+//! Threads.
 
 use std::io;
-use std::thread::Builder;
+use std::thread::{Builder, JoinHandle};
 
 /// Starts a thread and leaves it to itself. `stack` is its stack's size in bytes.
 ///
@@ -10,7 +10,15 @@ use std::thread::Builder;
 /// # Errors
 /// When no thread can be started.
 pub fn start(name: &str, stack: usize, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
-    Builder::new().name(name.to_owned()).stack_size(stack).spawn(work).map(drop)
+    joined(name, stack, work).map(drop)
+}
+
+/// As [`start`], for one whose end is waited for.
+///
+/// # Errors
+/// When no thread can be started.
+pub fn joined(name: &str, stack: usize, work: Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>> {
+    Builder::new().name(name.to_owned()).stack_size(stack).spawn(work)
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ pub enum CallError {
         /// What is wrong with it.
         why: ReadError,
     },
-    /// There are more results than anybody can mean.
+    /// There are more results than anybody can mean: 64, or 4 MiB together.
     TooMany(String),
 }
 
@@ -101,7 +101,7 @@ impl fmt::Display for CallError {
             }
             CallError::Lost { what, why } => write!(f, "ubus call {what} has no answer: {why}"),
             CallError::Unreadable { what, why } => write!(f, "ubus call {what} has no answer: {why}"),
-            CallError::TooMany(what) => write!(f, "ubus call {what} gave too many results"),
+            CallError::TooMany(what) => write!(f, "ubus call {what} gave more results than can be held"),
         }
     }
 }
@@ -317,6 +317,7 @@ impl Client {
                         return outcome.map_err(|failure| match failure {
                             Failure::Status(status) => CallError::Refused { what: what(), status },
                             Failure::Unreadable(why) => CallError::Unreadable { what: what(), why },
+                            Failure::TooMuch => CallError::TooMany(what()),
                             Failure::Undelivered => CallError::Lost { what: what(), why: LinkError::Closed },
                         });
                     }

@@ -27,6 +27,8 @@ use crate::map::Map;
 pub const MAX_CALLS: usize = 64;
 /// The most octets that wait to be sent.
 pub const MAX_UNSENT: usize = 4 << 20;
+/// The most octets of the answers to one request, all together.
+pub const MAX_ANSWER: usize = 4 << 20;
 /// ubusd adds the caller's user and group to a request: what it delivers must not be too large either.
 const ROOM_FOR_USER: usize = 1024;
 
@@ -70,6 +72,8 @@ pub enum Failure {
     Status(Status),
     /// The answer cannot be read.
     Unreadable(ReadError),
+    /// The answers are more than [`MAX_ANSWER`] octets together; the rest of them is dropped.
+    TooMuch,
     /// The connection was lost before the answer: the request may or may not have been done.
     Undelivered,
 }
@@ -79,6 +83,7 @@ impl fmt::Display for Failure {
         match self {
             Failure::Status(status) => write!(f, "{status}"),
             Failure::Unreadable(why) => write!(f, "{why}"),
+            Failure::TooMuch => write!(f, "the answer is larger than {MAX_ANSWER} octets"),
             Failure::Undelivered => write!(f, "the connection to ubus was lost before the answer"),
         }
     }
@@ -169,6 +174,8 @@ pub struct Peer {
     last: u16,
     waiting: Map<u16, Waiting>,
     unsent: Vec<u8>,
+    /// See [`Peer::is_stuck`].
+    stuck: bool,
 }
 
 #[derive(Debug)]
@@ -177,6 +184,8 @@ struct Waiting {
     peer: u32,
     /// The subscribers whose answers to a notification are missing, once they are known.
     subscribers: Option<Vec<u32>>,
+    /// Octets of answers that have come.
+    octets: usize,
 }
 
 impl Peer {
@@ -337,7 +346,14 @@ impl Peer {
             return Ok(());
         }
         let attributes = vec![Attribute::Status(status.number()), Attribute::ObjectId(caller.object)];
-        self.send(&Message::new(Kind::Status, caller.sequence, caller.peer, attributes))
+        let sent = self.send(&Message::new(Kind::Status, caller.sequence, caller.peer, attributes));
+        self.stuck |= sent.is_err();
+        sent
+    }
+
+    /// Whether a caller waits for a status that could not be sent: only the end of the connection tells him.
+    pub fn is_stuck(&self) -> bool {
+        self.stuck
     }
 
     /// Nobody waits for this request any more: whatever still comes for it is dropped.
@@ -376,7 +392,7 @@ impl Peer {
         }
         let sequence = self.sequence();
         self.send(&Message::new(kind, sequence, peer, attributes))?;
-        self.waiting.insert(sequence, Waiting { kind, peer, subscribers: None });
+        self.waiting.insert(sequence, Waiting { kind, peer, subscribers: None, octets: 0 });
         Ok(Call(sequence))
     }
 
@@ -434,7 +450,15 @@ impl Peer {
 
     fn data(&mut self, message: &Message, events: &mut Vec<Event>) {
         let Some((call, waiting)) = self.answered(message) else { return };
-        match (waiting.kind, message.object_id()) {
+        let kind = waiting.kind;
+        let came = message.data().or(message.signature()).map_or(0, <[u8]>::len);
+        if let Some(waiting) = self.waiting.get_mut(&message.sequence) {
+            waiting.octets = waiting.octets.saturating_add(came);
+            if waiting.octets > MAX_ANSWER {
+                return self.end(call, Err(Failure::TooMuch), events);
+            }
+        }
+        match (kind, message.object_id()) {
             (Kind::Lookup, Some(id)) => events.push(Event::Found(
                 call,
                 Found {
@@ -492,7 +516,7 @@ impl Peer {
         let caller = Caller { sequence: message.sequence, peer: message.peer, object, no_reply };
         let arguments = Table::decode(message.data().unwrap_or_default());
         let (Some(method), Ok(arguments)) = (message.method(), arguments) else {
-            // If not even a status can be sent, the next thing sent will tell.
+            // If not even a status can be sent, `is_stuck` tells.
             let _ = self.complete(caller, Status::InvalidArgument);
             return;
         };

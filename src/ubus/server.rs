@@ -23,7 +23,7 @@ use super::blobmsg::{Table, Text};
 use super::link::{Link, LinkError};
 use super::msg::Status;
 use super::object::Method;
-use super::peer::{Call, Caller, Event, Failure, Invocation, SendError};
+use super::peer::{Call, Caller, Event, Failure, Invocation, MAX_UNSENT, SendError};
 
 /// The first pause before connecting again.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -227,6 +227,7 @@ impl Server {
     pub fn deadline(&self) -> Option<Duration> {
         match &self.up {
             None => Some(self.retry),
+            Some(up) if up.link.peer.is_stuck() => Some(Duration::ZERO),
             Some(up) => up.patience.into_iter().chain(up.again).min(),
         }
     }
@@ -242,6 +243,7 @@ impl Server {
         match &mut self.up {
             None if now >= self.retry => self.connect(now, &mut incoming),
             None => {}
+            Some(up) if up.link.peer.is_stuck() => self.lose(stuck(), now, &mut incoming),
             Some(up) if up.patience.is_some_and(|end| now >= end) => {
                 self.lose(LinkError::Io("no answer to the registration".to_owned()), now, &mut incoming);
             }
@@ -284,10 +286,15 @@ impl Server {
     /// The end of a call.
     ///
     /// # Errors
-    /// [`ServeError::Gone`], or [`ServeError::Send`] when ubusd takes nothing any more.
+    /// [`ServeError::Gone`], or [`ServeError::Send`] when ubusd takes nothing any more: then the connection is
+    /// given up, so that nobody waits for ever, and everything is offered again over a new one.
     pub fn complete(&mut self, request: Request, status: Status) -> Result<(), ServeError> {
         let up = self.of(&request)?;
         up.open = up.open.saturating_sub(1);
+        if up.link.peer.unsent().len() > MAX_UNSENT / 2 {
+            // Room for a status, if ubusd takes anything at all.
+            let _ = up.link.send();
+        }
         let sent = up.link.peer.complete(request.caller, status);
         // What cannot be sent now is sent when poll says so; what is broken is found then.
         let _ = up.link.send();
@@ -379,6 +386,9 @@ impl Server {
         let Some(up) = &mut self.up else { return };
         if let Err(why) = up.link.send() {
             return self.lose(why, now, incoming);
+        }
+        if up.link.peer.is_stuck() {
+            return self.lose(stuck(), now, incoming);
         }
         let welcome = up.link.peer.client().is_some();
         if welcome && up.patience.is_some() && up.steps.values().all(|step| *step == Step::Tell) {
@@ -519,7 +529,7 @@ impl Server {
         let Some(up) = &mut self.up else { return };
         let Invocation { object, method, arguments, user, group, caller } = invocation;
         let peer = &mut up.link.peer;
-        // Only a connection that takes nothing any more refuses a status; poll finds that out.
+        // Only a connection that takes nothing any more refuses a status: it is given up then.
         if up.hearer == Some(object) {
             let _ = peer.complete(caller, Status::Ok);
             return self.heard(method, arguments, incoming);
@@ -567,4 +577,8 @@ impl Server {
             incoming.push(Incoming::Event { name, data });
         }
     }
+}
+
+fn stuck() -> LinkError {
+    LinkError::Io("ubusd does not take our answers".to_owned())
 }

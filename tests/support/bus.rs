@@ -116,6 +116,13 @@ impl Offers {
     pub fn start_at(self, socket: &Path, folder: Option<tempfile::TempDir>) -> Bus {
         std::fs::create_dir_all(socket.parent().unwrap()).unwrap();
         let broker = Broker::start(socket, Vec::new()).unwrap();
+        let mut bus = self.serve_at(socket);
+        (bus.broker, bus._folder) = (Some(broker), folder);
+        bus
+    }
+
+    /// Puts it all on a bus that is there.
+    pub fn serve_at(self, socket: &Path) -> Bus {
         let mut objects: BTreeMap<String, Vec<Method>> = BTreeMap::new();
         for rule in &self.0.rules {
             let methods = objects.entry(rule.object.clone()).or_default();
@@ -128,9 +135,9 @@ impl Offers {
         let stop = Arc::new(AtomicBool::new(false));
         let threads = objects
             .chunks(OBJECTS)
-            .map(|objects| serve(broker.path(), objects.to_vec(), Arc::clone(&state), Arc::clone(&stop)))
+            .map(|objects| serve(socket, objects.to_vec(), Arc::clone(&state), Arc::clone(&stop)))
             .collect();
-        Bus { socket: socket.to_path_buf(), _folder: folder, broker: Some(broker), state, stop, threads }
+        Bus { socket: socket.to_path_buf(), _folder: None, broker: None, state, stop, threads }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rcwmp::lab::router::{CONNECTION_REQUEST_USER, PASSWORD};
 
@@ -192,6 +192,20 @@ pub fn value(message: &str, name: &str) -> String {
 #[track_caller]
 pub fn request_url(inform: &str) -> String {
     value(inform, "Device.ManagementServer.ConnectionRequestURL")
+}
+
+/// How long the port takes to ask a stranger for his name.
+pub fn challenge(url: &str) -> Duration {
+    let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let start = Instant::now();
+    let mut stream = TcpStream::connect(host).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    write!(stream, "GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut head = [0; 12];
+    stream.read_exact(&mut head).unwrap();
+    let took = start.elapsed();
+    assert_eq!(&head, b"HTTP/1.1 401");
+    took
 }
 
 /// How an ACS makes its connection request.

@@ -1,29 +1,28 @@
-//! The daemon's part in its ubus object: what it tells, and what it does when it is asked.
+//! The daemon's part in its ubus objects: what it puts up for the desk, and what it does when it is asked.
 
-use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
-use log::{debug, info, warn};
+use log::info;
 
-use super::{Daemon, StartError, both_clocks};
+use super::{Daemon, both_clocks};
 use crate::agent::commands::{self, Command};
-use crate::agent::control::{self, OBJECT, Status, Wanted};
-use crate::agent::options::Options;
+use crate::agent::control::{RUNNING, Status, Wanted};
+use crate::agent::desk::Call;
 use crate::cwmp::event::EventCode;
 use crate::cwmp::fault::{self, Fault};
 use crate::model::date;
 use crate::sys::clock;
 use crate::ubus::blobmsg::Table;
 use crate::ubus::msg::Status as Word;
-use crate::ubus::server::{Incoming, Request, Server, Service};
+use crate::ubus::server::Request;
 
-/// The event of netifd.
-const NETWORK: &str = "network.interface";
 /// The most changes that wait for the end of a session.
 const MAX_WAITING: usize = 16;
 /// How long a change may wait for it: callers wait 30 s for an answer, and what they have given up must not be
 /// done behind their back.
 const PATIENCE: Duration = Duration::from_secs(25);
+/// The most calls that one turn of the loop performs: a session and a connection request are served in between.
+const MAX_AT_ONCE: usize = 4;
 /// Between attempts that events ask for, at least.
 const CALM: Duration = Duration::from_secs(5);
 
@@ -35,73 +34,54 @@ pub(super) struct Waiting {
     pub(super) until: Duration,
 }
 
-/// What we offer on ubus, and hear there.
-///
-/// # Errors
-/// When the socket's path leads out of the root.
-pub(super) fn bus(options: &Options) -> Result<Server, StartError> {
-    let failed = |why: &dyn std::fmt::Display| StartError(format!("ubus: {why}"));
-    let path = options.ubus_socket().map_err(|why| failed(&why))?;
-    let objects =
-        vec![(OBJECT.to_owned(), control::methods()), (commands::OBJECT.to_owned(), commands::methods())];
-    let events = vec![NETWORK.to_owned()];
-    Server::new(&path, Service { objects, events, ..Service::default() }).map_err(|why| failed(&why))
-}
-
 impl Daemon {
-    /// Serves ubus, during a session too; false when a caller has asked for the end.
-    pub(super) fn serve_bus(&mut self, ready: &[RawFd]) -> bool {
-        let now = self.clock.now();
-        let mut incoming = self.bus.on_tick(now);
-        if self.bus.fd().is_some_and(|(fd, _)| ready.contains(&fd.as_raw_fd())) {
-            incoming.extend(self.bus.on_ready(now));
+    /// Does what has come over ubus, during a session too; false when a caller has asked for the end.
+    pub(super) fn serve_desk(&mut self) -> bool {
+        let errands = self.desk.errands();
+        if errands.network_changed {
+            self.network_event(errands.came_up, self.clock.now());
         }
         let mut goes_on = true;
-        for one in incoming {
-            match one {
-                Incoming::Call { object, method, arguments, user, request, .. } => {
-                    let by = user.map(|user| user.to_str().into_owned()).unwrap_or_default();
-                    debug!("ubus: {object} {method} by {by}");
-                    if object == commands::OBJECT {
-                        self.serve_command(&method, &arguments, request);
-                        continue;
-                    }
-                    let is_running = self.exchange.is_some();
-                    let (reply, wanted) = match method.as_str() {
-                        "status" => (Ok(control::status(&self.status())), None),
-                        "inform" => ok(control::inform(&arguments, self.may_begin(), is_running)),
-                        "command" => ok(control::command(&arguments, is_running)),
-                        "notify" => ok(control::notify()),
-                        _ => (Err(Word::MethodNotFound), None),
-                    };
-                    self.answer(request, reply);
-                    goes_on &= wanted.is_none_or(|wanted| self.grant(wanted));
-                }
-                Incoming::Refused { name, status } => warn!("ubus refuses {name}: {status}"),
-                Incoming::Down(why) => info!("no ubus for now: {why}"),
-                Incoming::Ready => info!("{OBJECT} is on ubus"),
-                Incoming::Event { data, .. } => self.network_event(data.text("action").as_deref(), now),
-                Incoming::Notification { .. } | Incoming::Subscribers { .. } => {}
-            }
+        for wanted in errands.wishes {
+            goes_on &= self.grant(wanted);
+        }
+        // Whoever has asked for a reload before has it before he reads.
+        if self.reload_asked && self.exchange.is_none() {
+            return goes_on;
+        }
+        for call in self.desk.calls(MAX_AT_ONCE) {
+            self.serve_call(call);
+        }
+        if self.desk.has_calls() {
+            let _ = self.wake.write(1);
         }
         goes_on
     }
 
+    /// Puts up what `tr069 status` tells.
+    pub(super) fn show_status(&self) {
+        self.desk.show(self.status());
+    }
+
     /// A call of the object `rcwmp`. What changes the model waits for the end of a session: the ACS would
     /// be told nothing of it else.
-    fn serve_command(&mut self, method: &str, arguments: &Table, request: Request) {
-        let reply = match method {
+    fn serve_call(&mut self, call: Call) {
+        let Call { method, arguments, request, came } = call;
+        let until = came + PATIENCE;
+        let reply = match method.as_str() {
             "transfers" => Ok(commands::transfers(&self.file.state.transfers.list())),
             "sessions" => {
                 let time = |epoch: Option<i64>| epoch.map_or_else(|| "N/A".to_owned(), |at| self.local(at));
                 Ok(commands::sessions(&self.history, arguments.number("count"), time))
             }
-            _ => match Command::parse(method, arguments) {
+            _ => match Command::parse(&method, &arguments) {
                 None => Err(Word::MethodNotFound),
                 Some(Err(refused)) => Ok(refused),
+                Some(Ok(command)) if command.changes() && self.clock.now() >= until => {
+                    Ok(denied("the agent was busy for too long"))
+                }
                 Some(Ok(command)) if command.changes() && self.exchange.is_some() => {
                     if self.waiting.len() < MAX_WAITING {
-                        let until = self.clock.now() + PATIENCE;
                         return self.waiting.push(Waiting { request, command, until });
                     }
                     Ok(denied("a session is on its way, and too many changes wait for its end"))
@@ -109,29 +89,34 @@ impl Daemon {
                 Some(Ok(command)) => Ok(self.command(&command)),
             },
         };
-        self.answer(request, reply);
+        self.desk.answer(request, reply);
     }
 
     /// Performs what has waited for the end of a session, and refuses what has waited too long.
     pub(super) fn serve_waiting(&mut self) {
-        let now = self.clock.now();
+        let mut performed = 0;
         for one in std::mem::take(&mut self.waiting) {
             let reply = match () {
-                () if self.exchange.is_none() => self.command(&one.command),
-                () if now < one.until => {
+                () if self.clock.now() >= one.until => denied("a session is on its way and does not end"),
+                () if self.exchange.is_none() && performed < MAX_AT_ONCE => {
+                    performed += 1;
+                    self.command(&one.command)
+                }
+                () => {
                     self.waiting.push(one);
                     continue;
                 }
-                () => denied("a session is on its way and does not end"),
             };
-            self.answer(one.request, Ok(reply));
+            self.desk.answer(one.request, Ok(reply));
         }
     }
 
     /// The end has come for what waits: nothing of it is done.
     pub(super) fn refuse_waiting(&mut self) {
-        for one in std::mem::take(&mut self.waiting) {
-            self.answer(one.request, Ok(denied("the agent has been stopped")));
+        let waiting = std::mem::take(&mut self.waiting).into_iter().map(|one| one.request);
+        let calls = self.desk.calls(usize::MAX).into_iter().map(|call| call.request);
+        for request in waiting.chain(calls) {
+            self.desk.answer(request, Ok(denied("the agent has been stopped")));
         }
     }
 
@@ -158,12 +143,6 @@ impl Daemon {
         reply
     }
 
-    fn answer(&mut self, request: Request, reply: Result<Table, Word>) {
-        if let Err(why) = self.bus.answer(request, reply) {
-            warn!("ubus: a call is not answered: {why}");
-        }
-    }
-
     /// A session has ended, or could not begin.
     pub(super) fn note_session(
         &mut self,
@@ -174,13 +153,14 @@ impl Daemon {
         let took = now.saturating_sub(self.session_since).as_millis();
         let end = clock::is_set().then(clock::epoch_seconds);
         self.history.ended(end, u64::try_from(took).unwrap_or(u64::MAX), rpcs, outcome);
+        self.show_status();
     }
 
     /// An interface has changed: what depends on it is looked at, and an ACS that could not be reached is
     /// tried again when one comes up, as icwmp does.
-    fn network_event(&mut self, action: Option<&str>, now: Duration) {
+    fn network_event(&mut self, came_up: bool, now: Duration) {
         self.notices.soon();
-        if action == Some("ifup") && self.retry_at.is_some() {
+        if came_up && self.retry_at.is_some() {
             info!("an interface is up: the ACS is tried again");
             // One that goes up and down all the time is no reason for a session each time.
             self.retry_at = Some(now.max(self.session_since + CALM));
@@ -201,7 +181,7 @@ impl Daemon {
             start_time: time(self.since.wall),
             acs_url: self.settings.acs.url.clone(),
             last_status: match last.map(|record| record.success) {
-                _ if self.exchange.is_some() => "running",
+                _ if self.exchange.is_some() => RUNNING,
                 None => "N/A",
                 Some(None) => "waiting",
                 Some(Some(true)) => "success",
@@ -238,8 +218,4 @@ impl Daemon {
 
 fn denied(why: &str) -> Table {
     commands::refusal(&Fault::new(fault::REQUEST_DENIED, why))
-}
-
-fn ok<R, W, E>((reply, wanted): (R, W)) -> (Result<R, E>, W) {
-    (Ok(reply), wanted)
 }

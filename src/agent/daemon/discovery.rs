@@ -10,11 +10,11 @@ use std::time::Duration;
 use log::{debug, error, info, warn};
 
 use super::{Daemon, local_address, read_settings};
+use crate::agent::apply;
 use crate::agent::changes::ConfigChanges;
 use crate::agent::discovery::{Mechanism, Offer, Outage};
 use crate::agent::offers;
 use crate::agent::options::Options;
-use crate::agent::programs::Program;
 use crate::agent::redact::shown_url;
 use crate::model::Result;
 use crate::model::backend::{Backend, Raw};
@@ -161,10 +161,11 @@ impl Daemon {
         if done.is_err() {
             system.revert();
         }
-        // Nobody but us has to read it again.
-        if system.take_touched().iter().any(|package| package != "cwmp") {
-            self.act(Program::ReloadConfig);
-        }
+        // Nobody but us has to read our own again.
+        let mut touched = system.take_touched();
+        touched.remove("cwmp");
+        let child = apply::tell_services(system, &self.options.root, &touched);
+        self.children.extend(child);
         self.model.refresh();
         done
     }
@@ -248,6 +249,11 @@ mod tests {
     /// A daemon that has had its first contact, found so, and then been given another URL.
     fn daemon(located: Option<Mechanism>) -> (tempfile::TempDir, Daemon) {
         let dir = tempfile::tempdir().unwrap();
+        let daemon = daemon_in(&dir, located);
+        (dir, daemon)
+    }
+
+    fn daemon_in(dir: &tempfile::TempDir, located: Option<Mechanism>) -> Daemon {
         fs::create_dir_all(dir.path().join("etc/config")).unwrap();
         fs::create_dir_all(dir.path().join("var/run")).unwrap();
         let text = format!(
@@ -260,7 +266,7 @@ mod tests {
         daemon.file.state.located = located;
         daemon.file.state.bootstrapped = Some(OLD.to_owned());
         daemon.file.state.queue = Queue::default();
-        (dir, daemon)
+        daemon
     }
 
     fn offer(dir: &tempfile::TempDir, url: &str) {
@@ -357,6 +363,50 @@ mod tests {
             let text = fs::read_to_string(dir.path().join("etc/config/cwmp")).unwrap();
             assert!(!text.contains("dhcp_url"), "{text}");
         }
+    }
+
+    /// Should a change of ours ever touch what is others', procd is told, as after each other change.
+    #[cfg(feature = "lab")]
+    #[test]
+    fn procd_is_told_of_what_is_others() {
+        use crate::lab::router::broker::Broker;
+        use crate::ubus::object::Method;
+        use crate::ubus::server::{Incoming, Server, Service};
+
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("var/run/ubus/ubus.sock");
+        fs::create_dir_all(socket.parent().unwrap()).unwrap();
+        let _broker = Broker::start(&socket, Vec::new()).unwrap();
+        let mut daemon = daemon_in(&dir, None);
+        fs::write(dir.path().join("etc/config/system"), "config system 'one'\n").unwrap();
+        let objects = vec![("service".to_owned(), vec![Method::new("event")])];
+        let mut procd = Server::new(&socket, Service { objects, ..Service::default() }).unwrap();
+        let clock = Monotonic::start();
+        while !procd.is_ready() {
+            procd.on_tick(clock.now());
+            procd.on_ready(clock.now());
+        }
+        let told = std::thread::spawn(move || {
+            while clock.now() < Duration::from_secs(20) {
+                for one in procd.on_ready(clock.now()) {
+                    if let Incoming::Call { arguments, request, .. } = one {
+                        procd.answer(request, Ok(Default::default())).unwrap();
+                        return arguments.table("data").unwrap().text("package").unwrap().into_owned();
+                    }
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            String::new()
+        });
+        let changed = daemon.change_configuration(|daemon| {
+            let text = Raw::one("x");
+            let system = daemon.model.backend();
+            system.set_option("cwmp.acs.dhcp_url", Some(&text))?;
+            system.set_option("system.one.hostname", Some(&text)).map(|()| true)
+        });
+        assert_eq!(changed, Ok(true));
+        assert_eq!(told.join().unwrap(), "system");
+        assert!(daemon.children.is_empty());
     }
 
     #[test]

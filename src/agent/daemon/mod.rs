@@ -43,6 +43,7 @@ use self::reading::{periodic, read_zone, sinks};
 use self::transfers::Transfers;
 use self::trials::Trials;
 use self::units::Units;
+use super::desk::Desk;
 use super::exchange::Exchange;
 use super::history::History;
 use super::options::Options;
@@ -64,7 +65,6 @@ use crate::sys::clock::{self, Monotonic};
 use crate::sys::rng;
 use crate::sys::signal::{Asked, Signals};
 use crate::sys::zone::Zone;
-use crate::ubus::server::Server;
 
 pub use self::reading::read_settings;
 
@@ -91,6 +91,8 @@ pub fn run(options: &Options) -> Result<(), StartError> {
         info!("cwmp.cpe.enable is off: nothing to do");
         return Ok(());
     }
+    let status = daemon.status();
+    daemon.desk.open(status).map_err(|why| StartError(format!("starting the thread of ubus: {why}")))?;
     while daemon.turn()? {}
     daemon.stop();
     Ok(())
@@ -159,7 +161,7 @@ struct Daemon {
     leaving: Option<Leaving>,
     session_id: u32,
     history: History,
-    bus: Server,
+    desk: Desk,
     /// Changes by users that came during a session.
     waiting: Vec<Waiting>,
     /// When this life began.
@@ -206,13 +208,14 @@ impl Daemon {
         rng::fill(&mut secret).map_err(|why| failed("drawing a secret", &why))?;
         let clock = Monotonic::start();
         let now = both_clocks(&clock);
+        let wake = EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC);
+        let wake = Arc::new(wake.map_err(|why| failed("making an eventfd", &why))?);
+        let socket = options.ubus_socket().map_err(|why| failed("ubus", &why))?;
+        let desk = Desk::new(&socket, Arc::clone(&wake), clock).map_err(|why| failed("ubus", &why))?;
         let mut daemon = Daemon {
             rule: Rule::new(rule_settings(&settings, &file.state.connection_request_path), secret),
             signals: Signals::install().map_err(|why| failed("installing signal handlers", &why))?,
-            wake: Arc::new(
-                EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)
-                    .map_err(|why| failed("making an eventfd", &why))?,
-            ),
+            wake,
             listener: None,
             port_retry: Duration::ZERO,
             address: None,
@@ -232,7 +235,7 @@ impl Daemon {
             leaving: None,
             session_id: 1,
             history: History::default(),
-            bus: control::bus(options)?,
+            desk,
             waiting: Vec::new(),
             since: now,
             session_since: now.mono,
@@ -368,7 +371,7 @@ impl Daemon {
         self.look_for_offers(now);
         self.run_trials();
         self.serve(&ready, now);
-        if !self.serve_bus(&ready) {
+        if !self.serve_desk() {
             return Ok(false);
         }
         self.serve_waiting();
@@ -420,7 +423,6 @@ impl Daemon {
             self.unit_deadline(now),
             self.leaving_deadline(),
             self.light_deadline(),
-            self.bus.deadline(),
             // What cannot be served now must not keep the loop awake.
             self.exchange.is_none().then(|| self.notices.deadline()),
             self.discovery.deadline().filter(|_| self.exchange.is_none() && !self.resetting),
@@ -439,6 +441,7 @@ impl Daemon {
             // The clock may be set under a sleeping periodic Inform.
             Some(now + Duration::from_secs(60)),
         ];
+        self.show_status();
         let until = deadlines.into_iter().flatten().min().unwrap_or(now);
         let wait = until.saturating_sub(now).as_millis().saturating_add(1).min(60_000);
         let [stop, reload] = self.signals.fds();
@@ -454,9 +457,6 @@ impl Daemon {
         }
         if let Some(echo) = &self.trials.echo {
             fds.push(PollFd::new(echo.as_fd(), PollFlags::POLLIN));
-        }
-        if let Some((fd, flags)) = self.bus.fd() {
-            fds.push(PollFd::new(fd, flags));
         }
         if let Some(listener) = &self.listener {
             fds.extend(listener.fds().map(|(fd, flags)| PollFd::new(fd, flags)));
@@ -551,6 +551,7 @@ impl Daemon {
         self.configure_light();
         self.configure_model();
         self.import_notifications();
+        self.show_status();
         info!("Configuration read again");
         self.save();
     }

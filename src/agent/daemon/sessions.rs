@@ -131,6 +131,7 @@ impl Daemon {
             }
         }
         self.exchange = Some(Exchange::begin(plan, told, settings, Arc::clone(&self.wake), now));
+        self.show_status();
         self.pump();
     }
 

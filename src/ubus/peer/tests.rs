@@ -166,3 +166,44 @@ fn numbers_go_round() {
         peer.sent(count);
     }
 }
+
+#[test]
+fn answers_are_bounded_together() {
+    let mut peer = connected();
+    let call = peer.invoke(10, "a", &Table::new()).unwrap();
+    let other = peer.invoke(20, "b", &Table::new()).unwrap();
+    let table = Table::new().with("text", "x".repeat(1_000_000));
+    let octets = table.encode().unwrap();
+    for _ in 0..4 {
+        assert_eq!(peer.receive(&data(1, 10, &octets)), [Event::Data(call, table.clone())]);
+    }
+    assert_eq!(peer.receive(&data(1, 10, &octets)), [Event::Ended(call, Err(Failure::TooMuch))]);
+    // What still comes is nobody's, and the other call goes on.
+    assert_eq!(peer.receive(&data(1, 10, &octets)), []);
+    assert_eq!(peer.receive(&status(1, 10, Status::Ok)), []);
+    assert_eq!(peer.receive(&data(2, 20, &octets)), [Event::Data(other, table)]);
+}
+
+#[test]
+fn a_status_without_room_is_told() {
+    let mut peer = connected();
+    let octets = Table::new().encode().unwrap();
+    let came = peer.receive(&[invocation(3, &octets, &[]), invocation(3, &octets, &[])].concat());
+    let callers = came.into_iter().map(|event| match event {
+        Event::Invoked(invocation) => invocation.caller,
+        other => panic!("{other:?}"),
+    });
+    for caller in callers {
+        for size in [1_000_000, 100_000, 1000, 1] {
+            let text = Table::new().with("text", "x".repeat(size));
+            while peer.respond(&caller, &text).is_ok() {}
+        }
+        while peer.respond(&caller, &Table::new()).is_ok() {}
+        assert!(!peer.is_stuck());
+        if peer.complete(caller, Status::Ok).is_err() {
+            return assert!(peer.is_stuck());
+        }
+        take(&mut peer);
+    }
+    panic!("there was always room");
+}
