@@ -286,7 +286,7 @@ fn read(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>> {
             let rows = of_same_table(system, &row.addr)?;
             return Ok(system.order_of(&rows, &row.addr));
         }
-        "bare" => text.trim_start_matches('!').to_owned(),
+        "bare" => text.split(' ').next().unwrap_or_default().trim_start_matches('!').to_owned(),
         "number" => text.parse::<u8>().map(|number| number.to_string()).unwrap_or_default(),
         "gate" => {
             // A rule without a zone to come from would be about the router's own packets.
