@@ -7,7 +7,9 @@ pub mod bridging;
 pub mod crypt;
 pub mod ddns;
 pub mod deviceinfo;
+pub mod dhcp6_options;
 pub mod dhcp_clients;
+pub mod dhcp_conditions;
 pub mod dhcp_options;
 pub mod dhcpv4;
 pub mod dhcpv6;
@@ -47,6 +49,7 @@ pub mod settings;
 pub mod shaping;
 pub mod ssh;
 pub mod stations;
+pub mod switches;
 pub mod syslog;
 pub mod time;
 pub mod topology;
@@ -94,6 +97,7 @@ const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (processes::VALUES, processes::TABLES),
     (routing::VALUES, routing::TABLES),
     (tunnels::VALUES, tunnels::TABLES),
+    (switches::VALUES, &[]),
     (settings::VALUES, settings::TABLES),
     (time::VALUES, time::TABLES),
     (ethernet::VALUES, ethernet::TABLES),
@@ -103,6 +107,8 @@ const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (dhcpv4::VALUES, dhcpv4::TABLES),
     (dhcp_clients::VALUES, dhcp_clients::TABLES),
     (dhcp_options::VALUES, dhcp_options::TABLES),
+    (dhcp_conditions::VALUES, &[]),
+    (dhcp6_options::VALUES, dhcp6_options::TABLES),
     (wifi::VALUES, wifi::TABLES),
     (wifi_security::VALUES, &[]),
     (radio::VALUES, &[]),
