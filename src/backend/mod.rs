@@ -12,6 +12,7 @@ pub mod functions;
 mod kept;
 mod marks;
 pub mod packages;
+pub mod statistics;
 pub mod system;
 pub mod trials;
 

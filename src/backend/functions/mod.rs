@@ -47,6 +47,7 @@ pub mod settings;
 pub mod shaping;
 pub mod ssh;
 pub mod stations;
+pub mod statistics;
 pub mod syslog;
 pub mod time;
 pub mod topology;
@@ -118,4 +119,5 @@ const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (usb::VALUES, usb::TABLES),
     (xmpp::VALUES, xmpp::TABLES),
     (gateway::VALUES, gateway::TABLES),
+    (statistics::VALUES, &[]),
 ];
