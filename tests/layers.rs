@@ -64,6 +64,7 @@ const PURE: &[&str] = &[
     "transfer/plan",
     "sys/age",
     "agent/schedule",
+    "backend/statistics",
     "agent/discovery",
     "agent/settings",
     "lab/acs/session",

@@ -13,6 +13,7 @@ use super::redact::redacted;
 use super::settings;
 pub use super::settings::Acs;
 use super::state::StateFile;
+use super::statistics;
 use super::tls::{self, Tls};
 use super::worker::Worker;
 use crate::backend::System;
@@ -181,6 +182,7 @@ impl Exchange {
                     let result = dispatch::perform(&request, model, &mut desk);
                     if result.is_ok() {
                         absorb(file, model, &request, clocks);
+                        statistics::look(model, clocks, false);
                     }
                     match &result {
                         Ok(_) => info!("{name} performed{}", subject(&request)),

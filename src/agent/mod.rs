@@ -27,6 +27,7 @@ pub mod requests;
 pub mod schedule;
 pub mod settings;
 pub mod state;
+pub mod statistics;
 mod tls;
 pub mod units;
 pub mod vendor;

@@ -13,6 +13,7 @@ mod kept;
 mod marks;
 mod moves;
 pub mod packages;
+pub mod statistics;
 pub mod system;
 pub mod trials;
 

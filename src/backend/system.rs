@@ -23,11 +23,12 @@ use super::functions::orders::Order;
 use super::kept::{Kept, KeptError};
 use super::marks::{self, Marks, Numbers};
 use super::moves::Move;
+use super::statistics::Statistics;
 use super::trials::Trials;
 
 /// The largest file that a value or row is read from, in bytes; the rest of a larger one is not seen.
 const MAX_TEXT: usize = 256 * 1024;
-/// All files remembered during a session, in bytes; beyond it they are read each time.
+/// All files and folders remembered during a session, in bytes; beyond it they are read each time.
 const MAX_REMEMBERED: usize = 4 * 1024 * 1024;
 /// The most names of a directory.
 const MAX_NAMES: usize = 4096;
@@ -66,6 +67,9 @@ pub struct System {
     pub(super) staged: Option<Kept>,
     pub(super) trials: Trials,
     pub(super) bbfdm: Bbfdm,
+    pub(super) statistics: Statistics,
+    /// The sample sets that a commit forces to show what they have.
+    pub(super) forcing: Vec<u32>,
     /// What programs on ubus will be told with the commit.
     pub(super) tellings: Vec<Telling>,
     /// With what reading has taught since the last commit.
@@ -81,6 +85,7 @@ pub struct System {
     /// What [`System::steady`] has told.
     moments: HashMap<String, i64>,
     texts: HashMap<String, Option<Rc<str>>>,
+    folders: HashMap<String, Vec<String>>,
     /// Whole files as they will be after the commit.
     files: Map<String, Rc<str>>,
     remembered: usize,
@@ -142,7 +147,7 @@ impl System {
                 Default::default()
             }
         };
-        let system = System {
+        let mut system = System {
             uci: Store::new(places.root.clone(), places.config_dir, places.delta_dir),
             root: places.root,
             journal,
@@ -156,10 +161,13 @@ impl System {
             trials: Trials::default(),
             tellings: Vec::new(),
             bbfdm: Bbfdm::default(),
+            statistics: Statistics::default(),
+            forcing: Vec::new(),
             bus: Bus::new(places.ubus_socket),
             logical: None,
             moments: HashMap::new(),
             texts: HashMap::new(),
+            folders: HashMap::new(),
             files: Map::default(),
             remembered: 0,
             agent: Map::new(),
@@ -171,6 +179,7 @@ impl System {
             now: (clock::epoch_seconds(), 0),
             complaints,
         };
+        system.configure_statistics();
         Ok((system, memory))
     }
 
@@ -330,6 +339,7 @@ impl System {
         self.files.clear();
         self.moved.clear();
         self.trials.revert();
+        self.forcing.clear();
         self.ordered.clear();
         self.moves.clear();
         self.tellings.clear();
@@ -430,11 +440,19 @@ impl System {
 
     /// The names in a directory under the root, sorted; none when it is absent.
     pub fn names(&mut self, path: &str) -> Vec<String> {
-        let Ok(dir) = self.root.resolve(path) else { return Vec::new() };
-        let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
-        let mut names: Vec<String> =
-            entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).take(MAX_NAMES).collect();
+        if let Some(known) = self.folders.get(path) {
+            return known.clone();
+        }
+        let entries = self.root.resolve(path).ok().and_then(|dir| std::fs::read_dir(dir).ok());
+        let names =
+            entries.into_iter().flatten().filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let mut names: Vec<String> = names.take(MAX_NAMES).collect();
         names.sort();
+        let size = path.len() + names.iter().map(String::len).sum::<usize>();
+        if self.remembered + size <= MAX_REMEMBERED {
+            self.remembered += size;
+            self.folders.insert(path.to_owned(), names.clone());
+        }
         names
     }
 
@@ -554,6 +572,11 @@ impl System {
         Ok(written)
     }
 
+    /// The sample sets of `Device.PeriodicStatistics.`; their settings follow each commit.
+    pub fn statistics(&mut self) -> &mut Statistics {
+        &mut self.statistics
+    }
+
     /// The UCI store, for the agent's own configuration.
     pub fn uci(&mut self) -> &mut Store {
         &mut self.uci
@@ -566,6 +589,7 @@ impl System {
         self.bbfdm_refresh();
         self.logical = None;
         self.texts = HashMap::new();
+        self.folders = HashMap::new();
         self.remembered = 0;
         let uptime = self.text("/proc/uptime");
         let since_boot = uptime.as_deref().and_then(|text| text.split('.').next()?.trim().parse().ok());
@@ -618,6 +642,7 @@ impl System {
         self.kept = next;
         self.staged = None;
         self.trials.commit();
+        self.configure_statistics();
         Ok(())
     }
 

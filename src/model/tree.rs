@@ -544,8 +544,11 @@ impl<B: Backend> Model<B> {
             if param.ty.kind == Kind::Boolean { truth(word).to_owned() } else { word.to_owned() }
         };
         let text = if param.ty.list {
+            // What a function leaves out on purpose keeps its place.
+            let gaps = source.from == Origin::Function && matches!(raw, Raw::Many(_));
+            let items = raw.items().into_iter().map(|raw| (gaps && raw.is_empty(), word(raw)));
             let items: Vec<String> =
-                raw.items().into_iter().map(&mut word).filter(|item| !item.is_empty()).collect();
+                items.filter(|(gap, item)| *gap || !item.is_empty()).map(|(_, item)| item).collect();
             items.iter().map(|item| item.replace(',', "%2C")).collect::<Vec<_>>().join(",")
         } else {
             word(&raw.text())

@@ -147,6 +147,19 @@ impl Watch {
         self.look(model, Some(scope))
     }
 
+    /// A parameter has changed and changed back at once, as a SampleSet's Status does: that is one change, told with
+    /// the value that it has now.
+    pub fn flashed<B: Backend>(&mut self, model: &Model<B>, name: &str) -> Changes {
+        let mut fresh = Changes::default();
+        if let (Some(entry), Some(spot)) = (self.entries.get_mut(name), spot(&model.schema, name)) {
+            let level = level(model, name, spot);
+            fresh.add(name, level, !entry.inform, !entry.light);
+            entry.inform |= level.informs();
+            entry.light |= level.lightweight();
+        }
+        fresh
+    }
+
     /// Everything that is still to be told, by the notification that it has now.
     pub fn pending<B: Backend>(&self, model: &Model<B>) -> Changes {
         let mut out = Changes::default();

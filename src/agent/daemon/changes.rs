@@ -121,18 +121,23 @@ impl Daemon {
         self.configure_light();
         let slow = slow.then(|| std::mem::replace(&mut self.notices.slow, Scope::Slow));
         for found in self.judge(files.into_iter().chain(slow)) {
-            self.active_changes(&found.active);
-            if !found.lightweight_active.is_empty() {
-                self.light.look();
-            }
-            if !found.passive.is_empty()
-                && let Err(why) = self.file.state.queue.add_passive_value_change()
-            {
-                warn!("an event was refused: {why}");
-            }
+            self.announce(&found);
         }
         self.complain();
         self.save();
+    }
+
+    /// These changes have just been found, between sessions.
+    pub(super) fn announce(&mut self, found: &Changes) {
+        self.active_changes(&found.active);
+        if !found.lightweight_active.is_empty() {
+            self.light.look();
+        }
+        if !found.passive.is_empty()
+            && let Err(why) = self.file.state.queue.add_passive_value_change()
+        {
+            warn!("an event was refused: {why}");
+        }
     }
 
     /// What has newly changed in each of the scopes. While a program keeps silent whose values are among them

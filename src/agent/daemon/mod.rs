@@ -18,6 +18,7 @@ mod light;
 mod port;
 mod reading;
 mod sessions;
+mod statistics;
 mod transfers;
 mod trials;
 mod units;
@@ -370,6 +371,7 @@ impl Daemon {
         self.run_light();
         self.look_for_offers(now);
         self.run_trials();
+        self.run_statistics();
         self.serve(&ready, now);
         if !self.serve_desk() {
             return Ok(false);
@@ -419,6 +421,7 @@ impl Daemon {
     fn wait(&mut self) -> Result<Vec<RawFd>, StartError> {
         let now = self.clock.now();
         let deadlines = [
+            self.statistics_deadline(),
             self.transfer_deadline(),
             self.unit_deadline(now),
             self.leaving_deadline(),

@@ -50,6 +50,7 @@ pub mod shaping;
 pub mod ssh;
 pub mod stations;
 pub mod switches;
+pub mod statistics;
 pub mod syslog;
 pub mod time;
 pub mod topology;
@@ -124,4 +125,5 @@ const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (usb::VALUES, usb::TABLES),
     (xmpp::VALUES, xmpp::TABLES),
     (gateway::VALUES, gateway::TABLES),
+    (statistics::VALUES, &[]),
 ];

@@ -69,6 +69,7 @@ const ROWS: &[(&str, &[&str], bool)] = &[
     ("user", &[], true),
     ("led", &["system"], true),
     ("syslog", &["system"], true),
+    ("statistics", &[], true),
 ];
 
 /// What a function depends on; `spec` as in a data model file, `name` or `name:argument`.

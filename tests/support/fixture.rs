@@ -1,0 +1,79 @@
+//! A router of `tests/routers/` brought to life: its files in a folder of their own, its programs on a bus.
+// Helpers of tests may unwrap and print as tests may; clippy knows only functions marked as tests.
+#![allow(clippy::unwrap_used, dead_code, reason = "each test uses its part")]
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use crate::bus::{Bus, Offers};
+use crate::router::{Router, open_with, put};
+
+pub fn copy(from: &Path, to: &Path) {
+    if from.is_dir() {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let name = entry.unwrap().file_name();
+            copy(&from.join(&name), &to.join(&name));
+        }
+    } else {
+        fs::copy(from, to).unwrap();
+    }
+}
+
+/// Lays out the files of `kernel`.
+fn kernel(text: &str, root: &Path) {
+    let mut lines = text.lines().peekable();
+    while let Some(line) = lines.next() {
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        if let Some((path, target)) = line.split_once(" -> ") {
+            fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
+            symlink(target, root.join(path)).unwrap();
+        } else if let Some((path, value)) = line.split_once(" = ") {
+            put(root, path, &format!("{value}\n"));
+        } else {
+            let path = line.strip_suffix(':').unwrap_or_else(|| panic!("{line:?} is no line of `kernel`"));
+            let mut text = String::new();
+            while let Some(more) = lines.next_if(|line| line.starts_with('\t')) {
+                text += &more[1..];
+                text.push('\n');
+            }
+            put(root, path, &text);
+        }
+    }
+}
+
+/// The programs of its folder `ubus`, if it has one.
+pub fn programs(folder: &Path) -> Option<Bus> {
+    let mut offers = Offers::new();
+    let mut names: Vec<PathBuf> =
+        fs::read_dir(folder.join("ubus")).ok()?.map(|entry| entry.unwrap().path()).collect();
+    // Those with arguments after those without, which they go before.
+    names.sort_by_key(|path| (path.to_string_lossy().contains('@'), path.clone()));
+    for path in names {
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let (called, argument) = name.split_once('@').unwrap_or((name, ""));
+        let (object, method) = called.rsplit_once('.').unwrap();
+        let arguments = match argument.split_once('=') {
+            Some((name, value)) => format!("{{\"{name}\":\"{value}\"}}"),
+            None => "{}".to_owned(),
+        };
+        offers = offers.says_to(object, method, &arguments, &fs::read_to_string(&path).unwrap());
+    }
+    Some(offers.start())
+}
+
+pub fn build(folder: &Path, programs: Option<&Bus>) -> Router {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["etc", "tmp", "usr"] {
+        if folder.join(name).exists() {
+            copy(&folder.join(name), &dir.path().join(name));
+        }
+    }
+    kernel(&fs::read_to_string(folder.join("kernel")).unwrap(), dir.path());
+    fs::create_dir_all(dir.path().join("tmp")).unwrap();
+    symlink("tmp", dir.path().join("var")).unwrap();
+    open_with(dir, programs.map(Bus::socket))
+}
