@@ -14,6 +14,7 @@ pub mod office;
 pub mod payload;
 pub mod pretty;
 pub mod quirks;
+pub mod scripts;
 pub mod server;
 mod services;
 pub mod session;

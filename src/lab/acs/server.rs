@@ -293,6 +293,7 @@ impl Shared {
             }
             Some(Fact::Answered(ticket, outcome)) => {
                 live.outstanding = None;
+                self.office.heard(ticket, body);
                 self.office.answered(ticket, outcome);
             }
             Some(Fact::Transferred(complete)) => {

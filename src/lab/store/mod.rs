@@ -4,6 +4,7 @@
 //! each call is one short transaction.
 
 mod device;
+mod fleet;
 mod service;
 
 use std::fmt;
