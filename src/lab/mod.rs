@@ -5,6 +5,7 @@
 pub mod acs;
 pub mod cli;
 pub mod diff;
+pub mod front;
 pub mod lua;
 pub mod models;
 pub mod router;

@@ -169,6 +169,18 @@ impl Watcher for Show {
                 };
                 self.line("request", &what, tone);
             }
+            News::UdpRequest { device } => {
+                self.line(
+                    "request",
+                    &format!("{device} was sent a connection request over UDP"),
+                    Tone::Quiet,
+                );
+            }
+            News::Offline { device } => self.line("offline", &format!("{device} is offline"), Tone::Bad),
+            News::File { peer, method, name, status } => {
+                let tone = if *status < 400 { Tone::Plain } else { Tone::Bad };
+                self.line("file", &format!("{peer} {method} {name}: {status}"), tone);
+            }
             News::Refused { peer, why } => self.line("refused", &format!("{peer}: {why}"), Tone::Bad),
             News::Trouble { what } => self.line("trouble", what, Tone::Bad),
         }
