@@ -3,6 +3,7 @@
 //! Only built with the feature `lab`; never part of a firmware. It never names the agent: it starts it as a child process.
 
 pub mod acs;
+pub mod api;
 pub mod cli;
 pub mod diff;
 pub mod front;

@@ -435,7 +435,7 @@ impl Office {
     ///
     /// # Errors
     /// 404 for an unknown device.
-    pub fn ask(self: &Arc<Office>, device: &str) -> Result<(), Refusal> {
+    pub fn invite(self: &Arc<Office>, device: &str) -> Result<(), Refusal> {
         match self.store.device(device) {
             Ok(Some(_)) => {}
             Ok(None) => return Err(Refusal::new(404, "Device not found")),

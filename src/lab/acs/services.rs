@@ -71,6 +71,20 @@ pub(super) fn start(office: &Arc<Office>, device: &str) {
     }
 }
 
+impl Office {
+    /// Runs an instance now, for people: its device is asked for a session. False if it runs already.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn run_service(self: &Arc<Office>, instance: &Instance) -> Result<bool, crate::lab::store::Error> {
+        if !self.store.make_due(instance.id)? {
+            return Ok(false);
+        }
+        start(self, &instance.device_id);
+        Ok(true)
+    }
+}
+
 /// A message of an instance has its answer; `refused` fails the instance.
 pub(super) fn answered(office: &Office, instance: i64, refused: Option<String>) {
     let mut desk = office.desk();
