@@ -35,7 +35,10 @@ const MODES: &[(&str, &str)] = &[
     ("validate", "checks configuration and data model, every complaint at once"),
     ("dump-model", "path, kind, type and access of every object and parameter, separated by tabs"),
     #[cfg(feature = "lab")]
-    ("mini-acs", "an ACS on loopback that runs Oktopus services: see `mini-acs --help`"),
+    (
+        "mini-acs [ctl]",
+        "an ACS on loopback that runs Oktopus services: see `mini-acs --help` and `mini-acs ctl --help`",
+    ),
     #[cfg(feature = "lab")]
     ("lab", "mini-ACS, simulated router and agent, provisioned from BOOTSTRAP on: see `lab --help`"),
 ];

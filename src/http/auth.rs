@@ -347,11 +347,38 @@ impl DigestAnswer {
             cnonce: &self.cnonce,
         };
         let expected = proof.response(&who.username, &who.password, method, body);
+        self.fits(&expected, &who.username, realm)
+    }
+
+    /// As [`DigestAnswer::proves`], from the [`md5_key`] of the user and realm alone; never for another hash than MD5.
+    pub fn proves_key(&self, username: &str, key: &str, realm: &str, method: &str, body: &[u8]) -> bool {
+        if !matches!(self.algorithm, Algorithm::Md5 | Algorithm::Md5Sess) {
+            return false;
+        }
+        let proof = Proof {
+            algorithm: self.algorithm,
+            realm,
+            nonce: &self.nonce,
+            uri: &self.uri,
+            qop: self.qop,
+            count: &self.count_text,
+            cnonce: &self.cnonce,
+        };
+        self.fits(&proof.with_key(key.to_owned(), method, body), username, realm)
+    }
+
+    fn fits(&self, expected: &str, username: &str, realm: &str) -> bool {
         let given = self.response.to_ascii_lowercase();
         same(expected.as_bytes(), given.as_bytes())
-            & same(self.username.as_bytes(), who.username.as_bytes())
+            & same(self.username.as_bytes(), username.as_bytes())
             & same(self.realm.as_bytes(), realm.as_bytes())
     }
+}
+
+/// What a server needs to keep of a password to check digests with MD5 (RFC 7616 3.4.2: H(A1)), in hexadecimal.
+/// Whoever has it can answer for this user in this realm, and nowhere else.
+pub fn md5_key(username: &str, realm: &str, password: &str) -> String {
+    Algorithm::Md5.hash(&[username.as_bytes(), realm.as_bytes(), password.as_bytes()])
 }
 
 /// Reads one `Authorization` header.
@@ -407,9 +434,13 @@ struct Proof<'a> {
 
 impl Proof<'_> {
     fn response(&self, username: &str, password: &str, method: &str, body: &[u8]) -> String {
+        let parts = [username.as_bytes(), self.realm.as_bytes(), password.as_bytes()];
+        self.with_key(self.algorithm.hash(&parts), method, body)
+    }
+
+    fn with_key(&self, mut a1: String, method: &str, body: &[u8]) -> String {
         let hash = |parts: &[&[u8]]| self.algorithm.hash(parts);
         let (nonce, cnonce) = (self.nonce.as_bytes(), self.cnonce.as_bytes());
-        let mut a1 = hash(&[username.as_bytes(), self.realm.as_bytes(), password.as_bytes()]);
         if self.algorithm.is_session() {
             a1 = hash(&[a1.as_bytes(), nonce, cnonce]);
         }
@@ -680,6 +711,21 @@ mod tests {
         let mut client = DigestClient::new(digest("Digest realm=\"a\\\"b\", nonce=\"b\""));
         let quoted = client.answer(&Credentials::new("x\"y", ""), "GET", "/", b"", "c").unwrap();
         assert!(quoted.contains("username=\"x\\\"y\"") && quoted.contains("realm=\"a\\\"b\""));
+    }
+
+    #[test]
+    fn keys_stand_for_passwords() {
+        let who = Credentials::new("u", "p");
+        for algorithm in ["", ", algorithm=MD5-sess", ", algorithm=SHA-256"] {
+            let mut client = DigestClient::new(digest(&format!(
+                "Digest realm=\"r\", nonce=\"n\", qop=\"auth\"{algorithm}"
+            )));
+            let header = client.answer(&who, "POST", "/", b"", "c").unwrap();
+            let Ok(Authorization::Digest(answer)) = parse_authorization(&header) else { panic!("{header}") };
+            let proves = |key: &str| answer.proves_key("u", key, "r", "POST", b"");
+            assert_eq!(proves(&md5_key("u", "r", "p")), !algorithm.contains("SHA"), "{algorithm}");
+            assert!(!proves(&md5_key("u", "r", "q")) && !proves(&md5_key("u", "s", "p")) && !proves(""));
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! connection-request port and the mini-ACS.
 //!
 //! `auth`, `body`, `cookie`, `serve` and `url` are pure. `client` and `file` are the ones that name
-//! ureq, `tls` the one that names rustls; `wire` is the connection below them.
+//! ureq, `tls` (and `tls_server` for the lab) those that name rustls; `wire` is the connection below them.
 
 pub mod auth;
 pub(crate) mod auth_text;
@@ -19,6 +19,8 @@ pub mod lookup;
 pub mod serve;
 #[cfg(feature = "tls")]
 pub mod tls;
+#[cfg(all(feature = "tls", feature = "lab"))]
+pub mod tls_server;
 pub mod url;
 pub mod wire;
 

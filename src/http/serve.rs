@@ -84,10 +84,14 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
+/// The most octets that the body of a request may have, by its head; `None`: the machine's limit.
+pub type BodyRule = fn(&Request) -> Option<usize>;
+
 /// The state of one connection.
 #[derive(Debug)]
 pub struct Machine {
     limits: Limits,
+    rule: BodyRule,
     buffer: Vec<u8>,
     state: State,
     wants_continue: bool,
@@ -96,7 +100,7 @@ pub struct Machine {
 #[derive(Debug)]
 enum State {
     Head,
-    Body { request: Request, rest: Rest, body: Vec<u8> },
+    Body { request: Request, rest: Rest, body: Vec<u8>, limits: Limits },
     Answering { keep_alive: bool },
     Over,
 }
@@ -113,7 +117,12 @@ enum Rest {
 impl Machine {
     /// A machine for a new connection.
     pub fn new(limits: Limits) -> Machine {
-        Machine { limits, buffer: Vec::new(), state: State::Head, wants_continue: false }
+        Machine::with_rule(limits, |_| None)
+    }
+
+    /// A machine for a new connection where some requests may have other bodies than most.
+    pub fn with_rule(limits: Limits, rule: BodyRule) -> Machine {
+        Machine { limits, rule, buffer: Vec::new(), state: State::Head, wants_continue: false }
     }
 
     /// Takes what came in. What comes before the answer to a request has been given is dropped, and
@@ -162,12 +171,14 @@ impl Machine {
     fn advance(&mut self) -> Result<Option<Request>, Refusal> {
         if matches!(self.state, State::Head) {
             match self.parse_head()? {
-                Some((request, rest)) => self.state = State::Body { request, rest, body: Vec::new() },
+                Some((request, rest, limits)) => {
+                    self.state = State::Body { request, rest, body: Vec::new(), limits };
+                }
                 None => return Ok(None),
             }
         }
-        let State::Body { rest, body, .. } = &mut self.state else { return Ok(None) };
-        if !take_body(&mut self.buffer, rest, body, self.limits)? {
+        let State::Body { rest, body, limits, .. } = &mut self.state else { return Ok(None) };
+        if !take_body(&mut self.buffer, rest, body, *limits)? {
             return Ok(None);
         }
         self.wants_continue = false;
@@ -181,7 +192,7 @@ impl Machine {
         Ok(Some(request))
     }
 
-    fn parse_head(&mut self) -> Result<Option<(Request, Rest)>, Refusal> {
+    fn parse_head(&mut self) -> Result<Option<(Request, Rest, Limits)>, Refusal> {
         let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
         let mut parsed = httparse::Request::new(&mut headers);
         let seen = &self.buffer[..self.buffer.len().min(self.limits.head)];
@@ -211,7 +222,8 @@ impl Machine {
             request.headers.push((header.name.to_owned(), value.trim().to_owned()));
         }
         self.buffer.drain(..used);
-        let rest = framing(&request, minor, self.limits)?;
+        let limits = Limits { body: (self.rule)(&request).unwrap_or(self.limits.body), ..self.limits };
+        let rest = framing(&request, minor, limits)?;
         let closes = request
             .all("connection")
             .flat_map(|list| list.split(','))
@@ -219,7 +231,7 @@ impl Machine {
         request.keep_alive &= !closes;
         let expects = request.header("expect").is_some_and(|what| what.eq_ignore_ascii_case("100-continue"));
         self.wants_continue = expects && minor == 1 && !matches!(rest, Rest::Length(0));
-        Ok(Some((request, rest)))
+        Ok(Some((request, rest, limits)))
     }
 }
 
@@ -250,6 +262,8 @@ fn reason(status: u16) -> &'static str {
     match status {
         100 => "Continue",
         200 => "OK",
+        201 => "Created",
+        202 => "Accepted",
         204 => "No Content",
         302 => "Found",
         307 => "Temporary Redirect",
@@ -259,6 +273,7 @@ fn reason(status: u16) -> &'static str {
         404 => "Not Found",
         405 => "Method Not Allowed",
         408 => "Request Timeout",
+        409 => "Conflict",
         413 => "Content Too Large",
         415 => "Unsupported Media Type",
         431 => "Request Header Fields Too Large",
@@ -424,6 +439,18 @@ mod tests {
         refused(&format!("{chunked}1\r\nabc"), 400);
         refused(&format!("{chunked}0\r\n{}\r\n\r\n", "t".repeat(1000)), 400);
         refused(&format!("{chunked}1;{}\r\n", "e".repeat(1000)), 400);
+    }
+
+    #[test]
+    fn bodies_by_rule() {
+        let rule: BodyRule = |request| request.target.starts_with("/files/").then_some(10);
+        let length = |target: &str, length: usize| {
+            let mut machine = Machine::with_rule(LIMITS, rule);
+            machine.receive(format!("PUT {target} HTTP/1.1\r\nContent-Length: {length}\r\n\r\n").as_bytes());
+            machine.request().map(drop)
+        };
+        assert_eq!((length("/x", 64), length("/files/x", 10)), (Ok(()), Ok(())));
+        assert_eq!(length("/files/x", 11).unwrap_err().status, 413);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! TLS towards an ACS or a file server: the one file that names rustls.
+//! TLS towards an ACS or a file server: the one file of a firmware that names rustls.
 //!
 //! Chains, names and signatures are checked by rustls and webpki. Three things are ours, because
 //! TR-069 3.3 or old ACSs ask for them:
@@ -259,11 +259,11 @@ fn fingerprint(der: &[u8]) -> [u8; 32] {
     Sha256::digest(der).into()
 }
 
-fn certificates(pem: &[u8]) -> Vec<CertificateDer<'static>> {
+pub(super) fn certificates(pem: &[u8]) -> Vec<CertificateDer<'static>> {
     CertificateDer::pem_slice_iter(pem).flatten().take(MAX_CERTIFICATES).collect()
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     let unreadable = |error: io::Error| TlsError::Unreadable(path.to_owned(), error.to_string());
     let mut bytes = Vec::new();
     File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes)).map_err(unreadable)?;

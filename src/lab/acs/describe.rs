@@ -1,7 +1,7 @@
 //! Messages in one line for people; values of secrets are not shown.
 
 use crate::cwmp::event::Event;
-use crate::cwmp::rpc::{ParameterInput, Request, Response, Status};
+use crate::cwmp::rpc::{OperationResult, ParameterInput, Request, Response, Status};
 
 use super::payload::Payload;
 
@@ -48,6 +48,38 @@ pub fn request(request: &Request) -> String {
         }
         Request::AddObject(call) | Request::DeleteObject(call) => format!("{name} {}", call.object_name),
         _ => name.to_owned(),
+    }
+}
+
+/// What a CPE says when it calls, without the method; nothing for a call that says nothing.
+pub fn call(request: &Request) -> String {
+    let fault = |code: u16, text: &str| match code {
+        0 => "done".to_owned(),
+        code => format!("{code} {text}"),
+    };
+    let unit = |one: &OperationResult| {
+        format!("{} {} {}", one.uuid, one.current_state, fault(one.fault_code, &one.fault_string))
+    };
+    match request {
+        Request::Inform(inform) => events(&inform.events),
+        Request::TransferComplete(one) => {
+            format!("{:?}: {}", one.command_key, fault(one.fault_code, &one.fault_string))
+        }
+        Request::AutonomousTransferComplete(one) => {
+            format!("{} {}: {}", one.file_type, one.transfer_url, fault(one.fault_code, &one.fault_string))
+        }
+        Request::DuStateChangeComplete(one) => {
+            format!("{:?}: {}", one.command_key, list(one.results.iter().map(unit)))
+        }
+        Request::AutonomousDuStateChangeComplete(results) => {
+            list(results.iter().map(|one| format!("{} {}", one.operation_performed, unit(&one.result))))
+        }
+        Request::RequestDownload(one) => {
+            let arguments = one.arguments.iter().map(|(name, value)| format!("{name}={value}"));
+            format!("{} {}", one.file_type, list(arguments))
+        }
+        Request::Kicked(one) => format!("{} {} {} {}", one.command, one.referer, one.arg, one.next),
+        _ => String::new(),
     }
 }
 

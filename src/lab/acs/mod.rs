@@ -7,17 +7,22 @@
 //! ```
 
 pub mod describe;
+mod files;
+mod fill;
 pub mod guard;
 mod knock;
 pub mod news;
 pub mod office;
 pub mod payload;
+pub mod presence;
 pub mod pretty;
 pub mod quirks;
 pub mod scripts;
 pub mod server;
 mod services;
 pub mod session;
+mod tasks;
+pub mod trace;
 
 #[cfg(test)]
 mod tests;

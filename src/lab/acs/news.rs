@@ -96,6 +96,27 @@ pub enum News<'a> {
         /// Whether it was accepted, or why not.
         result: &'a Result<(), String>,
     },
+    /// A connection request was sent over UDP, where nothing tells whether it came there.
+    UdpRequest {
+        /// The device's serial number.
+        device: &'a str,
+    },
+    /// A device was not heard of for too long, or does not accept connection requests any more.
+    Offline {
+        /// Its serial number.
+        device: &'a str,
+    },
+    /// A file was fetched or put.
+    File {
+        /// The peer's address.
+        peer: &'a str,
+        /// GET or PUT.
+        method: &'a str,
+        /// Its name.
+        name: &'a str,
+        /// How that ended.
+        status: u16,
+    },
     /// A peer was refused: why.
     Refused {
         /// The peer's address.

@@ -15,13 +15,14 @@ use crate::cwmp::rpc::{Inform, ParameterValue, Request, Response};
 use crate::cwmp::soap::envelope::Namespace;
 use crate::lab::lua::host::{Answer, Fence, Method, Refusal, Stop};
 use crate::lab::lua::vm::Limits;
-use crate::lab::store::{Seen, Store};
+use crate::lab::store::{Error, Seen, Store};
 
 use super::describe;
 use super::news::{News, Watcher};
 use super::payload::Payload;
 use super::services;
 use super::session::{Outcome, Ticket, Unmet};
+use super::trace::Trace;
 
 /// Most messages that wait for one device.
 pub const MAX_QUEUE: usize = 1000;
@@ -43,6 +44,8 @@ pub struct Settings {
     pub allow_remote: bool,
     /// uri="/" in the digest of connection requests.
     pub root_uri: bool,
+    /// Messages get the arrayType and the xsi:type that they lack.
+    pub fill: bool,
 }
 
 impl Default for Settings {
@@ -54,6 +57,7 @@ impl Default for Settings {
             organization: "oktopus".to_owned(),
             allow_remote: false,
             root_uri: false,
+            fill: false,
         }
     }
 }
@@ -68,6 +72,8 @@ pub struct Office {
     pub settings: Settings,
     /// Ends scripts and waits.
     pub stop: Stop,
+    /// The latest messages.
+    pub trace: Trace,
     desk: Mutex<Desk>,
     changed: Condvar,
 }
@@ -89,6 +95,8 @@ struct Line {
     /// Scripts run, or are about to.
     busy: bool,
     knocking: bool,
+    /// It has not accepted the last connection request.
+    unreachable: bool,
 }
 
 /// Who waits for an answer.
@@ -112,6 +120,9 @@ pub(super) enum Reply {
     Answered(Outcome, Option<String>),
     /// Nothing: the device cannot be asked for a session, or is known no more.
     Unasked(Refusal),
+    caller: Option<SyncSender<Outcome>>,
+    /// The task in the store.
+    task: Option<i64>,
 }
 
 /// A message to be queued.
@@ -130,6 +141,8 @@ impl<'a> Order<'a> {
     pub(super) fn new(device: &'a str, payload: Payload) -> Order<'a> {
         Order { device, payload, instance: None, optional: false, quiet: false, caller: None }
     }
+    pub(super) caller: Option<SyncSender<Outcome>>,
+    pub(super) task: Option<i64>,
 }
 
 impl Office {
@@ -140,6 +153,7 @@ impl Office {
             watcher,
             settings,
             stop: Stop::new(),
+            trace: Trace::default(),
             desk: Mutex::default(),
             changed: Condvar::new(),
         })
@@ -152,6 +166,7 @@ impl Office {
     /// Ends scripts and held sessions.
     pub fn close(&self) {
         self.stop.stop();
+        self.trace.close();
         // With the desk, so that nobody is between looking and waiting.
         let _desk = self.desk();
         self.changed.notify_all();
@@ -163,7 +178,10 @@ impl Office {
     }
 
     /// A session begins: stores what its Inform says and starts services; gives the session's number.
-    pub fn informed(self: &Arc<Office>, inform: &Inform) -> u32 {
+    ///
+    /// # Errors
+    /// The store's: then nothing of it is kept, and it must not be acknowledged.
+    pub fn informed(self: &Arc<Office>, inform: &Inform) -> Result<u32, Error> {
         let device = inform.device_id.serial_number.as_str();
         let values = rows(&inform.parameter_list);
         let seen = Seen {
@@ -172,21 +190,75 @@ impl Office {
             product_class: &inform.device_id.product_class,
             manufacturer: &inform.device_id.manufacturer,
             values: &values,
+            bootstrap: inform.events.iter().any(|event| event.code == EventCode::Bootstrap),
+            events: &describe::events(&inform.events),
         };
-        let first = self.store.seen(&seen).unwrap_or_else(|error| {
-            self.trouble(&error);
-            false
-        });
+        let first = self.store.seen(&seen)?;
         self.watcher.news(&News::Informed { inform, first });
         let mut desk = self.desk();
         desk.last_session = desk.last_session.wrapping_add(1);
         let number = desk.last_session;
-        desk.lines.entry(device.to_owned()).or_default().session = Some((number, Instant::now()));
+        let line = desk.lines.entry(device.to_owned()).or_default();
+        line.session = Some((number, Instant::now()));
+        line.unreachable = false;
         drop(desk);
-        if inform.events.iter().any(|event| event.code == EventCode::Bootstrap) {
-            services::bootstrap(self, device);
+        services::start(self, device);
+        Ok(number)
+    }
+
+    /// A device called a method: kept before it is acknowledged.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn called(&self, device: &str, method: &str, told: &str) -> Result<(), Error> {
+        self.store.remember(device, method, told)?;
+        self.watcher.news(&News::Called { device, method });
+        Ok(())
+    }
+
+    /// Whether the device has not accepted the last connection request.
+    pub(super) fn is_unreachable(&self, device: &str) -> bool {
+        self.desk().lines.get(device).is_some_and(|line| line.unreachable)
+    }
+
+    /// What waits for a device: tickets, methods, and the tasks of what people queued.
+    pub(super) fn waiting(&self, device: &str) -> Vec<(Ticket, String, Option<i64>)> {
+        let desk = self.desk();
+        let Some(line) = desk.lines.get(device) else { return Vec::new() };
+        let task = |ticket: &Ticket| desk.waiting.get(ticket).and_then(|origin| origin.task);
+        let queue = line.queue.iter();
+        queue.map(|(ticket, payload)| (*ticket, payload.method().to_owned(), task(ticket))).collect()
+    }
+
+    /// Takes the message of a task out of a device's queue; whether it was there.
+    pub(super) fn take_out(&self, device: &str, task: i64) -> bool {
+        let mut desk = self.desk();
+        let found =
+            desk.waiting.iter().find(|(_, origin)| origin.task == Some(task)).map(|(ticket, _)| *ticket);
+        let (Some(ticket), Some(line)) = (found, desk.lines.get_mut(device)) else { return false };
+        let before = line.queue.len();
+        line.queue.retain(|(waiting, _)| *waiting != ticket);
+        let was_there = line.queue.len() < before;
+        if was_there {
+            desk.waiting.remove(&ticket);
         }
-        number
+        was_there
+    }
+
+    /// Forgets a device, its queue too; whether it was known.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn forget(&self, device: &str) -> Result<bool, Error> {
+        let was_known = self.store.delete_device(device)?;
+        let mut desk = self.desk();
+        let queue =
+            desk.lines.get_mut(device).map(|line| std::mem::take(&mut line.queue)).unwrap_or_default();
+        drop(desk);
+        for (ticket, _) in queue {
+            self.answered(ticket, Err(Unmet::Broken("the device was deleted".to_owned())));
+        }
+        Ok(was_known)
     }
 
     /// The CPE of a session posted something.
@@ -210,6 +282,11 @@ impl Office {
                 return None;
             }
             if let Some(next) = line.queue.pop_front() {
+                let task = desk.waiting.get(&next.0).and_then(|origin| origin.task);
+                drop(desk);
+                if let Some(task) = task {
+                    self.task_sent(task);
+                }
                 return Some(next);
             }
             let left = until.saturating_duration_since(Instant::now());
@@ -259,6 +336,9 @@ impl Office {
         {
             self.trouble(&error);
         }
+        if let Some(task) = origin.task {
+            self.task_answered(task, &outcome);
+        }
         let shown = outcome.as_ref().map(describe::response).map_err(Unmet::to_string);
         self.watcher.news(&News::Answered { device: &origin.device, request: &origin.what, answer: &shown });
         if let Some(instance) = origin.instance {
@@ -304,6 +384,7 @@ impl Office {
             caller: order.caller,
             quiet: order.quiet,
             raw: None,
+            task: order.task,
         };
         desk.waiting.insert(ticket, origin);
         drop(desk);
@@ -348,6 +429,10 @@ impl Office {
         let ticket = self.enqueue(Order { caller: Some(sender), ..order })?;
         let start = Instant::now();
         loop {
+        let order = Order { device, payload, instance, optional: false, caller: Some(sender), task: None };
+        let ticket = self.enqueue(order)?;
+        let deadline = Instant::now() + self.settings.answer;
+        let outcome = loop {
             match receiver.recv_timeout(Duration::from_millis(50)) {
                 Ok(Reply::Answered(Ok(response), _)) => return Ok(response),
                 Ok(Reply::Answered(Err(unmet), raw)) => return Err(refusal(unmet, raw)),
@@ -417,6 +502,8 @@ impl Office {
             let request = Request::GetParameterValues(vec![(*name).to_owned()]);
             let Ok(payload) = Payload::of(request, Namespace::V1_0) else { return false };
             self.enqueue(Order { instance, optional: true, ..Order::new(device, payload) }).is_ok()
+            self.enqueue(Order { device, payload, instance, optional: true, caller: None, task: None })
+                .is_ok()
         })
     }
 
@@ -424,6 +511,24 @@ impl Office {
     pub(super) fn set_busy(&self, desk: &mut Desk, device: &str, busy: bool) {
         desk.lines.entry(device.to_owned()).or_default().busy = busy;
         self.changed.notify_all();
+    }
+
+    /// Asks a device for a session, in the background, unless that is going on.
+    ///
+    /// # Errors
+    /// 404 for an unknown device.
+    pub fn invite(self: &Arc<Office>, device: &str) -> Result<(), Refusal> {
+        match self.store.device(device) {
+            Ok(Some(_)) => {}
+            Ok(None) => return Err(Refusal::new(404, "Device not found")),
+            Err(error) => return Err(Refusal::new(500, error.to_string())),
+        }
+        let is_asked =
+            std::mem::replace(&mut self.desk().lines.entry(device.to_owned()).or_default().knocking, true);
+        if !is_asked {
+            self.knock(device.to_owned());
+        }
+        Ok(())
     }
 
     /// Sends a connection request, in the background.
@@ -435,13 +540,38 @@ impl Office {
                 Ok(None) => Err("the device is gone".to_owned()),
                 Err(error) => Err(error.to_string()),
             };
-            office.desk().lines.entry(device.clone()).or_default().knocking = false;
+            // Behind a NAT, perhaps (Annex G).
+            let sent = result.is_err() && office.knock_by_udp(&device);
+            let mut desk = office.desk();
+            let line = desk.lines.entry(device.clone()).or_default();
+            line.knocking = false;
+            line.unreachable = result.is_err() && !sent;
+            drop(desk);
             office.watcher.news(&News::ConnectionRequest { device: &device, result: &result });
             // A device that is busy has a session, or soon another.
             if let Some(why) = result.err().filter(|why| !why.contains("too busy")) {
                 office.give_up(&device, false, &Refusal::new(400, why));
+            if sent {
+                office.watcher.news(&News::UdpRequest { device: &device });
             }
         });
+    }
+
+    /// Sends a connection request over UDP to a device that has told where; whether it was sent.
+    fn knock_by_udp(&self, device: &str) -> bool {
+        let name = "ManagementServer.UDPConnectionRequestAddress";
+        let told = ["Device.", "InternetGatewayDevice."]
+            .iter()
+            .find_map(|root| self.store.value(device, &format!("{root}{name}")).ok().flatten())
+            .filter(|address| !address.is_empty());
+        let (Some(address), Ok(Some(known))) = (told, self.store.device(device)) else { return false };
+        match super::knock::by_udp(&known, &address, &self.settings) {
+            Ok(()) => true,
+            Err(why) => {
+                self.trouble(&format!("{device} over UDP: {why}"));
+                false
+            }
+        }
     }
 
     /// Tells people of a failure that has no other place.
@@ -463,7 +593,7 @@ impl Line {
 }
 
 /// Whether asking twice does no more than asking once.
-fn is_repeatable(method: &str) -> bool {
+pub(super) fn is_repeatable(method: &str) -> bool {
     method.starts_with("Get") || method.starts_with("SetParameter")
 }
 

@@ -1,6 +1,7 @@
 //! How the mini-ACS departs from the standard, to play the ACSs that do (interop.md 5).
 //!
-//! The default departs nowhere. Each switch is a word for `--quirk`.
+//! The default departs nowhere. Each switch is a word for `--quirk`, and so is the name of an ACS, which turns on all
+//! that is known of it; of Axiros' little is public, so its word stands for what is legal and seldom met.
 
 /// The switches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,6 +22,20 @@ pub struct Quirks {
     pub mismatched_id: bool,
     /// The digest of a connection request says uri="/" whatever the path (acsrs).
     pub root_uri: bool,
+    /// A nonce is good on the connection only that it was given on (GenieACS).
+    pub bound_nonce: bool,
+    /// The challenge names no algorithm, and offers auth-int too (GenieACS).
+    pub terse_challenge: bool,
+    /// `&` stands as it is in the URL and the FileType of a Download, which is no XML (GenieACS).
+    pub raw_url: bool,
+    /// Requests bear the ID of the Inform (acsrs).
+    pub reused_id: bool,
+    /// The first request of each session is a GetParameterValues without names (FreeACS).
+    pub no_names: bool,
+    /// NextLevel is 0 or 1, not a word.
+    pub next_level_digit: bool,
+    /// A POST that is no Inform and has no cookie gets 401 without a challenge (Oktopus).
+    pub bare_401: bool,
 }
 
 /// How a session is known again.
@@ -48,6 +63,35 @@ const WORDS: &[Word] = &[
     ("overloaded", |quirks| quirks.overloaded = true),
     ("mismatched-id", |quirks| quirks.mismatched_id = true),
     ("root-uri", |quirks| quirks.root_uri = true),
+    ("bound-nonce", |quirks| quirks.bound_nonce = true),
+    ("terse-challenge", |quirks| quirks.terse_challenge = true),
+    ("raw-url", |quirks| quirks.raw_url = true),
+    ("reused-id", |quirks| quirks.reused_id = true),
+    ("no-names", |quirks| quirks.no_names = true),
+    ("next-level-digit", |quirks| quirks.next_level_digit = true),
+    ("bare-401", |quirks| quirks.bare_401 = true),
+    ("genieacs", |quirks| {
+        quirks.malformed_faults = true;
+        quirks.already_in_session = true;
+        quirks.bound_nonce = true;
+        quirks.terse_challenge = true;
+        quirks.raw_url = true;
+    }),
+    ("oktopus", |quirks| {
+        quirks.cookie = Cookie::Serial;
+        quirks.empty_answers = true;
+        quirks.bare_401 = true;
+        quirks.root_uri = true;
+    }),
+    ("acsrs", |quirks| {
+        quirks.cookie = Cookie::None;
+        quirks.root_uri = true;
+        quirks.reused_id = true;
+    }),
+    ("axiros", |quirks| {
+        quirks.empty_ok = true;
+        quirks.next_level_digit = true;
+    }),
 ];
 
 impl Quirks {

@@ -1,17 +1,20 @@
-//! The mini-ACS on a socket: one thread for each connection, sessions by cookie, Basic or Digest authentication.
+//! The mini-ACS on a socket: sessions by cookie over HTTP or HTTPS, Basic or Digest authentication, and the file server.
 
 use std::collections::HashMap;
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::http::body::{self, Compression};
-use crate::http::serve::{Limits, Machine, Request, response};
+use crate::http::serve::{Limits, Request};
+use crate::http::tls_server::Identity;
+use crate::lab::front::{Entrance, Front, Peer, Reply, Service};
 use crate::sys::rng;
 
+use super::describe;
+use super::files;
 use super::guard::{Auth, Guard};
 use super::news::News;
 use super::office::Office;
@@ -19,24 +22,24 @@ use super::payload::Payload;
 use super::quirks::{Cookie, Quirks};
 use super::session::{Fact, Session, Step, Ticket};
 
-/// Connections at a time.
-const MAX_CONNECTIONS: usize = 64;
 /// What one request may hold, before and after inflating.
 const LIMITS: Limits = Limits { head: 16 * 1024, body: 4 * 1024 * 1024 };
-/// Between two requests of a connection.
-const IDLE: Duration = Duration::from_secs(75);
-/// For a request that has begun to come in, and for writing.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// A session without a POST for so long is over.
 const SILENCE: Duration = Duration::from_secs(60);
+/// Between two looks at silent sessions.
+const SWEEP: Duration = Duration::from_secs(1);
+/// Sweeps between two looks at who is offline.
+const WATCH: u32 = 10;
 /// The name of our cookie.
 const COOKIE: &str = "rcwmp-session";
 
 /// A running server; dropping it ends it.
 pub struct Server {
     shared: Arc<Shared>,
-    address: SocketAddr,
-    acceptor: Option<thread::JoinHandle<()>>,
+    front: Option<Front>,
+    /// HTTPS, beside HTTP.
+    secure: Option<Front>,
+    sweeper: Option<thread::JoinHandle<()>>,
 }
 
 struct Shared {
@@ -44,8 +47,6 @@ struct Shared {
     quirks: Quirks,
     guard: Guard,
     sessions: Mutex<HashMap<String, Arc<Mutex<Live>>>>,
-    connections: AtomicUsize,
-    stopping: AtomicBool,
 }
 
 /// A session and whose it is.
@@ -57,171 +58,162 @@ struct Live {
     seen: Instant,
 }
 
-/// An answer.
-struct Reply {
-    status: u16,
-    headers: Vec<(&'static str, String)>,
-    body: Vec<u8>,
-}
-
 impl Server {
-    /// Listens; port 0 takes a free one.
+    /// Listens for HTTP; port 0 takes a free one.
     ///
     /// # Errors
-    /// The system's; [`ErrorKind::PermissionDenied`] for an address beyond the loopback, if the office's settings do not
-    /// allow remote devices.
+    /// The system's; [`ErrorKind::PermissionDenied`] for an address beyond the loopback, unless the office's settings
+    /// allow remote devices and these have to show who they are.
     pub fn start(office: Arc<Office>, listen: SocketAddr, auth: Auth, quirks: Quirks) -> io::Result<Server> {
-        if !listen.ip().is_loopback() && !office.settings.allow_remote {
-            let why = format!("{listen} is not a loopback address (--allow-remote permits it)");
-            return Err(io::Error::new(ErrorKind::PermissionDenied, why));
-        }
-        let listener = TcpListener::bind(listen)?;
-        let address = listener.local_addr()?;
-        let shared = Arc::new(Shared {
-            office,
-            quirks,
-            guard: Guard::new(auth),
-            sessions: Mutex::default(),
-            connections: AtomicUsize::new(0),
-            stopping: AtomicBool::new(false),
-        });
-        let theirs = Arc::clone(&shared);
-        let acceptor =
-            thread::Builder::new().name("accept".to_owned()).spawn(move || theirs.accept(&listener))?;
-        Ok(Server { shared, address, acceptor: Some(acceptor) })
+        Server::start_with(office, listen, None, auth, quirks)
     }
 
-    /// Where it listens.
+    /// As [`Server::start`], and HTTPS at another address with a certificate.
+    ///
+    /// # Errors
+    /// Those of [`Server::start`].
+    pub fn start_with(
+        office: Arc<Office>,
+        listen: SocketAddr,
+        secure: Option<(SocketAddr, Identity)>,
+        auth: Auth,
+        quirks: Quirks,
+    ) -> io::Result<Server> {
+        for address in [Some(listen), secure.as_ref().map(|(address, _)| *address)].into_iter().flatten() {
+            if address.ip().is_loopback() {
+                continue;
+            }
+            let why = match (&auth, office.settings.allow_remote) {
+                (_, false) => format!("{address} is not a loopback address (--allow-remote permits it)"),
+                (Auth::None, true) => format!("{address} is for strangers too, and needs --auth"),
+                (_, true) => continue,
+            };
+            return Err(io::Error::new(ErrorKind::PermissionDenied, why));
+        }
+        let shared =
+            Arc::new(Shared { office, quirks, guard: Guard::new(auth, quirks), sessions: Mutex::default() });
+        let entrance =
+            |listen, identity| Entrance { listen, identity, limits: LIMITS, rule: files::body_rule };
+        let front = Front::start(entrance(listen, None), Arc::clone(&shared))?;
+        let secure = match secure {
+            Some((listen, identity)) => {
+                Some(Front::start(entrance(listen, Some(identity)), Arc::clone(&shared))?)
+            }
+            None => None,
+        };
+        shared.office.resume();
+        let theirs = Arc::clone(&shared);
+        let sweeper = thread::Builder::new().name("sweep".to_owned()).spawn(move || theirs.sweep_on())?;
+        Ok(Server { shared, front: Some(front), secure, sweeper: Some(sweeper) })
+    }
+
+    /// Where it listens for HTTP.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.front.as_ref().map_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)), Front::address)
     }
 
     /// The URL for the configuration of a CPE.
     pub fn url(&self) -> String {
-        format!("http://{}/", self.address)
+        self.front.as_ref().map(Front::url).unwrap_or_default()
+    }
+
+    /// The URL of HTTPS.
+    pub fn secure_url(&self) -> Option<String> {
+        self.secure.as_ref().map(Front::url)
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.shared.stopping.store(true, Ordering::SeqCst);
         self.shared.office.close();
-        // Wakes the acceptor, which looks at the flag.
-        let _ = TcpStream::connect_timeout(&self.address, Duration::from_secs(1));
-        if let Some(acceptor) = self.acceptor.take() {
-            let _ = acceptor.join();
+        self.front = None;
+        self.secure = None;
+        if let Some(sweeper) = self.sweeper.take() {
+            let _ = sweeper.join();
+        }
+    }
+}
+
+impl Service for Shared {
+    /// The session of a connection, for ACSs without cookies.
+    type Own = Option<Arc<Mutex<Live>>>;
+
+    fn reply(&self, request: &Request, own: &mut Self::Own, peer: &Peer) -> Reply {
+        self.answer(request, own, peer)
+    }
+
+    fn refused(&self, peer: &Peer, why: &str) {
+        self.tell_refused(&peer.address, why);
+    }
+
+    fn over(&self, own: Self::Own) {
+        if let Some(live) = own {
+            self.break_off(&live);
         }
     }
 }
 
 impl Shared {
-    fn accept(self: &Arc<Shared>, listener: &TcpListener) {
-        loop {
-            let accepted = listener.accept();
-            if self.stopping.load(Ordering::SeqCst) {
-                return;
-            }
-            let Ok((stream, peer)) = accepted else {
-                // Out of descriptors, most likely: others may end meanwhile.
-                thread::sleep(Duration::from_millis(50));
-                continue;
-            };
-            self.sweep();
-            if self.connections.fetch_add(1, Ordering::SeqCst) >= MAX_CONNECTIONS {
-                self.connections.fetch_sub(1, Ordering::SeqCst);
-                let mut stream = stream;
-                let _ = stream.write_all(&response(503, &[("Retry-After", "10")], b"", false));
-                continue;
-            }
-            let shared = Arc::clone(self);
-            let spawned = thread::Builder::new().name("cpe".to_owned()).spawn(move || {
-                shared.serve(stream, &peer.to_string());
-                shared.connections.fetch_sub(1, Ordering::SeqCst);
-            });
-            if spawned.is_err() {
-                self.connections.fetch_sub(1, Ordering::SeqCst);
-            }
+    fn answer(&self, request: &Request, own: &mut Option<Arc<Mutex<Live>>>, from: &Peer) -> Reply {
+        let peer = from.address.as_str();
+        let file = files::name(request);
+        if request.method != "POST" && file.is_none() {
+            return Reply::plain(405, "a CPE posts here").with("Allow", "POST");
         }
-    }
-
-    /// One connection from its first octet to its last.
-    fn serve(&self, mut stream: TcpStream, peer: &str) {
-        let mut machine = Machine::new(LIMITS);
-        // The session of a connection, for ACSs without cookies.
-        let mut own: Option<Arc<Mutex<Live>>> = None;
-        let _ = stream.set_nodelay(true);
-        let _ = stream.set_write_timeout(Some(PATIENCE));
-        let mut deadline = Instant::now() + IDLE;
-        loop {
-            match machine.request() {
-                Ok(Some(request)) => {
-                    let reply = self.reply(&request, &mut own, peer);
-                    let keep = machine.can_keep_alive() && !self.stopping.load(Ordering::SeqCst);
-                    let headers: Vec<(&str, &str)> =
-                        reply.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-                    let written = stream.write_all(&response(reply.status, &headers, &reply.body, keep));
-                    if !machine.answered(keep) || written.is_err() {
-                        break;
-                    }
-                    deadline = Instant::now() + IDLE;
-                }
-                Ok(None) => {
-                    if machine.wants_continue() && stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").is_err()
-                    {
-                        break;
-                    }
-                    let was_idle = machine.is_idle();
-                    let mut part = [0; 16 * 1024];
-                    match read(&mut stream, &mut part, deadline) {
-                        Some(count) if count > 0 => machine.receive(&part[..count]),
-                        _ => break,
-                    }
-                    if was_idle {
-                        deadline = Instant::now() + PATIENCE;
-                    }
-                }
-                Err(refusal) => {
-                    self.refused(peer, refusal.why);
-                    let _ = stream.write_all(&response(refusal.status, &[], b"", false));
-                    break;
-                }
-            }
-        }
-        if let Some(live) = own {
-            self.break_off(&live);
-        }
-    }
-
-    fn reply(&self, request: &Request, own: &mut Option<Arc<Mutex<Live>>>, peer: &str) -> Reply {
-        if request.method != "POST" {
-            return Reply::plain(405, "a CPE posts here").with("Allow", "POST".to_owned());
-        }
-        if let Err(challenge) = self.guard.check(request, &self.office.store) {
+        if let Err(challenge) = self.guard.check(request, &self.office.store, from) {
             if request.header("authorization").is_some() {
-                self.refused(peer, "its user name, password or nonce was not accepted");
+                self.tell_refused(peer, "its user name, password or nonce was not accepted");
             }
             return match challenge {
                 Some(challenge) => Reply::plain(401, "who are you?").with("WWW-Authenticate", challenge),
                 None => Reply::plain(500, "no randomness for a nonce"),
             };
         }
+        if let Some(name) = file {
+            let reply = files::serve(request, name, &self.office.store);
+            let (method, status) = (request.method.as_str(), reply.status);
+            self.office.watcher.news(&News::File { peer, method, name, status });
+            return reply;
+        }
         let body = match inflated(request) {
             Ok(body) => body,
             Err((status, why)) => {
-                self.refused(peer, &why);
+                self.tell_refused(peer, &why);
                 return Reply::plain(status, &why);
             }
         };
-        let watcher = &self.office.watcher;
+        let (watcher, trace) = (&self.office.watcher, &self.office.trace);
         watcher.news(&News::Soap { peer, status: None, body: &body });
-        let reply = self.hear(request, &body, own, peer);
+        trace.add(peer, &self.whose(request, own, &body), None, &body);
+        let (reply, device) = self.hear(request, &body, own, peer);
+        trace.add(peer, &device, Some(reply.status), &reply.body);
         watcher.news(&News::Soap { peer, status: Some(reply.status), body: &reply.body });
         reply
     }
 
-    /// Finds the session of a POST, and takes it there.
-    fn hear(&self, request: &Request, body: &[u8], own: &mut Option<Arc<Mutex<Live>>>, peer: &str) -> Reply {
-        self.sweep();
+    /// The device that posts, as far as it is known before its message is read.
+    fn whose(&self, request: &Request, own: &Option<Arc<Mutex<Live>>>, body: &[u8]) -> String {
+        if looks_like_inform(body) {
+            let text = String::from_utf8_lossy(&body[..body.len().min(8 * 1024)]);
+            let serial = text.split_once("SerialNumber>").and_then(|(_, rest)| rest.split_once('<'));
+            return serial.map_or_else(String::new, |(serial, _)| serial.trim().chars().take(64).collect());
+        }
+        let live = match self.quirks.cookie {
+            Cookie::None => own.clone(),
+            _ => cookie(request).and_then(|value| lock(&self.sessions).get(&value).cloned()),
+        };
+        live.and_then(|live| lock(&live).known.clone()).map_or_else(String::new, |(device, _)| device)
+    }
+
+    /// Finds the session of a POST, and takes it there; gives the device too.
+    fn hear(
+        &self,
+        request: &Request,
+        body: &[u8],
+        own: &mut Option<Arc<Mutex<Live>>>,
+        peer: &str,
+    ) -> (Reply, String) {
+        let nobody = String::new();
         let cookie = cookie(request);
         let mut live = match self.quirks.cookie {
             Cookie::None => own.clone(),
@@ -229,67 +221,63 @@ impl Shared {
         };
         let begins = looks_like_inform(body);
         if begins && self.quirks.overloaded {
-            return Reply::plain(503, "overloaded").with("Retry-After", "60".to_owned());
+            return (Reply::plain(503, "overloaded").with("Retry-After", "60"), nobody);
+        }
+        if !begins && self.quirks.bare_401 && cookie.is_none() {
+            return (Reply::plain(401, "no cookie"), nobody);
         }
         if begins && let Some(old) = live.take() {
             // A CPE that gave its session up and kept the cookie.
             self.break_off(&old);
         }
         let live = live.unwrap_or_else(|| Arc::new(Mutex::new(Live::new(self.quirks))));
-        let reply = self.post(&live, body, peer);
+        let (reply, device) = self.post(&live, body, peer);
         if lock(&live).session.is_over() {
             lock(&self.sessions).retain(|_, other| !Arc::ptr_eq(other, &live));
             *own = None;
-            return reply;
+            return (reply, device);
         }
         if self.quirks.cookie == Cookie::None {
             *own = Some(live);
-            return reply;
+            return (reply, device);
         }
         if !begins {
-            return reply;
+            return (reply, device);
         }
         let (value, cookie) = match self.quirks.cookie {
             Cookie::Serial => {
-                let serial =
-                    lock(&live).known.as_ref().map_or_else(String::new, |(device, _)| device.clone());
-                let cookie = format!("oktopus={serial}; Expires=Thu, 31 Dec 2037 23:55:55 GMT");
-                (serial, cookie)
+                let cookie = format!("oktopus={device}; Expires=Thu, 31 Dec 2037 23:55:55 GMT");
+                (device.clone(), cookie)
             }
             _ => match rng::hex(16) {
                 Ok(value) => (value.clone(), format!("{COOKIE}={value}; Path=/; HttpOnly")),
-                Err(_) => return Reply::plain(500, "no randomness for a cookie"),
+                Err(_) => return (Reply::plain(500, "no randomness for a cookie"), device),
             },
         };
         lock(&self.sessions).insert(value, live);
-        reply.with("Set-Cookie", cookie)
+        (reply.with("Set-Cookie", cookie), device)
     }
 
-    /// Hands a body to its session, and the facts to the office.
-    fn post(&self, shared: &Arc<Mutex<Live>>, body: &[u8], peer: &str) -> Reply {
+    /// Hands a body to its session, and the facts to the office; gives the device too.
+    fn post(&self, shared: &Arc<Mutex<Live>>, body: &[u8], peer: &str) -> (Reply, String) {
         let mut live = lock(shared);
         live.seen = Instant::now();
         let (fact, step) = live.session.receive(body);
         if let Some((device, number)) = &live.known {
             self.office.alive(device, *number);
         }
-        let device = live.known.as_ref().map_or_else(String::new, |(device, _)| device.clone());
-        match fact {
-            Some(Fact::Informed(inform, _)) => {
-                let device = inform.device_id.serial_number.clone();
-                if device.is_empty() {
-                    live.session.abandon();
-                    return Reply::plain(400, "the SerialNumber is empty");
+        let mut device = live.known.as_ref().map_or_else(String::new, |(device, _)| device.clone());
+        if let Some(fact) = fact {
+            if let Fact::Informed(inform, _) = &fact {
+                device.clone_from(&inform.device_id.serial_number);
+            }
+            if let Err(reply) = self.take(fact, &mut live, &device, peer) {
+                // Not acknowledged: the CPE will try again.
+                live.session.abandon();
+                if let Some((device, number)) = live.known.take() {
+                    self.office.broke_off(&device, number, live.outstanding.take());
                 }
-                if self.office.in_session(&device) {
-                    if self.quirks.already_in_session {
-                        live.session.abandon();
-                        return Reply::plain(400, "CPE already in session");
-                    }
-                    self.break_off_device(&device);
-                }
-                let number = self.office.informed(&inform);
-                live.known = Some((device, number));
+                return (reply, device);
             }
             Some(Fact::Answered(ticket, outcome)) => {
                 live.outstanding = None;
@@ -305,34 +293,77 @@ impl Shared {
             }
             None => {}
         }
-        match step {
-            Step::Answer(envelope) => Reply::xml(envelope),
+        let reply = match step {
+            Step::Answer(envelope) => xml(envelope),
             Step::Idle => self.idle(&mut live),
             Step::Refuse(status, why) => {
-                self.refused(peer, &why);
+                self.tell_refused(peer, &why);
                 if let Some((device, number)) = live.known.take() {
                     self.office.broke_off(&device, number, live.outstanding.take());
                 }
                 Reply::plain(status, &why)
             }
+        };
+        (reply, device)
+    }
+
+    /// Hands a fact to the office.
+    ///
+    /// # Errors
+    /// What to answer with instead of an acknowledgement.
+    fn take(&self, fact: Fact, live: &mut Live, device: &str, peer: &str) -> Result<(), Reply> {
+        let failed = |error: crate::lab::store::Error| {
+            self.office.trouble(&error);
+            Reply::plain(503, "the store failed").with("Retry-After", "60")
+        };
+        match fact {
+            Fact::Informed(inform, _) => {
+                if device.is_empty() || device.chars().count() > 64 {
+                    let why = "the SerialNumber has not 1 to 64 characters";
+                    self.tell_refused(peer, why);
+                    return Err(Reply::plain(400, why));
+                }
+                if self.office.in_session(device) {
+                    if self.quirks.already_in_session {
+                        return Err(Reply::plain(400, "CPE already in session"));
+                    }
+                    self.break_off_device(device);
+                }
+                let number = self.office.informed(&inform).map_err(failed)?;
+                live.known = Some((device.to_owned(), number));
+            }
+            Fact::Answered(ticket, outcome) => {
+                live.outstanding = None;
+                self.office.answered(ticket, outcome);
+            }
+            Fact::Transferred(complete) => {
+                let told = describe::call(&crate::cwmp::rpc::Request::TransferComplete(complete.clone()));
+                self.office.called(device, "TransferComplete", &told).map_err(failed)?;
+                self.office.watcher.news(&News::Transferred { device, complete: &complete });
+            }
+            Fact::Called(method, told) => self.office.called(device, &method, &told).map_err(failed)?,
         }
+        Ok(())
     }
 
     /// The next request, or the end.
     fn idle(&self, live: &mut Live) -> Reply {
         let Some((device, number)) = live.known.clone() else {
-            return Reply::plain(live.session.finish(), "");
+            return Reply::empty(live.session.finish());
         };
+        if let Some(text) = live.session.unasked() {
+            return xml(text);
+        }
         match self.office.next(&device, number, live.session.sent()) {
             Some((ticket, payload)) => {
                 let text = live.session.request(ticket, &payload);
                 live.outstanding = Some((ticket, payload));
                 live.seen = Instant::now();
-                Reply::xml(text)
+                xml(text)
             }
             None => {
                 live.known = None;
-                Reply { status: live.session.finish(), headers: Vec::new(), body: Vec::new() }
+                Reply::empty(live.session.finish())
             }
         }
     }
@@ -362,6 +393,19 @@ impl Shared {
         }
     }
 
+    /// Gives up sessions that nobody continued, and tells who went offline, until the office closes.
+    fn sweep_on(&self) {
+        let mut known = HashMap::new();
+        let mut count = 0_u32;
+        while !self.office.stop.wait(SWEEP) {
+            self.sweep();
+            count = count.wrapping_add(1);
+            if count % WATCH == 0 {
+                self.office.watch(&mut known);
+            }
+        }
+    }
+
     /// Gives up sessions that nobody continued.
     fn sweep(&self) {
         let all: Vec<_> = lock(&self.sessions).values().cloned().collect();
@@ -373,7 +417,7 @@ impl Shared {
         }
     }
 
-    fn refused(&self, peer: &str, why: &str) {
+    fn tell_refused(&self, peer: &str, why: &str) {
         self.office.watcher.news(&News::Refused { peer, why });
     }
 }
@@ -384,43 +428,17 @@ impl Live {
     }
 }
 
-impl Reply {
-    fn plain(status: u16, text: &str) -> Reply {
-        let headers = vec![("Content-Type", "text/plain; charset=utf-8".to_owned())];
-        Reply { status, headers, body: text.as_bytes().to_vec() }
+/// 200 with an envelope, or with nothing.
+fn xml(body: Vec<u8>) -> Reply {
+    let reply = Reply { status: 200, headers: Vec::new(), body };
+    if reply.body.is_empty() {
+        return reply;
     }
-
-    fn xml(body: Vec<u8>) -> Reply {
-        let headers = vec![
-            ("Content-Type", "text/xml; charset=\"utf-8\"".to_owned()),
-            ("SOAPServer", "rcwmp".to_owned()),
-        ];
-        Reply { status: 200, headers: if body.is_empty() { Vec::new() } else { headers }, body }
-    }
-
-    fn with(mut self, name: &'static str, value: String) -> Reply {
-        self.headers.push((name, value));
-        self
-    }
+    reply.with("Content-Type", "text/xml; charset=\"utf-8\"").with("SOAPServer", "rcwmp")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Reads once before the deadline; `None` when nothing more comes.
-fn read(stream: &mut TcpStream, part: &mut [u8], deadline: Instant) -> Option<usize> {
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() || stream.set_read_timeout(Some(left)).is_err() {
-            return None;
-        }
-        match stream.read(part) {
-            Ok(count) => return Some(count),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(_) => return None,
-        }
-    }
 }
 
 /// The body without its coding.

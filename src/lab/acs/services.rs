@@ -10,7 +10,6 @@ use crate::lab::store::{Instance, Status};
 
 use super::news::News;
 use super::office::{Office, Order};
-use super::payload::Payload;
 
 /// The instances that run or are about to.
 #[derive(Default)]
@@ -39,20 +38,26 @@ impl Board {
     }
 }
 
-/// Starts every service of the device that does not run: the documents want them applied at the first contact and
-/// after every factory reset, and BOOTSTRAP is both.
-pub(super) fn bootstrap(office: &Arc<Office>, device: &str) {
+/// Starts every service of the device that is due and does not run: the documents want them applied at the first
+/// contact and after every factory reset, and BOOTSTRAP is both. What a BOOTSTRAP has made due stays so over an end of
+/// the mini-ACS.
+pub(super) fn start(office: &Arc<Office>, device: &str) {
     let instances = match office.store.instances(device) {
         Ok(instances) => instances,
         Err(error) => return office.trouble(&error),
     };
+    let waiting = instances.into_iter().filter(|one| one.due && one.status != Status::Running);
+    let waiting: Vec<i64> = waiting.map(|one| one.id).collect();
+    if waiting.is_empty() {
+        return;
+    }
     let mut desk = office.desk();
     let due = desk.services.due.entry(device.to_owned()).or_default();
     let idle = due.is_empty();
     let before = due.len();
-    for instance in instances {
-        if instance.status != Status::Running && !due.contains(&instance.id) {
-            due.push_back(instance.id);
+    for id in waiting {
+        if !due.contains(&id) {
+            due.push_back(id);
         }
     }
     if due.len() == before {
@@ -63,6 +68,20 @@ pub(super) fn bootstrap(office: &Arc<Office>, device: &str) {
     if idle {
         let (office, device) = (Arc::clone(office), device.to_owned());
         thread::spawn(move || run_all(&office, &device));
+    }
+}
+
+impl Office {
+    /// Runs an instance now, for people: its device is asked for a session. False if it runs already.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn run_service(self: &Arc<Office>, instance: &Instance) -> Result<bool, crate::lab::store::Error> {
+        if !self.store.make_due(instance.id)? {
+            return Ok(false);
+        }
+        start(self, &instance.device_id);
+        Ok(true)
     }
 }
 
@@ -165,10 +184,6 @@ struct Script {
     instance: i64,
 }
 
-fn payload(message: &str) -> Result<Payload, Refusal> {
-    Payload::parse(message).map_err(|why| Refusal::new(400, why))
-}
-
 impl Host for Script {
     fn print(&self, line: &str) {
         self.office.watcher.news(&News::Printed { instance: self.instance, line });
@@ -178,12 +193,27 @@ impl Host for Script {
     fn enqueue(&self, device: &str, message: &str) -> Result<(), Refusal> {
         let payload = payload(message)?;
         let order = Order { instance: Some(self.instance), ..Order::new(device, payload) };
+        let payload = self.office.payload(device, message)?;
+        let order = Order {
+            device,
+            payload,
+            instance: Some(self.instance),
+            optional: false,
+            caller: None,
+            task: None,
+        };
         self.office.enqueue(order).map(drop)
     }
 
     fn call(&self, device: &str, message: &str, method: Method, until: &Fence) -> Result<Answer, Refusal> {
         let order = Order { instance: Some(self.instance), ..Order::new(device, payload(message)?) };
         self.office.call(order, method, self.office.settings.answer, until)
+        let payload = self.office.payload(device, message)?;
+        if payload.method() != method.name() {
+            let why = format!("the message is {}, its type {}", payload.method(), method.name());
+            return Err(Refusal::new(400, why));
+        }
+        self.office.call(device, payload, Some(self.instance), method, until)
     }
 
     fn credential(&self, username: &str, password: &str) -> Result<String, String> {

@@ -15,18 +15,29 @@ use crate::cwmp::rpc::{Inform, Message, Request, Response, TransferComplete};
 use crate::cwmp::soap::envelope::{Envelope, Header, Namespace, Version};
 use crate::cwmp::soap::{self, Limits};
 
+use super::describe;
 use super::payload::Payload;
 use super::quirks::Quirks;
 
 /// The calls of a CPE that are answered with their response.
-const METHODS: [&str; 6] = [
+const METHODS: [&str; 8] = [
     "Inform",
     "GetRPCMethods",
     "TransferComplete",
     "AutonomousTransferComplete",
     "DUStateChangeComplete",
     "AutonomousDUStateChangeComplete",
+    "RequestDownload",
+    "Kicked",
 ];
+/// A list of no names, as FreeACS has sent it.
+const NO_NAMES: &str = "<soap:Envelope xmlns:soap=\"http://schemas.xmlsoap.org/soap/envelope/\" \
+    xmlns:soapenc=\"http://schemas.xmlsoap.org/soap/encoding/\" xmlns:xsd=\"http://www.w3.org/2001/XMLSchema\" \
+    xmlns:cwmp=\"urn:dslforum-org:cwmp-1-0\"><soap:Header><cwmp:ID soap:mustUnderstand=\"1\">acs-none</cwmp:ID>\
+    </soap:Header><soap:Body><cwmp:GetParameterValues><ParameterNames soapenc:arrayType=\"xsd:string[0]\"/>\
+    </cwmp:GetParameterValues></soap:Body></soap:Envelope>";
+/// The ticket of what nobody has asked for.
+const NOBODY: Ticket = Ticket(0);
 
 /// Names a queued message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -41,6 +52,10 @@ pub struct Session {
     namespace: Namespace,
     outstanding: Option<Outstanding>,
     sent: u32,
+    /// The Inform's.
+    id: Option<String>,
+    /// Whether the request without names is yet to be sent.
+    owes_no_names: bool,
 }
 
 /// A request that the CPE has to answer.
@@ -81,8 +96,8 @@ pub enum Fact {
     Answered(Ticket, Outcome),
     /// A transfer ended.
     Transferred(TransferComplete),
-    /// Another call of the CPE: its method.
-    Called(String),
+    /// Another call of the CPE: its method, and what it says in one line.
+    Called(String, String),
 }
 
 /// How to answer a POST.
@@ -106,6 +121,8 @@ impl Session {
             namespace: Namespace::default(),
             outstanding: None,
             sent: 0,
+            id: None,
+            owes_no_names: quirks.no_names,
         }
     }
 
@@ -164,9 +181,42 @@ impl Session {
     /// Sends the next request of the queue; only after [`Step::Idle`].
     pub fn request(&mut self, ticket: Ticket, payload: &Payload) -> Vec<u8> {
         self.sent = self.sent.saturating_add(1);
-        let (text, id) = payload.with_id(&format!("acs-{}", ticket.0));
+        let fresh = match &self.id {
+            Some(id) if self.quirks.reused_id => escape(id),
+            _ => format!("acs-{}", ticket.0),
+        };
+        let (text, id) = payload.with_id(&fresh);
+        let id =
+            if id == fresh { self.id.clone().filter(|_| self.quirks.reused_id).unwrap_or(id) } else { id };
+        let text = self.spoilt(text);
         self.outstanding = Some(Outstanding { ticket, id, method: payload.method().to_owned() });
         text.into_bytes()
+    }
+
+    /// The request that nobody has asked for and that some ACSs send; only after [`Step::Idle`].
+    pub fn unasked(&mut self) -> Option<Vec<u8>> {
+        if !std::mem::take(&mut self.owes_no_names) {
+            return None;
+        }
+        let (id, method) = ("acs-none".to_owned(), "GetParameterValues".to_owned());
+        self.outstanding = Some(Outstanding { ticket: NOBODY, id, method });
+        Some(NO_NAMES.as_bytes().to_vec())
+    }
+
+    /// A request as some ACSs write it.
+    fn spoilt(&self, text: String) -> String {
+        let mut text = text;
+        if self.quirks.next_level_digit {
+            for (word, digit) in [("true", "1"), ("false", "0")] {
+                text = text.replace(&format!("<NextLevel>{word}<"), &format!("<NextLevel>{digit}<"));
+            }
+        }
+        if self.quirks.raw_url {
+            for element in ["URL", "FileType"] {
+                text = inside(&text, element, |content| content.replace("&amp;", "&"));
+            }
+        }
+        text
     }
 
     /// Ends the session after [`Step::Idle`]; the status of the empty answer.
@@ -209,6 +259,8 @@ impl Session {
             );
         }
         let empty_answers = self.quirks.empty_answers;
+        let (name, told) = (request.name().to_owned(), describe::call(&request));
+        let called = || Fact::Called(name.clone(), told.clone());
         let (fact, message) = match request {
             Request::Inform(_) if self.informed => {
                 self.over = true;
@@ -216,6 +268,7 @@ impl Session {
             }
             Request::Inform(inform) => {
                 self.informed = true;
+                self.id = header.id.clone();
                 let response = Message::Response(Response::Inform { max_envelopes: 1 });
                 let mut envelope = self.reply(header, response);
                 envelope.header.use_cwmp_version = header
@@ -232,32 +285,31 @@ impl Session {
             }
             Request::GetRpcMethods => {
                 let methods = METHODS.iter().map(|name| (*name).to_owned()).collect();
-                (
-                    Fact::Called("GetRPCMethods".to_owned()),
-                    Message::Response(Response::GetRpcMethods(methods)),
-                )
+                (called(), Message::Response(Response::GetRpcMethods(methods)))
             }
             Request::TransferComplete(complete) => {
                 (Fact::Transferred(complete), Message::Response(Response::TransferComplete))
             }
-            Request::AutonomousTransferComplete(_) => (
-                Fact::Called("AutonomousTransferComplete".to_owned()),
-                Message::Response(Response::AutonomousTransferComplete),
-            ),
-            Request::DuStateChangeComplete(_) => (
-                Fact::Called("DUStateChangeComplete".to_owned()),
-                Message::Response(Response::DuStateChangeComplete),
-            ),
-            Request::AutonomousDuStateChangeComplete(_) => (
-                Fact::Called("AutonomousDUStateChangeComplete".to_owned()),
-                Message::Response(Response::AutonomousDuStateChangeComplete),
-            ),
-            other => {
-                let name = other.name().to_owned();
+            Request::AutonomousTransferComplete(_) => {
+                (called(), Message::Response(Response::AutonomousTransferComplete))
+            }
+            Request::DuStateChangeComplete(_) => {
+                (called(), Message::Response(Response::DuStateChangeComplete))
+            }
+            Request::AutonomousDuStateChangeComplete(_) => {
+                (called(), Message::Response(Response::AutonomousDuStateChangeComplete))
+            }
+            Request::RequestDownload(_) => (called(), Message::Response(Response::RequestDownload)),
+            // The browser goes where the device would have sent it itself.
+            Request::Kicked(kicked) => {
+                (called(), Message::Response(Response::Kicked { next_url: kicked.next }))
+            }
+            _ => {
                 let answer = self.reply(header, Message::Fault(Fault::new(8000, &name)));
-                return (Some(Fact::Called(name)), Step::Answer(self.write(&answer)));
+                return (Some(called()), Step::Answer(self.write(&answer)));
             }
         };
+        // Of what a community Oktopus knows, the Inform alone has an answer.
         let answer = if empty_answers { Vec::new() } else { soap::write(&self.reply(header, message)) };
         (Some(fact), Step::Answer(answer))
     }
@@ -306,11 +358,33 @@ impl Session {
     }
 }
 
+/// Text for an element.
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// A text with the contents of some elements changed.
+fn inside(text: &str, element: &str, change: impl Fn(&str) -> String) -> String {
+    let (open, close) = (format!("<{element}>"), format!("</{element}>"));
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, content, behind)) = rest.split_once(&open).and_then(|(before, rest)| {
+        let (content, behind) = rest.split_once(&close)?;
+        Some((before, content, behind))
+    }) {
+        out += &format!("{before}{open}{}{close}", change(content));
+        rest = behind;
+    }
+    out + rest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cwmp::event::{Event, EventCode};
-    use crate::cwmp::rpc::{DeviceId, Status};
+    use crate::cwmp::rpc::{
+        DeviceId, Download, DuStateChangeComplete, GetParameterNames, Kicked, RequestDownload, Status,
+    };
 
     fn post(message: Message, id: &str) -> Vec<u8> {
         let header = Header { id: Some(id.to_owned()), ..Header::default() };
@@ -362,7 +436,7 @@ mod tests {
     fn a_whole_session() {
         let mut session = open(Quirks::default());
         let (fact, step) = session.receive(&post(Message::Request(Request::GetRpcMethods), "b"));
-        assert_eq!(fact, Some(Fact::Called("GetRPCMethods".into())));
+        assert!(matches!(fact, Some(Fact::Called(name, _)) if name == "GetRPCMethods"));
         let Step::Answer(answer) = step else { panic!("{step:?}") };
         assert!(String::from_utf8(answer).unwrap().contains("TransferComplete"));
         assert_eq!(session.receive(b""), (None, Step::Idle));
@@ -427,6 +501,64 @@ mod tests {
         let odd = call(Quirks { malformed_faults: true, ..Quirks::default() });
         assert_eq!(odd.matches("Body:Fault>").count(), 2, "{odd}");
         assert!(matches!(soap::read(odd.as_bytes(), &Limits::default()).unwrap().message, Message::Fault(_)));
+    }
+
+    #[test]
+    fn every_call_of_a_cpe_has_its_answer() {
+        let kicked =
+            Kicked { command: "c".into(), next: "http://x.example/?a&b".into(), ..Kicked::default() };
+        let arguments = vec![("a".to_owned(), "b".to_owned())];
+        let wish = RequestDownload { file_type: "1 Firmware Upgrade Image".into(), arguments };
+        for (request, expected, told) in [
+            (Request::Kicked(kicked), "KickedResponse", "c"),
+            (Request::RequestDownload(wish), "RequestDownloadResponse", "1 Firmware Upgrade Image a=b"),
+            (Request::AutonomousTransferComplete(Box::default()), "AutonomousTransferCompleteResponse", ""),
+            (
+                Request::DuStateChangeComplete(DuStateChangeComplete {
+                    results: vec![],
+                    command_key: "k".into(),
+                }),
+                "DUStateChangeCompleteResponse",
+                "k",
+            ),
+            (Request::AutonomousDuStateChangeComplete(vec![]), "AutonomousDUStateChangeCompleteResponse", ""),
+            (Request::GetRpcMethods, "GetRPCMethodsResponse", ""),
+        ] {
+            let (fact, step) = open(Quirks::default()).receive(&post(Message::Request(request), "7"));
+            let Step::Answer(answer) = step else { panic!("{step:?}") };
+            let answer = String::from_utf8(answer).unwrap();
+            assert!(answer.contains(&format!("cwmp:{expected}")), "{answer}");
+            assert!(matches!(fact, Some(Fact::Called(_, said)) if said.contains(told)), "{expected}");
+            if expected.starts_with("Kicked") {
+                assert!(answer.contains("<NextURL>http://x.example/?a&amp;b</NextURL>"), "{answer}");
+            }
+        }
+    }
+
+    #[test]
+    fn requests_are_spoilt_when_asked() {
+        let mut session = open(Quirks { no_names: true, next_level_digit: true, ..Quirks::default() });
+        let none = session.unasked().unwrap();
+        assert_eq!(
+            Payload::parse(std::str::from_utf8(&none).unwrap()).unwrap().method(),
+            "GetParameterValues"
+        );
+        let values = Message::Response(Response::GetParameterValues(vec![]));
+        let (fact, step) = session.receive(&post(values, "acs-none"));
+        assert!(matches!((fact, step), (Some(Fact::Answered(NOBODY, Ok(_))), Step::Idle)));
+        assert_eq!(session.unasked(), None);
+        let names = GetParameterNames { parameter_path: String::new(), next_level: false };
+        let payload = Payload::of(Request::GetParameterNames(names), Namespace::V1_0).unwrap();
+        let text = String::from_utf8(session.request(Ticket(3), &payload)).unwrap();
+        assert!(text.contains("<NextLevel>0</NextLevel>"), "{text}");
+
+        let mut session = open(Quirks { raw_url: true, reused_id: true, ..Quirks::default() });
+        let download =
+            Download { url: "http://x/?a=1&b=2".into(), file_type: "A & B".into(), ..Download::default() };
+        let payload = Payload::of(Request::Download(Box::new(download)), Namespace::V1_0).unwrap();
+        let text = String::from_utf8(session.request(Ticket(3), &payload)).unwrap();
+        assert!(text.contains("<URL>http://x/?a=1&b=2</URL>") && text.contains(">A & B</"), "{text}");
+        assert!(text.contains(">a</cwmp:ID>"), "the Inform's: {text}");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_macros, reason = "this module talks to the terminal")]
 
 mod agent;
+mod ctl;
 mod kept;
 mod options;
 mod served;
@@ -31,10 +32,13 @@ use self::show::{Show, Signal, Tone};
 use super::acs::guard::Auth;
 use super::acs::office::{Office, Settings};
 use super::acs::server::Server;
+use super::api::Control;
 use super::lua::vm::Limits;
 use super::store::{Definition, Status, Store};
 use super::{diff, router};
 use crate::http::auth::Credentials;
+use crate::http::tls_server::Identity;
+use crate::sys::fs::{read_capped, write_atomic};
 use crate::sys::rng;
 use crate::sys::signal::{Asked, Signals};
 
@@ -56,8 +60,12 @@ const AFTER: Duration = Duration::from_millis(300);
 /// Between two looks at signals and children.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Runs `rcwmpd mini-acs` until SIGINT or SIGTERM; `arguments` are those after the mode's word.
+/// Runs `rcwmpd mini-acs` until SIGINT or SIGTERM, or `mini-acs ctl` once; `arguments` are those after the mode's word.
 pub fn mini_acs(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let mut arguments = arguments.into_iter().peekable();
+    if arguments.peek().is_some_and(|word| word == "ctl") {
+        return ctl::run(arguments.skip(1));
+    }
     with_options(Mode::MiniAcs, arguments, serve)
 }
 
@@ -107,20 +115,66 @@ fn serve(options: &Options) -> Result<(), String> {
         }
     }
     let mut signals = Signals::install().map_err(|error| error.to_string())?;
-    let show = Show::new(options.verbose, None);
+    let show = Show::new(options.verbose, None).with_trace(options.trace);
     let settings = Settings {
         allow_remote: options.allow_remote,
         root_uri: options.quirks.root_uri,
+        fill: options.fill,
         ..Settings::default()
     };
     let office = Office::new(store, Box::new(show), settings);
-    let server = Server::start(office, options.listen, options.auth.clone(), options.quirks)
-        .map_err(|error| format!("{}: {error}", options.listen))?;
-    let _ = writeln!(std::io::stdout().lock(), "{:<8} {}", "acs", server.url());
+    let secure = match (options.https, &options.cert) {
+        (Some(listen), Some(cert)) => {
+            let key = options.key.as_ref().unwrap_or(cert);
+            Some((listen, Identity::read(cert, key).map_err(|error| error.to_string())?))
+        }
+        _ => None,
+    };
+    let (auth, quirks) = (options.auth.clone(), options.quirks);
+    let server = Server::start_with(Arc::clone(&office), options.listen, secure, auth, quirks)
+        .map_err(|error| format!("the mini-ACS cannot listen: {error}"))?;
+    let tell = |who: &str, what: &str| {
+        let _ = writeln!(std::io::stdout().lock(), "{who:<8} {what}");
+    };
+    tell("acs", &server.url());
+    if let Some(url) = server.secure_url() {
+        tell("acs", &url);
+    }
+    let _control = match options.control {
+        Some(listen) => {
+            let token = token(options.token_file.as_deref())?;
+            let control = Control::start(office, listen, server.url(), token.clone())
+                .map_err(|error| format!("the control cannot listen: {error}"))?;
+            match &options.token_file {
+                Some(file) => {
+                    tell("control", &format!("{} with the token in {}", control.url(), file.display()))
+                }
+                None => tell("control", &format!("{} with the token {token}", control.url())),
+            }
+            Some(control)
+        }
+        None => None,
+    };
     while signals.asked() != Some(Asked::Stop) {
         thread::sleep(TICK);
     }
     Ok(())
+}
+
+/// The token of the control: the file's, which is made with one if it is not there, for its owner only.
+fn token(file: Option<&Path>) -> Result<String, String> {
+    let fresh = || rng::hex(16).map_err(|error| error.to_string());
+    let Some(file) = file else { return fresh() };
+    if file.exists() {
+        let bytes = read_capped(file, 4096).map_err(|error| format!("--token-file: {error}"))?;
+        let text =
+            String::from_utf8(bytes).map_err(|_| format!("--token-file: {} is not UTF-8", file.display()))?;
+        return Ok(text.trim().to_owned());
+    }
+    let token = fresh()?;
+    write_atomic(file, format!("{token}\n").as_bytes(), 0o600)
+        .map_err(|error| format!("--token-file: {error}"))?;
+    Ok(token)
 }
 
 /// The whole of `rcwmpd lab`.
@@ -128,7 +182,7 @@ fn provision(options: &Options) -> Result<(), String> {
     let mut signals = Signals::install().map_err(|error| error.to_string())?;
     let service = options.services.first().cloned().unwrap_or_else(|| zero_touch(options));
     let (sender, receiver) = channel();
-    let show = Arc::new(Show::new(options.verbose, Some(sender)));
+    let show = Arc::new(Show::new(options.verbose, Some(sender)).with_trace(options.trace));
 
     let store = Store::in_memory().map_err(|error| error.to_string())?;
     let instance = attach(&store, &service, router::SERIAL_NUMBER)?;
@@ -138,6 +192,7 @@ fn provision(options: &Options) -> Result<(), String> {
     let auth = Auth::Digest(Credentials::new(router::ACS_USER, router::PASSWORD));
     let settings = Settings {
         root_uri: options.quirks.root_uri,
+        fill: options.fill,
         limits: Limits { time: options.timeout, ..Limits::default() },
         ..Settings::default()
     };

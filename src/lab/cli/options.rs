@@ -23,8 +23,20 @@ pub const FLAGS: &[(&str, &str, &str, bool, bool)] = &[
     ("service", "FILE", "a Lua script of the Services environment", true, true),
     ("var", "NAME=VALUE", "a variable of the --service before it; of the built-in one in lab", true, true),
     ("device", "SERIAL", "attaches the --service before it to this device", true, false),
-    ("auth", "KIND:USER:PASSWORD", "what CPEs must show; KIND is basic or digest", true, false),
-    ("allow-remote", "", "lets addresses beyond the loopback in", true, false),
+    (
+        "auth",
+        "KIND[:USER:PASSWORD]",
+        "what CPEs must show, these or a credential of the store; KIND is basic or digest",
+        true,
+        false,
+    ),
+    ("allow-remote", "", "lets addresses beyond the loopback in; needs --auth", true, false),
+    ("https", "ADDRESS", "listens for HTTPS too, with --cert and --key", true, false),
+    ("cert", "FILE", "the certificate with its chain, PEM", true, false),
+    ("key", "FILE", "its key, PEM (default: the --cert file)", true, false),
+    ("control", "ADDRESS", "serves the JSON API here, for `mini-acs ctl` (a loopback address)", true, false),
+    ("token-file", "FILE", "the token of the control, made if it is not there (default: shown)", true, false),
+    ("fill", "", "fills in the arrayType and xsi:type that scripts leave out", true, true),
     ("quirk", "WORD", "a departure from the standard, to play an ACS that does", true, true),
     ("agent", "FILE", "runs this program as the agent, another build perhaps", false, true),
     ("keep", "DIR", "makes the router here, and leaves it", false, true),
@@ -38,6 +50,7 @@ pub const FLAGS: &[(&str, &str, &str, bool, bool)] = &[
         true,
     ),
     ("model", "NAME", "gives the router more data model: tr098, or a JSON file", false, true),
+    ("trace", "", "shows every SOAP message, with its time", true, true),
     ("timeout", "SECONDS", "gives up after so long (default 30)", false, true),
     (
         "verbose",
@@ -77,6 +90,20 @@ pub struct Options {
     pub auth: Auth,
     /// `--allow-remote`.
     pub allow_remote: bool,
+    /// `--https`.
+    pub https: Option<SocketAddr>,
+    /// `--cert`.
+    pub cert: Option<PathBuf>,
+    /// `--key`.
+    pub key: Option<PathBuf>,
+    /// `--control`.
+    pub control: Option<SocketAddr>,
+    /// `--token-file`.
+    pub token_file: Option<PathBuf>,
+    /// `--fill`.
+    pub fill: bool,
+    /// `--trace`.
+    pub trace: bool,
     /// `--quirk`.
     pub quirks: Quirks,
     /// `--agent`.
@@ -151,6 +178,13 @@ pub fn parse(mode: Mode, arguments: impl IntoIterator<Item = OsString>) -> Resul
         variables: Variables::new(),
         auth: Auth::None,
         allow_remote: false,
+        https: None,
+        cert: None,
+        key: None,
+        control: None,
+        token_file: None,
+        fill: false,
+        trace: false,
         quirks: Quirks::default(),
         agent: None,
         keep: None,
@@ -176,6 +210,11 @@ pub fn parse(mode: Mode, arguments: impl IntoIterator<Item = OsString>) -> Resul
         match name.as_str() {
             "allow-remote" => options.allow_remote = true,
             "verbose" => options.verbose = true,
+            "fill" => options.fill = true,
+            "trace" => options.trace = true,
+            "cert" => options.cert = Some(PathBuf::from(parser.value().map_err(text)?)),
+            "key" => options.key = Some(PathBuf::from(parser.value().map_err(text)?)),
+            "token-file" => options.token_file = Some(PathBuf::from(parser.value().map_err(text)?)),
             "help" => options.help = true,
             "router" => options.router = true,
             "root" => options.root = Some(PathBuf::from(parser.value().map_err(text)?)),
@@ -212,6 +251,15 @@ pub fn parse(mode: Mode, arguments: impl IntoIterator<Item = OsString>) -> Resul
         if let Some(service) = options.services.iter().find(|service| service.devices.is_empty()) {
             return Err(format!("service {} needs a --device after it", service.name));
         }
+        if options.https.is_some() != options.cert.is_some() {
+            return Err("--https and --cert belong together".to_owned());
+        }
+        if options.key.is_some() && options.cert.is_none() {
+            return Err("--key belongs to a --cert".to_owned());
+        }
+        if options.token_file.is_some() && options.control.is_none() {
+            return Err("--token-file belongs to --control".to_owned());
+        }
     }
     Ok(options)
 }
@@ -219,14 +267,9 @@ pub fn parse(mode: Mode, arguments: impl IntoIterator<Item = OsString>) -> Resul
 impl Options {
     fn take(&mut self, name: &str, value: &str) -> Result<(), String> {
         match name {
-            "listen" => {
-                let port_only = value.strip_prefix(':').map(|port| format!("127.0.0.1:{port}"));
-                self.listen = port_only
-                    .as_deref()
-                    .unwrap_or(value)
-                    .parse()
-                    .map_err(|_| format!("{value:?} is not an address with a port"))?;
-            }
+            "listen" => self.listen = address(value)?,
+            "https" => self.https = Some(address(value)?),
+            "control" => self.control = Some(address(value)?),
             "var" => {
                 let (name, value) = value
                     .split_once('=')
@@ -245,10 +288,11 @@ impl Options {
             "auth" => {
                 let mut parts = value.splitn(3, ':');
                 let (kind, user, password) = (parts.next(), parts.next(), parts.next());
-                let (Some(user), Some(password)) = (user, password) else {
-                    return Err("KIND:USER:PASSWORD is wanted".to_owned());
+                let who = match (user, password) {
+                    (Some(user), Some(password)) if !user.is_empty() => Credentials::new(user, password),
+                    (None, None) => Credentials::default(),
+                    _ => return Err("KIND or KIND:USER:PASSWORD is wanted".to_owned()),
                 };
-                let who = Credentials::new(user, password);
                 self.auth = match kind {
                     Some("basic") => Auth::Basic(who),
                     Some("digest") => Auth::Digest(who),
@@ -266,6 +310,13 @@ impl Options {
         }
         Ok(())
     }
+}
+
+/// An address with its port, or the port of the loopback alone.
+fn address(value: &str) -> Result<SocketAddr, String> {
+    let port_only = value.strip_prefix(':').map(|port| format!("127.0.0.1:{port}"));
+    let text = port_only.as_deref().unwrap_or(value);
+    text.parse().map_err(|_| format!("{value:?} is not an address with a port"))
 }
 
 fn read_service(path: &Path) -> Result<Service, String> {
@@ -312,6 +363,11 @@ mod tests {
             "--var a=b",
             "--auth digest:u",
             "--auth x:u:p",
+            "--auth digest::p",
+            "--https :0",
+            "--key /x",
+            "--token-file /x",
+            "--control x",
             "--listen nine",
             "--quirk x",
             "--service /nonexistent",

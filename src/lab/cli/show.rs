@@ -25,6 +25,8 @@ pub enum Signal {
 pub struct Show {
     colours: bool,
     verbose: bool,
+    /// Messages, whether verbose or not.
+    trace: bool,
     start: Instant,
     signals: Option<Mutex<Sender<Signal>>>,
 }
@@ -46,7 +48,13 @@ impl Show {
     /// Colours only on a terminal, and never with NO_COLOR set.
     pub fn new(verbose: bool, signals: Option<Sender<Signal>>) -> Show {
         let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        Show { colours, verbose, start: Instant::now(), signals: signals.map(Mutex::new) }
+        Show { colours, verbose, trace: verbose, start: Instant::now(), signals: signals.map(Mutex::new) }
+    }
+
+    /// The same with every SOAP message, if it has them not already.
+    #[must_use]
+    pub fn with_trace(self, trace: bool) -> Show {
+        Show { trace: self.trace || trace, ..self }
     }
 
     /// Since it was made, in seconds.
@@ -109,7 +117,7 @@ impl Show {
 impl Watcher for Show {
     fn news(&self, news: &News<'_>) {
         match news {
-            News::Soap { .. } if !self.verbose => {}
+            News::Soap { .. } if !self.trace => {}
             News::Soap { peer, status, body } => self.soap(peer, *status, body),
             News::Informed { inform, first } => {
                 self.signal(Signal::Informed);
@@ -174,6 +182,18 @@ impl Watcher for Show {
                     Err(why) => (format!("{device} cannot be asked for a session: {why}"), Tone::Bad),
                 };
                 self.line("request", &what, tone);
+            }
+            News::UdpRequest { device } => {
+                self.line(
+                    "request",
+                    &format!("{device} was sent a connection request over UDP"),
+                    Tone::Quiet,
+                );
+            }
+            News::Offline { device } => self.line("offline", &format!("{device} is offline"), Tone::Bad),
+            News::File { peer, method, name, status } => {
+                let tone = if *status < 400 { Tone::Plain } else { Tone::Bad };
+                self.line("file", &format!("{peer} {method} {name}: {status}"), tone);
             }
             News::Refused { peer, why } => self.line("refused", &format!("{peer}: {why}"), Tone::Bad),
             News::Trouble { what } => self.line("trouble", what, Tone::Bad),

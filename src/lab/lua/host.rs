@@ -182,6 +182,14 @@ impl Stop {
         *self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Sleeps for a while, or until the signal; whether it was given.
+    pub fn wait(&self, time: Duration) -> bool {
+        if let Some(until) = Instant::now().checked_add(time) {
+            self.sleep_until(until);
+        }
+        self.is_stopped()
+    }
+
     /// Sleeps until `until` or the signal.
     fn sleep_until(&self, until: Instant) {
         let mut stopped = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,7 +1,8 @@
 //! Devices, their last known values, and credentials.
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::history::remember;
 use super::{Error, Result, Store};
 
 /// A device as stored.
@@ -46,6 +47,10 @@ pub struct Seen<'a> {
     pub manufacturer: &'a str,
     /// Names, values and types of the ParameterList.
     pub values: &'a [(String, String, String)],
+    /// Whether it has `0 BOOTSTRAP`.
+    pub bootstrap: bool,
+    /// Its events in one line, for the history.
+    pub events: &'a str,
 }
 
 impl Store {
@@ -54,9 +59,7 @@ impl Store {
     /// # Errors
     /// [`Error::Refused`] for an empty serial number or one above 64 characters; [`Error::Database`].
     pub fn add_device(&self, serial_number: &str) -> Result<()> {
-        if serial_number.is_empty() || serial_number.chars().count() > 64 {
-            return Err(Error::Refused("a serial number has 1 to 64 characters".to_owned()));
-        }
+        check_serial(serial_number)?;
         self.lock()
             .execute("INSERT OR IGNORE INTO devices (serial_number) VALUES (?1)", [serial_number])
             .map(drop)
@@ -78,26 +81,37 @@ impl Store {
             .map_err(Error::from)
     }
 
-    /// Stores what an Inform tells; whether this was the device's first contact.
+    /// Stores what an Inform tells, all or nothing; whether this was the device's first contact. A BOOTSTRAP makes the
+    /// device's services due, but for those that run.
     ///
     /// # Errors
     /// Those of [`Store::add_device`].
     pub fn seen(&self, seen: &Seen<'_>) -> Result<bool> {
-        self.add_device(seen.serial_number)?;
-        let connection = self.lock();
-        let first: bool = connection.query_row(
+        check_serial(seen.serial_number)?;
+        let mut connection = self.lock();
+        let transaction = connection.transaction()?;
+        let serial_number = seen.serial_number;
+        transaction.execute("INSERT OR IGNORE INTO devices (serial_number) VALUES (?1)", [serial_number])?;
+        let first: bool = transaction.query_row(
             "SELECT first_contact IS NULL FROM devices WHERE serial_number = ?1",
-            [seen.serial_number],
+            [serial_number],
             |row| row.get(0),
         )?;
-        connection.execute(
+        transaction.execute(
             "UPDATE devices SET oui = ?2, product_class = ?3, manufacturer = ?4, \
              first_contact = coalesce(first_contact, datetime('now')), last_contact = datetime('now') \
              WHERE serial_number = ?1",
-            params![seen.serial_number, seen.oui, seen.product_class, seen.manufacturer],
+            params![serial_number, seen.oui, seen.product_class, seen.manufacturer],
         )?;
-        drop(connection);
-        self.keep_values(seen.serial_number, seen.values)?;
+        keep_values(&transaction, serial_number, seen.values)?;
+        if seen.bootstrap {
+            transaction.execute(
+                "UPDATE service_instances SET due = 1 WHERE device_id = ?1 AND status <> 'running'",
+                [serial_number],
+            )?;
+        }
+        remember(&transaction, serial_number, "Inform", seen.events)?;
+        transaction.commit()?;
         Ok(first)
     }
 
@@ -108,26 +122,7 @@ impl Store {
     pub fn keep_values(&self, serial_number: &str, values: &[(String, String, String)]) -> Result<()> {
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
-        {
-            let mut keep = transaction.prepare_cached(
-                "INSERT INTO parameters (serial_number, name, value, type) VALUES (?1, ?2, ?3, ?4) \
-                 ON CONFLICT DO UPDATE SET value = ?3, type = ?4, updated = datetime('now')",
-            )?;
-            for (name, value, kind) in values {
-                keep.execute(params![serial_number, name, value, kind])?;
-                if let Some(column) = column_of(name) {
-                    let sql = format!("UPDATE devices SET {column} = ?2 WHERE serial_number = ?1");
-                    transaction.execute(&sql, params![serial_number, value])?;
-                }
-            }
-            let root = values.first().and_then(|(name, ..)| name.split('.').next()).unwrap_or_default();
-            if matches!(root, "Device" | "InternetGatewayDevice") {
-                transaction.execute(
-                    "UPDATE devices SET data_model = ?2 WHERE serial_number = ?1",
-                    params![serial_number, root],
-                )?;
-            }
-        }
+        keep_values(&transaction, serial_number, values)?;
         transaction.commit().map_err(Error::from)
     }
 
@@ -168,31 +163,78 @@ impl Store {
             .map_err(Error::from)
     }
 
-    /// Creates or changes a credential.
+    /// The last known values below a path, all without one: names, values and types, by name.
     ///
     /// # Errors
     /// [`Error::Database`].
-    pub fn put_credential(&self, username: &str, password: &str) -> Result<()> {
-        self.lock()
-            .execute(
-                "INSERT INTO credentials (username, password) VALUES (?1, ?2) \
-                 ON CONFLICT DO UPDATE SET password = ?2, updated = datetime('now')",
-                [username, password],
-            )
-            .map(drop)
-            .map_err(Error::from)
+    pub fn values(&self, serial_number: &str, path: &str) -> Result<Vec<(String, String, String)>> {
+        let connection = self.lock();
+        let mut query = connection.prepare_cached(
+            "SELECT name, value, type FROM parameters WHERE serial_number = ?1 AND substr(name, 1, length(?2)) = ?2 \
+             ORDER BY name",
+        )?;
+        let rows =
+            query.query_map([serial_number, path], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        rows.collect::<rusqlite::Result<_>>().map_err(Error::from)
     }
 
-    /// The password of a user that scripts created.
+    /// How long ago a device was last heard of, in seconds; `None` for one that never was.
     ///
     /// # Errors
     /// [`Error::Database`].
-    pub fn credential(&self, username: &str) -> Result<Option<String>> {
-        self.lock()
-            .query_row("SELECT password FROM credentials WHERE username = ?1", [username], |row| row.get(0))
-            .optional()
-            .map_err(Error::from)
+    pub fn silence(&self, serial_number: &str) -> Result<Option<i64>> {
+        let seconds = self
+            .lock()
+            .query_row(
+                "SELECT strftime('%s', 'now') - strftime('%s', last_contact) FROM devices WHERE serial_number = ?1",
+                [serial_number],
+                |row| row.get(0),
+            )
+            .optional()?;
+        Ok(seconds.flatten())
     }
+
+    /// Forgets a device with all that belongs to it; whether it was there.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub fn delete_device(&self, serial_number: &str) -> Result<bool> {
+        Ok(self.lock().execute("DELETE FROM devices WHERE serial_number = ?1", [serial_number])? > 0)
+    }
+}
+
+fn check_serial(serial_number: &str) -> Result<()> {
+    if serial_number.is_empty() || serial_number.chars().count() > 64 {
+        return Err(Error::Refused("a serial number has 1 to 64 characters".to_owned()));
+    }
+    Ok(())
+}
+
+/// As [`Store::keep_values`], within a transaction.
+fn keep_values(
+    connection: &Connection,
+    serial_number: &str,
+    values: &[(String, String, String)],
+) -> rusqlite::Result<()> {
+    let mut keep = connection.prepare_cached(
+        "INSERT INTO parameters (serial_number, name, value, type) VALUES (?1, ?2, ?3, ?4) \
+         ON CONFLICT DO UPDATE SET value = ?3, type = ?4, updated = datetime('now')",
+    )?;
+    for (name, value, kind) in values {
+        keep.execute(params![serial_number, name, value, kind])?;
+        if let Some(column) = column_of(name) {
+            let sql = format!("UPDATE devices SET {column} = ?2 WHERE serial_number = ?1");
+            connection.execute(&sql, params![serial_number, value])?;
+        }
+    }
+    let root = values.first().and_then(|(name, ..)| name.split('.').next()).unwrap_or_default();
+    if matches!(root, "Device" | "InternetGatewayDevice") {
+        connection.execute(
+            "UPDATE devices SET data_model = ?2 WHERE serial_number = ?1",
+            params![serial_number, root],
+        )?;
+    }
+    Ok(())
 }
 
 /// The column of `devices` that repeats a parameter of either data model.
@@ -264,11 +306,17 @@ mod tests {
     }
 
     #[test]
-    fn credentials_change() {
+    fn devices_are_forgotten_and_read() {
         let store = Store::in_memory().unwrap();
-        store.put_credential("oktopus-a", "one").unwrap();
-        store.put_credential("oktopus-a", "two").unwrap();
-        assert_eq!(store.credential("oktopus-a").unwrap().as_deref(), Some("two"));
-        assert_eq!(store.credential("a").unwrap(), None);
+        assert_eq!((store.silence("SN1"), store.delete_device("SN1")), (Ok(None), Ok(false)));
+        let values = [value("Device.A.B", "1"), value("Device.A_B", "2"), value("Device.AxB", "3")];
+        let seen = Seen { serial_number: "SN1", values: &values, events: "1 BOOT", ..Seen::default() };
+        store.seen(&seen).unwrap();
+        assert!(matches!(store.silence("SN1"), Ok(Some(0..=5))));
+        assert_eq!(store.values("SN1", "").unwrap().len(), 3);
+        assert_eq!(store.values("SN1", "Device.A_").unwrap(), [value("Device.A_B", "2")]);
+        assert_eq!(store.history("SN1").unwrap()[0].text, "1 BOOT");
+        assert_eq!(store.delete_device("SN1"), Ok(true));
+        assert_eq!((store.devices().unwrap().len(), store.values("SN1", "").unwrap().len()), (0, 0));
     }
 }

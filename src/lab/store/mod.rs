@@ -1,11 +1,16 @@
 //! The mini-ACS's device store: SQLite, in a file or in memory, readable with the `sqlite3` shell.
 //!
-//! The tables are in `schema.sql`; `PRAGMA user_version` is the schema's number. One [`Store`] is shared by all threads,
-//! each call is one short transaction.
+//! The tables are in `schema-1.sql` and what came later in the files after it; `PRAGMA user_version` is the schema's
+//! number. One [`Store`] is shared by all threads. Each call is one short transaction, and once it has returned, its
+//! change is on the disk: what was acknowledged after it is not lost in a crash, of the program or of the machine.
 
+mod credential;
 mod device;
 mod fleet;
+mod file;
+mod history;
 mod service;
+mod task;
 
 use std::fmt;
 use std::fs::OpenOptions;
@@ -16,11 +21,17 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+pub use credential::{Credential, REALM};
 pub use device::{Device, Seen};
+pub use file::{FileInfo, MAX_FILE};
+pub use history::Entry;
 pub use service::{Definition, Instance, Status, Variable};
+pub use task::{Progress, Task};
 
-/// The number of the schema in `schema.sql`.
-const SCHEMA: i64 = 1;
+/// The schemas, each what is to be done to the one before it.
+const SCHEMAS: [&str; 2] = [include_str!("schema-1.sql"), include_str!("schema-2.sql")];
+/// The number of the last one.
+const SCHEMA: i64 = SCHEMAS.len() as i64;
 
 /// The open store.
 pub struct Store {
@@ -43,7 +54,7 @@ impl fmt::Display for Error {
         match self {
             Error::Database(why) => write!(f, "the device store: {why}"),
             Error::Schema(found) => {
-                write!(f, "the device store has schema {found}, this program knows {SCHEMA} only")
+                write!(f, "the device store has schema {found}, this program knows those up to {SCHEMA}")
             }
             Error::Refused(why) => f.write_str(why),
         }
@@ -92,20 +103,25 @@ impl Store {
     fn prepare(mut connection: Connection) -> Result<Store> {
         connection.busy_timeout(Duration::from_secs(5))?;
         connection.pragma_update(None, "foreign_keys", true)?;
+        // What is removed is overwritten, since it may have been a secret.
+        connection.pragma_update(None, "secure_delete", true)?;
+        // One sync for each commit, and none is spared.
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
         let transaction = connection.transaction()?;
-        match transaction.pragma_query_value(None, "user_version", |row| row.get(0))? {
-            0 => {
-                let tables: i64 =
-                    transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-                if tables > 0 {
-                    return Err(Error::Schema(0));
-                }
-                transaction.execute_batch(include_str!("schema.sql"))?;
-                transaction.pragma_update(None, "user_version", SCHEMA)?;
-            }
-            SCHEMA => {}
-            other => return Err(Error::Schema(other)),
+        let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        let tables: i64 =
+            transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        if found > SCHEMA || found < 0 || (found == 0 && tables > 0) {
+            return Err(Error::Schema(found));
         }
+        for (schema, number) in SCHEMAS.iter().zip(1..).filter(|(_, number)| *number > found) {
+            transaction.execute_batch(schema)?;
+            if number == 2 {
+                credential::hash_all(&transaction)?;
+            }
+        }
+        transaction.pragma_update(None, "user_version", SCHEMA)?;
         transaction.execute(
             "UPDATE service_instances SET status = 'failed', updated = datetime('now'), \
              reason = 'the mini-ACS ended while the service ran' WHERE status = 'running'",
@@ -149,7 +165,7 @@ mod tests {
         assert!(failure(&path).contains("file is not a database"), "{}", failure(&path));
         std::fs::remove_file(&path).unwrap();
         Store::open(&path).unwrap().lock().pragma_update(None, "user_version", 7).unwrap();
-        assert_eq!(failure(&path), "the device store has schema 7, this program knows 1 only");
+        assert_eq!(failure(&path), "the device store has schema 7, this program knows those up to 2");
         std::fs::remove_file(&path).unwrap();
         Connection::open(&path).unwrap().execute_batch("CREATE TABLE devices (x)").unwrap();
         assert!(failure(&path).contains("schema 0"));

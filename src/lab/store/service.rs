@@ -57,6 +57,8 @@ pub struct Instance {
     pub reason: String,
     /// Its values.
     pub variables: Variables,
+    /// Whether it is to run at the device's next contact.
+    pub due: bool,
 }
 
 /// Where an instance stands.
@@ -134,6 +136,42 @@ impl Store {
             .map_err(Error::from)
     }
 
+    /// All definitions, by name.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub fn definitions(&self) -> Result<Vec<Definition>> {
+        let connection = self.lock();
+        let mut query = connection.prepare_cached("SELECT * FROM service_definitions ORDER BY name")?;
+        let rows = query.query_map([], definition)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(Error::from)
+    }
+
+    /// Removes a definition with its instances; whether it was there.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub fn delete_definition(&self, id: i64) -> Result<bool> {
+        Ok(self.lock().execute("DELETE FROM service_definitions WHERE id = ?1", [id])? > 0)
+    }
+
+    /// Removes an instance with its log; whether it was there.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub fn delete_instance(&self, id: i64) -> Result<bool> {
+        Ok(self.lock().execute("DELETE FROM service_instances WHERE id = ?1", [id])? > 0)
+    }
+
+    /// Makes an instance run at the device's next contact, unless it runs; whether it will.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub fn make_due(&self, id: i64) -> Result<bool> {
+        let sql = "UPDATE service_instances SET due = 1 WHERE id = ?1 AND status <> 'running'";
+        Ok(self.lock().execute(sql, [id])? > 0)
+    }
+
     /// Attaches a service to a device, pending.
     ///
     /// # Errors
@@ -194,6 +232,17 @@ impl Store {
             .map_err(Error::from)
     }
 
+    /// The instances of all devices, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub fn all_instances(&self) -> Result<Vec<Instance>> {
+        let connection = self.lock();
+        let mut query = connection.prepare_cached("SELECT * FROM service_instances ORDER BY id")?;
+        let rows = query.query_map([], instance)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(Error::from)
+    }
+
     /// The instances of a device, oldest first.
     ///
     /// # Errors
@@ -213,7 +262,8 @@ impl Store {
     pub fn set_status(&self, id: i64, status: Status, reason: &str) -> Result<()> {
         self.lock()
             .execute(
-                "UPDATE service_instances SET status = ?2, reason = ?3, updated = datetime('now') WHERE id = ?1",
+                "UPDATE service_instances SET status = ?2, reason = ?3, updated = datetime('now'), \
+                 due = due AND ?2 <> 'running' WHERE id = ?1",
                 params![id, status.word(), reason],
             )
             .map(drop)
@@ -292,6 +342,7 @@ fn instance(row: &Row<'_>) -> rusqlite::Result<Instance> {
         status: Status::from_word(&status).unwrap_or(Status::Failed),
         reason: row.get("reason")?,
         variables: column(row, "variables")?,
+        due: row.get("due")?,
     })
 }
 
