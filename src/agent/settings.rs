@@ -38,6 +38,8 @@ pub struct Settings {
     pub retry: (u32, u32),
     /// The connection-request listener.
     pub connection_request: ConnectionRequest,
+    /// `config stun`, while `stun.enable` is on.
+    pub stun: Option<Stun>,
     /// `cpe.session_timeout`, in seconds: announced to the ACS, and how long a nonce of the
     /// connection-request port may be used.
     pub session_timeout: u32,
@@ -163,6 +165,25 @@ pub struct ConnectionRequest {
 /// `cpe.incoming_rule`. The last one is the default of icwmp's published schema. TR-069 3.2.2 has a device accept
 /// connection requests from every source that knows the password: `Port_Only` is for an ACS that knocks from
 /// another address than its URL's.
+/// Connection requests by UDP through a NAT (TR-069 Annex G).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stun {
+    /// `stun.server_address`; empty for the host of the ACS.
+    pub server: String,
+    /// `stun.server_port`.
+    pub port: u16,
+    /// `stun.username`.
+    pub username: String,
+    /// `stun.password`.
+    pub password: String,
+    /// `stun.min_keepalive`.
+    pub minimum: Duration,
+    /// `stun.max_keepalive`; `None` for no limit.
+    pub maximum: Option<Duration>,
+}
+
+/// `cpe.incoming_rule`. icwmp takes the last one for its default; TR-069 3.2.2 has a device accept connection
+/// requests from every source that knows the password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum IncomingRule {
     /// `Port_Only`: the port, for everybody.
@@ -296,6 +317,7 @@ impl Settings {
             manageable_limit: reader.number("cpe.md_notif_limit", 0, 0, u32::MAX),
             retry,
             connection_request,
+            stun: reader.stun(),
             session_timeout: reader.number("cpe.session_timeout", 60, 1, 86_400).max(30),
             clock_wait: reader.seconds("cpe.clock_sync_timeout", 128, "0", "86400"),
             look: reader.flag("cpe.periodic_notify_enable", true).then(|| Duration::from_secs(look)),
@@ -336,6 +358,23 @@ impl Reader<'_> {
     /// The first of these options that says anything.
     fn first(&mut self, names: &[&str]) -> Option<String> {
         names.iter().map(|name| self.text(name)).find(|text| !text.is_empty())
+    }
+
+    fn stun(&mut self) -> Option<Stun> {
+        let enabled = self.flag("stun.enable", false);
+        let maximum = match self.text("stun.max_keepalive").as_str() {
+            "" | "-1" => None,
+            _ => Some(self.number("stun.max_keepalive", u32::MAX, 0, u32::MAX)),
+        };
+        let stun = Stun {
+            server: self.text("stun.server_address"),
+            port: u16::try_from(self.number("stun.server_port", 3478, 1, 65_535)).unwrap_or(3478),
+            username: self.text("stun.username"),
+            password: self.text("stun.password"),
+            minimum: Duration::from_secs(self.number("stun.min_keepalive", 30, 0, u32::MAX).into()),
+            maximum: maximum.map(|seconds| Duration::from_secs(seconds.into())),
+        };
+        enabled.then_some(stun)
     }
 
     fn incoming_rule(&mut self) -> IncomingRule {
@@ -475,6 +514,20 @@ mod tests {
         assert_eq!(settings.connection_request.path.as_deref(), Some("/cr"));
         assert_eq!((settings.session_timeout, settings.acs.compression), (30, Compression::Gzip));
         assert_eq!(settings.log.file, None);
+    }
+
+    #[test]
+    fn stun() {
+        assert_eq!(read(&[("stun.server_address", "stun.example")]).stun, None);
+        let of = |list: &[(&str, &str)]| read(&[&[("stun.enable", "1")], list].concat());
+        let stun = of(&[]).stun.unwrap();
+        assert_eq!((stun.port, stun.minimum.as_secs(), stun.maximum), (3478, 30, None));
+        assert_eq!(of(&[("stun.max_keepalive", "-1")]).stun.unwrap().maximum, None);
+        let stun = of(&[("stun.max_keepalive", "0"), ("stun.min_keepalive", "0")]).stun.unwrap();
+        assert_eq!((stun.minimum, stun.maximum), (Duration::ZERO, Some(Duration::ZERO)));
+        for wrong in ["stun.max_keepalive", "stun.min_keepalive", "stun.server_port"] {
+            assert_eq!(of(&[(wrong, "-2")]).complaints.len(), 1, "{wrong}");
+        }
     }
 
     #[test]

@@ -62,6 +62,9 @@ pub struct State {
     pub watch: Watch,
     /// The time in the last lightweight notification, in seconds since 1970: each has a later one.
     pub light_time: i64,
+    /// Time and id of the last connection request by UDP: the next has a later one. None is remembered of
+    /// other credentials, so that an ACS whose clock was wrong has a way out.
+    pub last_datagram: Option<(u64, String)>,
     /// The messages in `queue` that tell of transfers.
     pub told: Vec<(Ticket, Id)>,
     /// What waits for a time.

@@ -2,7 +2,8 @@
 //!
 //! The port faces the open Internet. At most eight connections live at a time, each for five
 //! seconds; when a ninth comes, one goes: of the source that has the most, the oldest that has not
-//! got a challenge. So hundreds of idle connections from elsewhere do not keep the ACS out.
+//! got a challenge. So hundreds of idle connections from elsewhere do not keep the ACS out; and one from
+//! where somebody was right before goes last of all, however many sources a flood has.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -87,6 +88,8 @@ struct Peer {
     machine: Machine,
     unsent: Vec<u8>,
     state: PeerState,
+    /// Somebody there has been right before.
+    is_known: bool,
     born: Duration,
     deadline: Duration,
 }
@@ -195,6 +198,7 @@ impl Listener {
                 machine: Machine::new(Limits::CONNECTION_REQUEST),
                 unsent: Vec::new(),
                 state: PeerState::New,
+                is_known: rule.knows(source.ip().to_canonical()),
                 born: now,
                 deadline: now + self.life,
             };
@@ -217,7 +221,8 @@ impl Listener {
         }
         let order = |(_, peer): &(usize, &Peer)| {
             let share = crowd.get(&peer.source.ip()).copied().unwrap_or_default();
-            (peer.state != PeerState::Lingering, usize::MAX - share, peer.state, peer.born)
+            let is_dear = peer.is_known && share < MAX_PEERS / 2;
+            (peer.state != PeerState::Lingering, is_dear, usize::MAX - share, peer.state, peer.born)
         };
         if let Some((at, _)) = self.peers.iter().enumerate().min_by_key(order) {
             self.peers.remove(at);

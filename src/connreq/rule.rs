@@ -166,15 +166,28 @@ impl Rule {
             Err(NonceFault::TooMany) => return Answer::refuse(503, "too many nonces in use"),
         }
         self.sources.succeeded(source, now);
+        if !self.admit(now) {
+            return Answer::refuse(503, "too many connection requests");
+        }
+        Answer { accepted: true, ..Answer::refuse(200, "accepted") }
+    }
+
+    /// Counts a valid request, by whatever way it came. Gives whether it is not one too many.
+    pub fn admit(&mut self, now: Duration) -> bool {
         let window = self.settings.window;
         while self.accepted.front().is_some_and(|at| now.saturating_sub(*at) >= window) {
             self.accepted.pop_front();
         }
-        if self.accepted.len() >= self.settings.max_accepted {
-            return Answer::refuse(503, "too many connection requests");
+        let fits = self.accepted.len() < self.settings.max_accepted;
+        if fits {
+            self.accepted.push_back(now);
         }
-        self.accepted.push_back(now);
-        Answer { accepted: true, ..Answer::refuse(200, "accepted") }
+        fits
+    }
+
+    /// Whether somebody there has sent a valid request before.
+    pub fn knows(&self, source: IpAddr) -> bool {
+        self.sources.knows(source)
     }
 
     fn challenge(&self, now: Duration, random: [u8; 8], stale: bool, why: &'static str) -> Answer {

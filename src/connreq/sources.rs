@@ -35,6 +35,12 @@ impl Sources {
         known.is_none_or(|known| known.proven || known.debt_until <= now + allowance)
     }
 
+    /// Whether somebody there was right before.
+    pub(crate) fn knows(&self, source: IpAddr) -> bool {
+        let network = network(source);
+        self.list.iter().any(|known| known.proven && known.network == network)
+    }
+
     /// Notes wrong credentials.
     pub(crate) fn failed(&mut self, source: IpAddr, now: Duration) {
         let known = self.entry(source, now);

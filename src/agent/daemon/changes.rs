@@ -103,6 +103,7 @@ impl Daemon {
         if slow {
             let every = self.settings.look.unwrap_or(SLOWLY);
             (self.notices.last, self.notices.next) = (now, now + every);
+            self.follow_address(now);
         }
         if now >= self.notices.chores {
             self.notices.chores = now + SLOWLY;

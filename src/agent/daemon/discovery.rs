@@ -11,6 +11,7 @@ use log::{debug, error, info, warn};
 
 use super::{Daemon, local_address, read_settings};
 use crate::agent::apply;
+use super::{Daemon, local_addresses, read_settings};
 use crate::agent::changes::ConfigChanges;
 use crate::agent::discovery::{Mechanism, Offer, Outage};
 use crate::agent::offers;
@@ -196,7 +197,7 @@ impl Daemon {
         let url = &self.settings.acs.url;
         let connected = match connected {
             // While no way leads out of this router, nothing is known of the ACS.
-            Some(false) if local_address(url).is_none() => return,
+            Some(false) if local_addresses(&self.settings.acs).is_empty() => return,
             Some(connected) => connected,
             None => return,
         };

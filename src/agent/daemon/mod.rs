@@ -21,6 +21,8 @@ mod sessions;
 mod statistics;
 mod transfers;
 mod trials;
+#[cfg(feature = "stun")]
+mod udp;
 mod units;
 mod vendor;
 
@@ -39,7 +41,7 @@ use self::control::Waiting;
 use self::discovery::Discovery;
 use self::leaving::{Leaving, Then};
 use self::light::Light;
-use self::port::{local_address, rule_settings};
+use self::port::{local_addresses, rule_settings};
 use self::reading::{periodic, read_zone, sinks};
 use self::transfers::Transfers;
 use self::trials::Trials;
@@ -55,7 +57,7 @@ use super::state::StateFile;
 use super::tls::Tls;
 use super::{lock, log as sink};
 use crate::backend::{Places, System, bbfdm};
-use crate::connreq::listener::Listener;
+use crate::connreq::listener::{ListenError, Listener};
 use crate::connreq::rule::Rule;
 use crate::cwmp::event::{Event, EventCode};
 use crate::cwmp::queue::Queue;
@@ -74,7 +76,7 @@ const SESSION: Duration = Duration::from_secs(600);
 /// How often to look for a clock that the first session waits for.
 const CLOCK_POLL: Duration = Duration::from_secs(2);
 /// How soon to try a busy or missing port again.
-const PORT_RETRY: Duration = Duration::from_secs(30);
+const PORT_RETRY: Duration = Duration::from_secs(5);
 /// The realm of connection requests; icwmp's, so that stored digests of an ACS go on working.
 const REALM: &str = "authenticate@cwmp";
 
@@ -141,8 +143,12 @@ struct Daemon {
     listener: Option<Listener>,
     /// When to look at the port again, if it is not open.
     port_retry: Duration,
-    /// The address that leads to the ACS.
-    address: Option<IpAddr>,
+    /// Why it is not open, as was said already.
+    port_complaint: Option<ListenError>,
+    /// The addresses that lead to the ACS, the one that it is told first.
+    addresses: Vec<IpAddr>,
+    #[cfg(feature = "stun")]
+    udp: udp::Udp,
     exchange: Option<Exchange>,
     tls: Tls,
     /// When the ladder allows the next attempt.
@@ -219,7 +225,10 @@ impl Daemon {
             wake,
             listener: None,
             port_retry: Duration::ZERO,
-            address: None,
+            port_complaint: None,
+            addresses: Vec::new(),
+            #[cfg(feature = "stun")]
+            udp: udp::Udp::default(),
             exchange: None,
             tls: Tls::default(),
             retry_at: None,
@@ -374,6 +383,9 @@ impl Daemon {
         self.run_statistics();
         self.serve(&ready, now);
         if !self.serve_desk() {
+        #[cfg(feature = "stun")]
+        self.run_udp(&ready, now);
+        if !self.serve_bus(&ready) {
             return Ok(false);
         }
         self.serve_waiting();
@@ -434,6 +446,8 @@ impl Daemon {
                 .filter(|_| self.exchange.is_none() && self.may_begin() && !self.waits_for_clock(now)),
             self.exchange.as_ref().and_then(Exchange::deadline),
             self.listener.as_ref().and_then(Listener::deadline),
+            #[cfg(feature = "stun")]
+            self.udp.deadline(),
             (self.listener.is_none() && self.port_wanted()).then_some(self.port_retry),
             (!self.children.is_empty()).then(|| now + Duration::from_secs(1)),
             // It had to wait for the end of a session.
@@ -464,6 +478,8 @@ impl Daemon {
         if let Some(listener) = &self.listener {
             fds.extend(listener.fds().map(|(fd, flags)| PollFd::new(fd, flags)));
         }
+        #[cfg(feature = "stun")]
+        fds.extend(self.udp.fds().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
         match poll(&mut fds, PollTimeout::try_from(wait).unwrap_or(PollTimeout::MAX)) {
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
             Err(why) => return Err(StartError(format!("waiting for events: {why}"))),
@@ -539,9 +555,14 @@ impl Daemon {
         let now = both_clocks(&self.clock);
         self.set_alarms(now);
         let path = &self.file.state.connection_request_path;
-        self.rule.set(rule_settings(&self.settings, path));
+        let rule = rule_settings(&self.settings, path);
+        if rule.credentials != self.rule.settings().credentials {
+            self.file.state.last_datagram = None;
+        }
+        self.rule.set(rule);
         self.listener = None;
         self.port_retry = now.mono;
+        self.follow_address(now.mono);
         // The port may be another, and the files may have been looked at before it was.
         self.notices.hurry();
         self.tls = Tls::default();

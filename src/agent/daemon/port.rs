@@ -1,14 +1,16 @@
 //! The daemon's connection-request port, and what the model shows of it.
 
+use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::RawFd;
 use std::time::Duration;
 
 use log::{debug, error, info};
+use nix::sys::socket::{setsockopt, sockopt};
 
 use super::{Daemon, PORT_RETRY, REALM};
 use crate::agent::light;
-use crate::agent::settings::Settings;
+use crate::agent::settings::{Acs, Settings};
 use crate::connreq::listener::{self, Listener};
 use crate::connreq::rule;
 use crate::cwmp::event::EventCode;
@@ -22,22 +24,53 @@ impl Daemon {
         self.settings.enabled && self.settings.connection_request.enabled && !self.settings.acs.url.is_empty()
     }
 
-    /// Opens the connection-request port on the address that leads to the ACS.
+    /// Looks which addresses lead to the ACS, and has the ports move there. While none does, they stay: a
+    /// way out that is gone for a moment is no news.
+    pub(super) fn follow_address(&mut self, now: Duration) {
+        let addresses = local_addresses(&self.settings.acs);
+        if addresses.is_empty() || addresses == self.addresses {
+            return;
+        }
+        if !self.addresses.is_empty() {
+            info!("The way to the ACS begins at {} now", addresses[0]);
+        }
+        self.addresses = addresses;
+        self.listener = None;
+        self.port_retry = now;
+    }
+
+    /// Opens the ports for connection requests on the addresses that lead to the ACS.
     pub(super) fn open_port(&mut self, now: Duration) {
+        if self.addresses.is_empty() {
+            self.follow_address(now);
+        }
+        #[cfg(feature = "stun")]
+        self.open_udp(now);
         if self.listener.is_some() || now < self.port_retry || !self.port_wanted() {
             return;
         }
         self.port_retry = now + PORT_RETRY;
-        let Some(address) = local_address(&self.settings.acs.url) else { return };
+        if self.addresses.is_empty() {
+            return;
+        }
         let port = self.settings.connection_request.port;
-        match Listener::bind(&[SocketAddr::new(address, port)], None) {
+        let places: Vec<_> = self.addresses.iter().map(|address| SocketAddr::new(*address, port)).collect();
+        match Listener::bind(&places, self.settings.acs.interface.as_deref()) {
             Ok(mut listener) => {
                 listener.set_life(self.settings.connection_request.timeout);
                 info!("Connection Request server initiated with the port: {port}");
-                self.address = Some(address);
                 self.listener = Some(listener);
+                self.port_complaint = None;
+                self.notices.hurry();
             }
-            Err(why) => error!("connection requests cannot be received: {why}"),
+            Err(why) if self.port_complaint.as_ref() == Some(&why) => {}
+            Err(why) => {
+                error!(
+                    "connection requests cannot be received, tried again every {} s: {why}",
+                    PORT_RETRY.as_secs()
+                );
+                self.port_complaint = Some(why);
+            }
         }
     }
 
@@ -71,16 +104,12 @@ impl Daemon {
     /// What the model shows of the agent itself.
     pub(super) fn tell(&mut self) {
         let path = self.rule.settings().path.clone();
-        let url = match (&self.listener, self.address) {
-            (Some(listener), Some(address)) => {
-                let port = listener
-                    .addresses()
-                    .first()
-                    .map_or(self.settings.connection_request.port, SocketAddr::port);
-                rule::url(address, port, &path)
-            }
-            _ => String::new(),
-        };
+        let at = self.listener.as_ref().and_then(|listener| listener.addresses().into_iter().next());
+        let url = at.map_or_else(String::new, |at| rule::url(at.ip(), at.port(), &path));
+        #[cfg(feature = "stun")]
+        let (nat, udp) = self.udp.told();
+        #[cfg(not(feature = "stun"))]
+        let (nat, udp) = (false, String::new());
         let first_use = self.file.state.first_use.map(date::format_utc);
         let system = self.model.backend();
         system.tell("ConnectionRequestURL", url);
@@ -88,10 +117,10 @@ impl Daemon {
             system.tell("FirstUseDate", date);
         }
         for (name, value) in [
-            ("SupportedConnReqMethods", "HTTP"),
+            ("SupportedConnReqMethods", if cfg!(feature = "stun") { "HTTP,STUN" } else { "HTTP" }),
             ("HTTPCompressionSupported", "GZIP,Deflate"),
-            ("NATDetected", "0"),
-            ("UDPConnectionRequestAddress", ""),
+            ("NATDetected", if nat { "1" } else { "0" }),
+            ("UDPConnectionRequestAddress", udp.as_str()),
             ("LightweightNotificationProtocolsSupported", light::PROTOCOL),
             ("TimeStatus", if clock::is_set() { "Synchronized" } else { "Unsynchronized" }),
         ] {
@@ -111,30 +140,46 @@ pub(super) fn rule_settings(settings: &Settings, random_path: &str) -> rule::Set
     }
 }
 
-/// Our address on the way to the ACS: asked of the routing table by a UDP socket that sends nothing.
+/// Our address on the way to the ACS: asked of the routing table by a UDP socket that sends nothing. Where an
+/// interface is set, it is its address, and that of the other family follows.
 ///
 /// Names are not resolved here, the loop must not wait for DNS: an ACS with a name is taken to be where
 /// the default route leads, for which the documentation prefixes stand (RFC 5737, RFC 3849).
-pub(super) fn local_address(url: &str) -> Option<IpAddr> {
-    let url = Url::parse(url).ok()?;
+pub(super) fn local_addresses(acs: &Acs) -> Vec<IpAddr> {
+    let Ok(url) = Url::parse(&acs.url) else { return Vec::new() };
     let host = url.host.trim_matches(['[', ']']);
-    let targets: Vec<IpAddr> = match host.parse() {
+    let anywhere: [IpAddr; 2] =
+        [Ipv4Addr::new(192, 0, 2, 1).into(), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into()];
+    let mut targets: Vec<IpAddr> = match host.parse() {
         Ok(literal) => vec![literal],
         Err(_) if host.eq_ignore_ascii_case("localhost") => vec![Ipv4Addr::LOCALHOST.into()],
-        Err(_) => {
-            vec![Ipv4Addr::new(192, 0, 2, 1).into(), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into()]
-        }
+        Err(_) => Vec::new(),
     };
-    targets.into_iter().find_map(|target| {
-        let any: SocketAddr = if target.is_ipv4() {
-            (Ipv4Addr::UNSPECIFIED, 0).into()
-        } else {
-            (Ipv6Addr::UNSPECIFIED, 0).into()
-        };
-        let socket = UdpSocket::bind(any).ok()?;
-        socket.connect((target, url.port)).ok()?;
-        Some(socket.local_addr().ok()?.ip()).filter(|address| !address.is_unspecified())
-    })
+    let is_named = targets.is_empty();
+    if is_named || acs.interface.is_some() {
+        let known = targets.first().map(IpAddr::is_ipv4);
+        targets.extend(anywhere.into_iter().filter(|target| known != Some(target.is_ipv4())));
+    }
+    let targets = targets.into_iter().filter(|target| target.is_ipv4() || !acs.force_ipv4);
+    let mut found = targets.filter_map(|target| source(target, url.port, acs.interface.as_deref()));
+    match acs.interface {
+        Some(_) => found.collect(),
+        None => found.next().into_iter().collect(),
+    }
+}
+
+/// The address that datagrams to a target leave with.
+fn source(target: IpAddr, port: u16, interface: Option<&str>) -> Option<IpAddr> {
+    let any: IpAddr = match target {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    if let Some(name) = interface {
+        setsockopt(&socket, sockopt::BindToDevice, &OsString::from(name)).ok()?;
+    }
+    socket.connect((target, port)).ok()?;
+    Some(socket.local_addr().ok()?.ip()).filter(|address| !address.is_unspecified())
 }
 
 #[cfg(test)]
@@ -143,8 +188,14 @@ mod tests {
 
     #[test]
     fn the_address_that_leads_to_the_acs() {
-        assert_eq!(local_address("http://127.0.0.1:7547/x"), Some(Ipv4Addr::LOCALHOST.into()));
-        assert_eq!(local_address("http://localhost/"), Some(Ipv4Addr::LOCALHOST.into()));
-        assert_eq!(local_address("nonsense"), None);
+        let local = |url: &str, interface: Option<&str>| {
+            let interface = interface.map(str::to_owned);
+            local_addresses(&Acs { url: url.to_owned(), interface, ..Acs::default() })
+        };
+        assert_eq!(local("http://127.0.0.1:7547/x", None), [IpAddr::from(Ipv4Addr::LOCALHOST)]);
+        assert_eq!(local("http://localhost/", None), [IpAddr::from(Ipv4Addr::LOCALHOST)]);
+        assert_eq!(local("http://127.0.0.1/", Some("lo"))[0], IpAddr::from(Ipv4Addr::LOCALHOST));
+        assert_eq!(local("http://127.0.0.1/", Some("nosuch0")), [IpAddr::from([0, 0, 0, 0]); 0]);
+        assert_eq!(local("nonsense", None), [IpAddr::from([0, 0, 0, 0]); 0]);
     }
 }

@@ -10,7 +10,7 @@ use super::light::Light;
 use super::transfers::Transfers;
 use super::trials::Trials;
 use super::units::Units;
-use super::{Daemon, SESSION, bootstrap, both_clocks, local_address, read_settings};
+use super::{Daemon, SESSION, bootstrap, both_clocks, read_settings};
 use crate::agent::apply;
 use crate::agent::exchange::{self, Ended, Exchange};
 use crate::agent::inform;
@@ -44,10 +44,7 @@ impl Daemon {
             return self.not_begun(now, &"cwmp.cpe.enable is off");
         }
         // The WAN address may be another by now, and the ACS is to be told the one that works.
-        if self.listener.is_some() && local_address(&self.settings.acs.url) != self.address {
-            self.listener = None;
-            self.port_retry = now;
-        }
+        self.follow_address(now);
         self.open_port(now);
         self.tell();
         self.tell_echo();

@@ -26,6 +26,8 @@ use super::trace::Trace;
 
 /// Most messages that wait for one device.
 pub const MAX_QUEUE: usize = 1000;
+/// Where a device takes connection requests by UDP, in either data model.
+const UDP_ADDRESS: &str = "ManagementServer.UDPConnectionRequestAddress";
 /// A session whose CPE was silent for so long is over.
 const SILENCE: Duration = Duration::from_secs(60);
 
@@ -536,7 +538,11 @@ impl Office {
         let office = Arc::clone(self);
         thread::spawn(move || {
             let result = match office.store.device(&device) {
-                Ok(Some(known)) => super::knock::knock(&known, &office.settings),
+                Ok(Some(known)) => {
+                    let name = format!("{}.{UDP_ADDRESS}", known.data_model);
+                    let udp = office.store.value(&device, &name).ok().flatten();
+                    super::knock::knock(&known, &udp.unwrap_or_default(), &office.settings)
+                }
                 Ok(None) => Err("the device is gone".to_owned()),
                 Err(error) => Err(error.to_string()),
             };
