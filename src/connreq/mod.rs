@@ -6,6 +6,7 @@
 //!                          └► binding  keeps the way through a NAT open ─► stun (the messages)
 //! ```
 //! All but `listener` are pure.
+//! `rule` is pure and decides, `listener` owns the sockets; `xmpp` is the door of Annex K.
 
 #[cfg(feature = "stun")]
 pub mod binding;
@@ -16,3 +17,5 @@ mod sources;
 pub mod stun;
 #[cfg(feature = "stun")]
 pub mod udp;
+#[cfg(feature = "xmpp")]
+pub mod xmpp;

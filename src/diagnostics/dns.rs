@@ -26,7 +26,14 @@ pub(crate) enum Kind {
     Ptr = 12,
     /// IPv6 addresses.
     Aaaa = 28,
+    /// Where a service is (RFC 2782).
+    #[cfg(feature = "xmpp")]
+    Srv = 33,
 }
+
+/// An SRV record (RFC 2782): priority, weight, port and target.
+#[cfg(feature = "xmpp")]
+pub(crate) type Service = (u16, u16, u16, String);
 
 /// What a server answered.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -41,6 +48,9 @@ pub(crate) struct Answer {
     pub(crate) name: String,
     /// The addresses, [`MAX_ADDRESSES`] at most.
     pub(crate) addresses: Vec<IpAddr>,
+    /// The SRV records, as many.
+    #[cfg(feature = "xmpp")]
+    pub(crate) services: Vec<Service>,
 }
 
 /// Writes a question with recursion desired. `None` if the name cannot be written: an empty label, one
@@ -102,7 +112,7 @@ pub(crate) fn answer(message: &[u8], id: u16, name: &str, kind: Kind) -> Option<
         is_authoritative: flags & 0x0400 != 0,
         is_truncated: flags & 0x0200 != 0,
         name: question,
-        addresses: Vec::new(),
+        ..Answer::default()
     };
     for _ in 0..number(6)?.min(MAX_RECORDS) {
         let record = read_name(message, at).and_then(|(owner, next)| {
@@ -134,6 +144,15 @@ pub(crate) fn answer(message: &[u8], id: u16, name: &str, kind: Kind) -> Option<
                 let octets: [u8; 16] = data.try_into().ok()?;
                 found.addresses.push(Ipv6Addr::from(octets).into());
             }
+            #[cfg(feature = "xmpp")]
+            (33, 7..) if kind == Kind::Srv => {
+                let target = read_name(message, start + 6)?.0;
+                if found.services.len() < MAX_ADDRESSES {
+                    found.services.push((number(start)?, number(start + 2)?, number(start + 4)?, target));
+                }
+            }
+            #[cfg(feature = "xmpp")]
+            (33, _) if kind == Kind::Srv => return None,
             (1, _) if kind == Kind::A => return None,
             (28, _) if kind == Kind::Aaaa => return None,
             _ => {}
@@ -239,6 +258,30 @@ mod tests {
         let found = read(&message).unwrap();
         assert!(found.is_truncated && found.addresses.is_empty());
         assert_eq!(found.name, "h.example.com");
+    }
+
+    #[test]
+    #[cfg(feature = "xmpp")]
+    fn services_are_read() {
+        let name = "_xmpp-client._tcp.a.b";
+        let mut message = question(7, name, Kind::Srv).unwrap();
+        message[2..4].copy_from_slice(&[0x81, 0x80]);
+        message[7] = 2;
+        for (priority, target) in [(5, &[1, b'h', 0xc0, 30][..]), (9, &[0][..])] {
+            message.extend([0xc0, 12, 0, 33, 0, 1, 0, 0, 0, 60, 0]);
+            message.push(u8::try_from(6 + target.len()).unwrap());
+            message.extend([0, priority, 0, 1, 0x14, 0x66]);
+            message.extend(target);
+        }
+        let found = answer(&message, 7, name, Kind::Srv).unwrap();
+        assert_eq!(found.services, [(5, 1, 5222, "h.a.b".to_owned()), (9, 1, 5222, String::new())]);
+        for length in 0..message.len() {
+            assert_eq!(answer(&message[..length], 7, name, Kind::Srv), None, "{length}");
+        }
+        message[7] = 1;
+        message[50] = 6;
+        message.truncate(57);
+        assert_eq!(answer(&message, 7, name, Kind::Srv), None, "a record without a target");
     }
 
     #[test]

@@ -31,6 +31,9 @@ const PORT: u16 = 53;
 const GRACE: Duration = Duration::from_millis(250);
 /// The least time between two repetitions.
 const GAP: Duration = Duration::from_millis(20);
+/// How long one server may take for SRV records.
+#[cfg(feature = "xmpp")]
+const SRV_PATIENCE: Duration = Duration::from_secs(2);
 /// The longest resolv.conf that is read.
 const MAX_RESOLV_CONF: u64 = 16 * 1024;
 
@@ -164,6 +167,25 @@ pub(crate) fn reverse(address: IpAddr, timeout: Duration, control: &Control<'_>)
     let answer = found.answers.into_iter().next()?;
     let is_name = answer.code == 0 && answer.name != name && !answer.name.is_empty();
     is_name.then_some(answer.name)
+}
+
+/// The SRV records of a name (RFC 2782), asked of the system's servers in turn, each for a second or two. Empty
+/// where there are none; `None` if no server answers.
+#[cfg(feature = "xmpp")]
+pub(crate) fn services(
+    name: &str,
+    resolv_conf: &std::path::Path,
+    port: u16,
+    cancel: &AtomicBool,
+    deadline: Instant,
+) -> Option<Vec<dns::Service>> {
+    let control = Control::new(cancel, deadline);
+    System::read(resolv_conf).servers.into_iter().find_map(|server| {
+        let server = SocketAddr::new(server, port);
+        let found = exchange(server, &Way::default(), name, &[Kind::Srv], SRV_PATIENCE, &control).ok()?.ok()?;
+        let answer = found.answers.into_iter().next().filter(|answer| matches!(answer.code, 0 | 3))?;
+        Some(answer.services)
+    })
 }
 
 /// Whether a resolv.conf can be read; one without servers means the server on this device.

@@ -12,6 +12,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -199,6 +200,14 @@ impl Secured for Channel {
             conn.write_tls(sock)?;
         }
         sock.finish()
+    }
+
+    fn never_wait(&mut self) -> io::Result<()> {
+        self.stream.sock.never_wait()
+    }
+
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.stream.sock.fd()
     }
 }
 

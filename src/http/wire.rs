@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -27,6 +27,8 @@ pub struct Wire {
     stream: TcpStream,
     deadline: Instant,
     cancel: Option<Cancel>,
+    /// Reads and writes err with `WouldBlock` instead of waiting.
+    is_hasty: bool,
 }
 
 impl Wire {
@@ -58,7 +60,7 @@ impl Wire {
             match connect(*address, interface, Instant::now() + share, cancel.as_ref()) {
                 Ok(stream) => {
                     stream.set_nodelay(true)?;
-                    return Ok((Wire { stream, deadline, cancel }, *address));
+                    return Ok((Wire { stream, deadline, cancel, is_hasty: false }, *address));
                 }
                 Err(error) => fault = error,
             }
@@ -83,6 +85,17 @@ impl Wire {
         self.stream.shutdown(Shutdown::Write)
     }
 
+    /// From now on nothing waits: what would have to errs with `WouldBlock`. For a poll loop.
+    pub fn never_wait(&mut self) -> io::Result<()> {
+        self.is_hasty = true;
+        self.stream.set_nonblocking(true)
+    }
+
+    /// What to poll.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+
     /// Does one thing with the stream that must not wait; it errs with `WouldBlock` instead.
     pub fn without_waiting<T>(
         &mut self,
@@ -97,6 +110,9 @@ impl Wire {
 
 impl Read for Wire {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if self.is_hasty {
+            return self.stream.read(buf);
+        }
         loop {
             self.stream.set_read_timeout(Some(patience(self.deadline, self.cancel.as_ref())?))?;
             match self.stream.read(buf) {
@@ -109,6 +125,9 @@ impl Read for Wire {
 
 impl Write for Wire {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        if self.is_hasty {
+            return self.stream.write(buf);
+        }
         loop {
             self.stream.set_write_timeout(Some(patience(self.deadline, self.cancel.as_ref())?))?;
             match self.stream.write(buf) {
@@ -138,6 +157,10 @@ pub trait Secured: Read + Write + fmt::Debug + Send + Sync {
     fn is_quiet(&mut self) -> bool;
     /// As [`Wire::finish`], after a close_notify.
     fn finish(&mut self) -> io::Result<()>;
+    /// As [`Wire::never_wait`].
+    fn never_wait(&mut self) -> io::Result<()>;
+    /// As [`Wire::fd`].
+    fn fd(&self) -> BorrowedFd<'_>;
 }
 
 /// A connection, with or without TLS.
@@ -171,6 +194,22 @@ impl Link {
         match self {
             Link::Plain(wire) => wire.finish(),
             Link::Secured(secured) => secured.finish(),
+        }
+    }
+
+    /// As [`Wire::never_wait`].
+    pub fn never_wait(&mut self) -> io::Result<()> {
+        match self {
+            Link::Plain(wire) => wire.never_wait(),
+            Link::Secured(secured) => secured.never_wait(),
+        }
+    }
+
+    /// As [`Wire::fd`].
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Link::Plain(wire) => wire.fd(),
+            Link::Secured(secured) => secured.fd(),
         }
     }
 

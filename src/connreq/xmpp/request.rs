@@ -1,0 +1,318 @@
+//! Whether a stanza is a valid connection request, and what is answered to it (TR-069 Annex K).
+//!
+//! ```text
+//!  iq with connectionRequest ─► who may ask? ─► not too often? ─► right credentials? ─► result
+//!                                    └ no ───────────┴ no              └ no: not-authorized
+//!  any other iq that asks ───────────┴► service-unavailable
+//! ```
+//! Pure: time is a [`Duration`] since some start. Nothing of the request is repeated in an answer
+//! but its sender and its id, since a password stands in it.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use super::stream::{CLIENT, Element, escape};
+use crate::connreq::sources::Sources;
+use crate::http::auth::{Credentials, same};
+
+/// The namespace of a connection request (TR-069 Annex K).
+const REQUEST: &str = "urn:broadband-forum-org:cwmp:xmppConnReq-1-0";
+/// Requests accepted within a window, as on the port of HTTP.
+const MAX_ACCEPTED: usize = 30;
+/// That window.
+const WINDOW: Duration = Duration::from_secs(60);
+/// The longest id and sender of a stanza that is answered.
+const MAX_NAME: usize = 3071;
+
+/// Who may ask.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Settings {
+    /// `ConnectionRequestUsername` and `ConnectionRequestPassword`; nobody is right while one is empty.
+    pub credentials: Credentials,
+    /// `ConnReqAllowedJabberIDs`: bare addresses stand for all their resources. Empty: anybody may.
+    pub allowed: Vec<String>,
+}
+
+/// What is done about a stanza.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The stanza to send.
+    pub stanza: String,
+    /// Whose stanza it was.
+    pub from: String,
+    /// A session with event "6 CONNECTION REQUEST" must follow.
+    pub accepted: bool,
+    /// A few words for the log.
+    pub why: &'static str,
+}
+
+/// The rule and what it remembers; it outlives a connection, that guessing does not begin anew.
+#[derive(Default)]
+pub struct Rule {
+    settings: Settings,
+    accepted: VecDeque<Duration>,
+    sources: Sources,
+}
+
+impl Rule {
+    /// Takes new settings.
+    pub fn set(&mut self, settings: Settings) {
+        self.settings = settings;
+    }
+
+    /// Decides about a stanza that came to `jid`, our full address. `None` for what needs no answer.
+    pub(super) fn decide(&mut self, stanza: &Element, jid: &str, now: Duration) -> Option<Answer> {
+        let asks = matches!(stanza.attribute("type"), Some("get" | "set"));
+        if !stanza.is(CLIENT, "iq") || !asks {
+            return None;
+        }
+        // Without an id there is no answer (RFC 6120 8.1.3); without a sender it is our own account (8.1.2.1).
+        let id = stanza.attribute("id").filter(|id| (1..=MAX_NAME).contains(&id.len()))?;
+        let from = stanza.attribute("from").unwrap_or_else(|| bare(jid));
+        if from.len() > MAX_NAME {
+            return None;
+        }
+        let verdict = self.judge(stanza, from, now);
+        let error = match verdict {
+            Ok(()) => "",
+            Err((error, _)) => error,
+        };
+        let to = match stanza.attribute("from") {
+            Some(from) => format!(" to=\"{}\"", escape(from)),
+            None => String::new(),
+        };
+        let kind = if verdict.is_ok() { "result" } else { "error" };
+        Some(Answer {
+            stanza: format!("<iq type=\"{kind}\" id=\"{}\"{to}>{error}</iq>", escape(id)),
+            from: from.to_owned(),
+            accepted: verdict.is_ok(),
+            why: verdict.map_or_else(|(_, why)| why, |()| "accepted"),
+        })
+    }
+
+    fn judge(&mut self, stanza: &Element, from: &str, now: Duration) -> Result<(), (&'static str, &'static str)> {
+        let unavailable = |why| Err((UNAVAILABLE, why));
+        let request = match stanza.children.as_slice() {
+            [request] if request.is(REQUEST, "connectionRequest") => request,
+            _ => return unavailable("no connection request"),
+        };
+        if stanza.attribute("type") != Some("get") {
+            return unavailable("a connection request is a get");
+        }
+        let Settings { credentials, allowed } = &self.settings;
+        let matches = |known: &String| same_address(known, from) || same_address(known, bare(from));
+        if !allowed.is_empty() && !allowed.iter().any(matches) {
+            return unavailable("its sender is not among ConnReqAllowedJabberIDs");
+        }
+        if credentials.username.is_empty() || credentials.password.is_empty() {
+            return unavailable("no connection request credentials are set");
+        }
+        let source = source(from);
+        if !self.sources.may_try(source, now) {
+            return unavailable("too many wrong credentials from there");
+        }
+        let given = |name| request.child(REQUEST, name).map(|one| one.text.as_str()).unwrap_or_default();
+        let name = same(given("username").as_bytes(), credentials.username.as_bytes());
+        let password = same(given("password").as_bytes(), credentials.password.as_bytes());
+        if !(name & password) {
+            self.sources.failed(source, now);
+            return Err((NOT_AUTHORIZED, "wrong credentials"));
+        }
+        self.sources.succeeded(source, now);
+        while self.accepted.front().is_some_and(|at| now.saturating_sub(*at) >= WINDOW) {
+            self.accepted.pop_front();
+        }
+        if self.accepted.len() >= MAX_ACCEPTED {
+            return unavailable("too many connection requests");
+        }
+        self.accepted.push_back(now);
+        Ok(())
+    }
+}
+
+// RFC 6120 8.3.3; the code is Annex K's.
+const NOT_AUTHORIZED: &str =
+    "<error type=\"cancel\"><not-authorized xmlns=\"urn:ietf:params:xml:ns:xmpp-stanzas\"/></error>";
+const UNAVAILABLE: &str = "<error code=\"503\" type=\"cancel\">\
+     <service-unavailable xmlns=\"urn:ietf:params:xml:ns:xmpp-stanzas\"/></error>";
+
+/// An address without its resource (RFC 7622 3.1).
+fn bare(jid: &str) -> &str {
+    jid.split('/').next().unwrap_or(jid)
+}
+
+/// Local part and domain are compared without case, as servers prepare them; the resource with it.
+fn same_address(known: &str, given: &str) -> bool {
+    let (known, given) = (known.trim(), given.trim());
+    bare(known).to_lowercase() == bare(given).to_lowercase()
+        && known.split_once('/').map(|(_, resource)| resource)
+            == given.split_once('/').map(|(_, resource)| resource)
+}
+
+/// A bare address as one of the sources that [`Sources`] counts: a network of IPv6 is as large a set.
+fn source(from: &str) -> IpAddr {
+    let mut octets = [0; 16];
+    octets.copy_from_slice(&Sha256::digest(bare(from).to_lowercase())[..16]);
+    IpAddr::from(octets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connreq::xmpp::stream::{Item, Stream};
+
+    const JID: &str = "cpe@example.net/wan";
+    const ACS: &str = "acs@example.net/d0f3";
+
+    fn stanza(text: &str) -> Element {
+        let mut stream = Stream::default();
+        stream.feed(b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>");
+        assert!(matches!(stream.next(), Ok(Some(Item::Header(_)))));
+        stream.feed(text.as_bytes());
+        match stream.next() {
+            Ok(Some(Item::Stanza(element))) => element,
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    fn request(from: &str, user: &str, password: &str) -> Element {
+        stanza(&format!(
+            "<iq from='{from}' to='{JID}' id='7' type='get'><connectionRequest xmlns='{REQUEST}'>\
+             <username>{user}</username><password>{password}</password></connectionRequest></iq>"
+        ))
+    }
+
+    fn rule(allowed: &[&str]) -> Rule {
+        let mut rule = Rule::default();
+        let allowed = allowed.iter().map(|one| (*one).to_owned()).collect();
+        rule.set(Settings { credentials: Credentials::new("u", "p"), allowed });
+        rule
+    }
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(1000 + seconds)
+    }
+
+    #[test]
+    fn the_three_answers() {
+        let mut rule = rule(&[]);
+        let mut check = |request: &Element, expected: &str| {
+            let answer = rule.decide(request, JID, at(0)).unwrap();
+            assert_eq!(answer.stanza, expected);
+            assert_eq!(answer.accepted, expected.contains("result"));
+        };
+        let to = "id=\"7\" to=\"acs@example.net/d0f3\"";
+        check(&request(ACS, "u", "p"), &format!("<iq type=\"result\" {to}></iq>"));
+        let refused = |error: &str| format!("<iq type=\"error\" {to}>{error}</iq>");
+        let wrong = refused(
+            "<error type=\"cancel\"><not-authorized xmlns=\"urn:ietf:params:xml:ns:xmpp-stanzas\"/></error>",
+        );
+        check(&request(ACS, "u", "wrong"), &wrong);
+        check(&request(ACS, "", ""), &wrong);
+        check(&request(ACS, "p", "u"), &wrong);
+        let head = format!("<iq from='{ACS}' id='7' type='get'>");
+        check(&stanza(&format!("{head}<connectionRequest xmlns='{REQUEST}'/></iq>")), &wrong);
+        let unavailable = refused(
+            "<error code=\"503\" type=\"cancel\"><service-unavailable \
+             xmlns=\"urn:ietf:params:xml:ns:xmpp-stanzas\"/></error>",
+        );
+        check(&stanza(&format!("{head}<ping xmlns='urn:xmpp:ping'/></iq>")), &unavailable);
+        check(&stanza(&format!("{head}<connectionRequest xmlns='urn:other'/></iq>")), &unavailable);
+        check(&stanza(&format!("{head}</iq>")), &unavailable);
+        let mut set = request(ACS, "u", "p");
+        set.attributes.retain(|(name, _)| name != "type");
+        set.attributes.push(("type".to_owned(), "set".to_owned()));
+        check(&set, &unavailable);
+    }
+
+    #[test]
+    fn what_needs_no_answer() {
+        let mut rule = rule(&[]);
+        let long = "x".repeat(MAX_NAME + 1);
+        for text in [
+            "<message><body>x</body></message>",
+            "<presence type='subscribe' from='a@b'/>",
+            "<iq type='result' id='1'/>",
+            "<iq type='error' id='1'/>",
+            "<iq id='1'/>",
+            "<iq type='get'/>",
+            "<iq type='get' id=''/>",
+            "<iq xmlns='jabber:server' type='get' id='1'/>",
+            &format!("<iq type='get' id='{long}'/>"),
+            &format!("<iq type='get' id='1' from='{long}'/>"),
+        ] {
+            assert_eq!(rule.decide(&stanza(text), JID, at(0)), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn who_may_ask() {
+        let check = |allowed: &[&str], from: &str, expected: bool| {
+            let answer = rule(allowed).decide(&request(from, "u", "p"), JID, at(0)).unwrap();
+            assert_eq!(answer.accepted, expected, "{allowed:?} {from}: {}", answer.why);
+        };
+        check(&[], "anybody@anywhere/x", true);
+        check(&["acs@example.net"], ACS, true);
+        check(&["b@c", " ACS@Example.net "], ACS, true);
+        check(&["acs@example.net"], "acs@example.net", true);
+        check(&["acs@example.net"], "acs@example.net.evil/x", false);
+        check(&["acs@example.net"], "eve@evil/acs@example.net", false);
+        check(&["acs@example.net/d0f3"], ACS, true);
+        check(&["acs@example.net/D0F3"], ACS, false);
+        check(&["acs@example.net/d0f3"], "acs@example.net", false);
+        check(&["acs@example.net/d0f3"], "acs@example.net/d0f3/x", false);
+        check(&["acs@example.net/a/b"], "acs@example.net/a/b", true);
+        // Without a sender it is the account itself.
+        let mut own = request("x", "u", "p");
+        own.attributes.retain(|(name, _)| name != "from");
+        let answer = rule(&["cpe@example.net"]).decide(&own, JID, at(0)).unwrap();
+        assert_eq!((answer.accepted, answer.stanza.as_str()), (true, "<iq type=\"result\" id=\"7\"></iq>"));
+        assert!(!rule(&["acs@example.net"]).decide(&own, JID, at(0)).unwrap().accepted);
+    }
+
+    #[test]
+    fn nobody_is_right_without_credentials() {
+        for (user, password) in [("", ""), ("u", ""), ("", "p")] {
+            let mut rule = Rule::default();
+            rule.set(Settings { credentials: Credentials::new(user, password), allowed: Vec::new() });
+            let answer = rule.decide(&request(ACS, user, password), JID, at(0)).unwrap();
+            assert!(!answer.accepted && answer.stanza.contains("service-unavailable"));
+        }
+    }
+
+    #[test]
+    fn guessing_is_slowed_down_and_not_for_others() {
+        let mut rule = rule(&[]);
+        let mut ask = |from: &str, password: &str, seconds| {
+            let answer = rule.decide(&request(from, "u", password), JID, at(seconds)).unwrap();
+            (answer.accepted, answer.stanza.contains("not-authorized"))
+        };
+        for n in 0..10 {
+            assert_eq!(ask(&format!("eve@evil/{n}"), "x", 0), (false, true));
+        }
+        assert_eq!(ask("eve@evil/other", "p", 0), (false, false));
+        assert_eq!(ask(ACS, "p", 0), (true, false));
+        assert_eq!(ask("eve@evil/other", "p", 2), (true, false));
+    }
+
+    #[test]
+    fn accepted_ones_are_throttled() {
+        let mut rule = rule(&[]);
+        let mut ask = |seconds| rule.decide(&request(ACS, "u", "p"), JID, at(seconds)).unwrap().accepted;
+        assert!((0..30).all(|_| ask(0)));
+        assert!(!ask(59));
+        assert!(ask(60));
+    }
+
+    #[test]
+    fn an_answer_is_xml_whatever_it_repeats() {
+        let hostile = stanza("<iq from='a@b/&lt;x&gt;&quot;&apos;' id='&amp;&lt;' type='get'/>");
+        let answer = rule(&[]).decide(&hostile, JID, at(0)).unwrap();
+        let back = stanza(&answer.stanza);
+        assert_eq!(back.attribute("to"), hostile.attribute("from"));
+        assert_eq!(back.attribute("id"), Some("&<"));
+    }
+}
