@@ -8,6 +8,8 @@ mod programs;
 #[path = "support/router.rs"]
 mod router;
 
+use std::fs;
+
 use programs::{Programs, says, says_json};
 use router::{Router, open_with, put, router_with};
 
@@ -36,6 +38,7 @@ config interface 'wwan'
 
 config interface 'mm'
 	option proto 'modemmanager'
+	option device '/sys/devices/platform/usb1/1-1'
 	option iptype 'ipv4'
 	option plmn '26201'
 ";
@@ -53,6 +56,16 @@ fn router(programs: Option<&Programs>, network: &str) -> Router {
         put(dir.path(), &format!("sys/class/net/dsl0/{file}"), text);
     }
     open_with(dir, programs.map(Programs::socket))
+}
+
+/// A published answer of a modem's program; none where the samples are not present.
+fn published(name: &str) -> Option<String> {
+    let path = format!("{}/../shared/router-samples/modem/{name}", env!("CARGO_MANIFEST_DIR"));
+    let found = fs::read_to_string(path).ok();
+    if found.is_none() {
+        eprintln!("skipped: ../shared not present");
+    }
+    found
 }
 
 fn each(router: &mut Router, base: &str, expected: &[(&str, &str)]) {
@@ -84,6 +97,13 @@ fn a_line_of_vdsl2() {
             ("UpstreamNoiseMargin", "105"),
             ("DownstreamNoiseMargin", "121"),
             ("DownstreamAttenuation", "106"),
+            // -3.3 and 14.5 dBm at 100 ohms.
+            ("UpstreamPower", "467"),
+            ("DownstreamPower", "645"),
+            ("Stats.BytesSent", "77"),
+            // VDSL2 has bands, of which nothing is told; no tones were asked for.
+            ("TestParams.LATNds", ""),
+            ("TestParams.HLOGpsds", ""),
             ("XTUCVendor", "4244434D"),
             ("XTUCVendorSpecific", "C190"),
             ("XTUCCountry", "B500"),
@@ -101,6 +121,7 @@ fn a_line_of_vdsl2() {
             ("LinkEncapsulationUsed", "G.993.2_Annex_K_PTM"),
             ("UpstreamCurrRate", "42462"),
             ("DownstreamCurrRate", "116790"),
+            ("ACTNDR", "116790"),
             ("Stats.BytesSent", "77"),
             ("Stats.ErrorsReceived", "4"),
             ("Stats.Total.XTURCRCErrors", "15"),
@@ -260,6 +281,122 @@ fn light_of_a_module() {
     each(
         &mut router,
         "Device.Optical.Interface.1.",
-        &[("Name", "sfp_p1"), ("TransmitOpticalLevel", "-3010"), ("OpticalSignalLevel", "-65536")],
+        &[
+            ("Name", "sfp_p1"),
+            ("TransmitOpticalLevel", "-3010"),
+            ("OpticalSignalLevel", "-65536"),
+            ("Status", "Unknown"),
+            ("Stats.BytesSent", "0"),
+        ],
     );
+    assert!(router.try_set(&[("Device.Optical.Interface.1.Enable", "0")]).is_err());
+    // The device tree of a board with two cages.
+    for (path, number) in [
+        ("sys/class/hwmon/hwmon1/device/of_node/phandle", 0x8f),
+        ("sys/class/net/lan1/of_node/sfp", 0x8e),
+        ("sys/class/net/wan/of_node/sfp", 0x8f_u32),
+    ] {
+        fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
+        fs::write(root.join(path), number.to_be_bytes()).unwrap();
+    }
+    router.model.refresh();
+    each(
+        &mut router,
+        "Device.Optical.Interface.1.",
+        &[("Status", "Up"), ("Enable", "1"), ("Stats.BytesSent", "4294967298")],
+    );
+    router.set(&[("Device.Optical.Interface.1.Enable", "0")]);
+    router.has("network", &["option name 'wan'", "option enabled '0'"]);
+}
+
+#[test]
+fn tones_of_a_line() {
+    let metrics = r#"{"state":"Showtime","up":true,"standard":"G.992.5",
+        "upstream":{"latn":12.3,"satn":12.0},"downstream":{"latn":24.55,"satn":-1.0}}"#;
+    let statistics = r#"{"bits":{},"snr":{"downstream":{"groupsize":2,"groups":3,"data":[null,40.5,0]},"upstream":{}},
+        "qln":{"downstream":{"groupsize":8,"groups":1,"data":[-130.5]}},
+        "hlog":{"upstream":{"groupsize":1,"groups":2,"data":[6.0,-96.3]},"downstream":7}}"#;
+    let programs = Programs::start(&[
+        ("dsl", "metrics", says_json(metrics)),
+        ("dsl", "statistics", says_json(statistics)),
+    ]);
+    let mut router = router(Some(&programs), NETWORK);
+    each(
+        &mut router,
+        "Device.DSL.Line.1.TestParams.",
+        &[
+            ("SNRGds", "2"),
+            ("SNRpsds", "255,145,64"),
+            ("SNRpsus", ""),
+            ("QLNGds", "8"),
+            ("QLNpsds", "215"),
+            ("HLOGpsus", "0,1023"),
+            ("HLOGpsds", ""),
+            ("LATNds", "246"),
+            ("LATNus", "123"),
+            ("SATNds", ""),
+            ("SATNus", "120"),
+        ],
+    );
+}
+
+/// What the package modemmanager-rpcd says: mmcli's own words for each modem.
+#[test]
+fn a_modem_of_modemmanager() {
+    let device = "/sys/devices/platform/soc/8af8800.usb3/8a00000.dwc3/xhci-hcd.0.auto/usb2/2-1";
+    let Some(modem) = published("mmcli-J-modem.json") else { return };
+    let modem = modem
+        .replace("\"modem\": {", "\"modem\": [{")
+        .replace("000000000000000\",\n    \"operator-code", "490154203237518\",\n    \"operator-code");
+    let (rest, _) = modem.trim_end().rsplit_once('}').unwrap();
+    let signal = r#","signal":{"5g":{"rsrp":"--"},"lte":{"rsrp":"-92.00","rsrq":"-9.00","rssi":"-64.60"}}"#;
+    let (rest, _) = rest.trim_end().rsplit_once('}').unwrap();
+    let dump = format!("{rest}{signal}}}]}}");
+    let programs = Programs::start(&[("modemmanager", "dump", says_json(&dump))]);
+    let network = NETWORK.replace("/sys/devices/platform/usb1/1-1", device);
+    assert!(network.contains(device), "the fixture names the modem's device");
+    let mut router = router(Some(&programs), &network);
+    let modem = router.find("Device.Cellular.Interface.", "Name", "mm");
+    each(
+        &mut router,
+        &modem,
+        &[
+            ("NetworkInUse", "OperatorName"),
+            ("CurrentAccessTechnology", "UMTSHSPA"),
+            ("SupportedAccessTechnologies", "UMTS,UMTSHSPA,LTE"),
+            ("PreferredAccessTechnology", "Auto"),
+            ("RSSI", "-65"),
+            ("RSRP", "-92"),
+            ("RSRQ", "-9"),
+        ],
+    );
+    router.check("Device.Cellular.RoamingStatus", "Home");
+    // Nothing is told of the other one, and it cannot be forbidden to roam.
+    let other = router.find("Device.Cellular.Interface.", "Name", "wwan");
+    each(&mut router, &other, &[("IMEI", ""), ("NetworkInUse", ""), ("RSSI", "0")]);
+    router.check("Device.Cellular.RoamingEnabled", "1");
+    assert!(router.try_set(&[("Device.Cellular.RoamingEnabled", "0")]).is_err());
+    router.set(&[
+        ("Device.Cellular.RoamingEnabled", "1"),
+        (&format!("{modem}PreferredAccessTechnology"), "Auto"),
+    ]);
+    assert!(router.try_set(&[(&format!("{modem}PreferredAccessTechnology"), "LTE")]).is_err());
+    assert!(router.try_set(&[(&format!("{other}PreferredAccessTechnology"), "LTE")]).is_err());
+    let dump =
+        dump.replace("allowed: 3g, 4g; preferred: none\"\n    ]", "allowed: 3g, 4g; preferred: 4g\"\n    ]");
+    let programs = Programs::start(&[("modemmanager", "dump", says_json(&dump))]);
+    let alone = network.replace("option proto 'qmi'", "option proto 'dhcp'");
+    let mut router = self::router(Some(&programs), &alone);
+    let modem = router.find("Device.Cellular.Interface.", "Name", "mm");
+    router.set(&[
+        (&format!("{modem}PreferredAccessTechnology"), "LTE"),
+        ("Device.Cellular.RoamingEnabled", "0"),
+    ]);
+    router.has(
+        "network",
+        &["option allowedmode '3g|4g'", "option preferredmode '4g'", "option allow_roaming '0'"],
+    );
+    router.check(&format!("{modem}PreferredAccessTechnology"), "LTE");
+    router.set(&[(&format!("{modem}PreferredAccessTechnology"), "Auto")]);
+    assert!(router.config("network").iter().all(|line| !line.contains("mode '")));
 }

@@ -266,6 +266,47 @@ fn access_points() {
 }
 
 #[test]
+fn protected_setup_and_guard_interval() {
+    let mut router = router();
+    let wps = "Device.WiFi.AccessPoint.1.WPS.";
+    let at = |name: &str| format!("{wps}{name}");
+    for (name, value) in [("Enable", "0"), ("Status", "Disabled"), ("ConfigMethodsEnabled", ""), ("PIN", "")]
+    {
+        router.check(&at(name), value);
+    }
+    router.set(&[(&at("Enable"), "1")]);
+    router.has("wireless", &["option wps_pushbutton '1'"]);
+    router.check(&at("Status"), "Configured");
+    router.set(&[(&at("ConfigMethodsEnabled"), "PushButton,Label")]);
+    router.has("wireless", &["option wps_label '1'"]);
+    assert_eq!(router.try_set(&[(&at("PIN"), "12345670")]), Ok(()));
+    router.has("wireless", &["option wps_pin '12345670'"]);
+    router.check(&at("PIN"), "");
+    for bad in ["123", "12345x70", "1234567\n"] {
+        assert!(router.try_set(&[(&at("PIN"), bad)]).is_err(), "{bad:?}");
+    }
+    // What is off keeps its ways.
+    router.set(&[(&at("Enable"), "0")]);
+    router.has("wireless", &["option wps_pushbutton '0'", "option rcwmp_wps 'pushbutton label'"]);
+    router.check(&at("ConfigMethodsEnabled"), "PushButton,Label");
+    router.set(&[(&at("ConfigMethodsEnabled"), "Label"), (&at("Enable"), "1")]);
+    router.has("wireless", &["option wps_pushbutton '0'", "option wps_label '1'"]);
+    assert!(router.config("wireless").iter().all(|line| !line.contains("rcwmp_wps")));
+    assert!(router.try_set(&[(&at("ConfigMethodsEnabled"), "Display")]).is_err());
+    router.set(&[("Device.WiFi.AccessPoint.1.Security.ModeEnabled", "WPA2-Enterprise")]);
+    router.check(&at("Status"), "Error");
+
+    let interval = "Device.WiFi.Radio.1.GuardInterval";
+    router.check(interval, "Auto");
+    router.set(&[(interval, "800nsec")]);
+    router.has("wireless", &["option short_gi_20 '0'", "option short_gi_160 '0'"]);
+    assert!(router.try_set(&[(interval, "400nsec")]).is_err());
+    router.set(&[(interval, "Auto")]);
+    assert!(router.config("wireless").iter().all(|line| !line.contains("short_gi")));
+    router.check("Device.WiFi.SSID.1.MLDUnit", "-1");
+}
+
+#[test]
 fn an_ssid_and_its_access_point_are_made_and_taken_away() {
     let mut router = router();
     let ssid = router.add("Device.WiFi.SSID.");

@@ -99,7 +99,20 @@ fn packages_after_the_firmware() {
     ] {
         router.check(&format!("Device.SoftwareModules.{name}"), value);
     }
-    assert!(router.try_set(&[(&format!("{EU}1.AutoStart"), "0")]).is_err());
+    // What an ACS orders of a service is done by its script, once the session is over.
+    let orders = |router: &mut Router| -> Vec<String> {
+        router.model.backend().take_orders().iter().map(|order| format!("{order:?}")).collect()
+    };
+    assert_eq!(router.try_set(&[(&format!("{EU}1.AutoStart"), "0")]), Ok(()));
+    assert_eq!(orders(&mut router), ["Script(\"nlbwmon\", \"disable\")"]);
+    assert_eq!(router.try_set(&[(&format!("{EU}1.RequestedState"), "Idle")]), Ok(()));
+    assert_eq!(orders(&mut router), ["Script(\"nlbwmon\", \"stop\")"]);
+    router.check(&format!("{EU}1.RequestedState"), "");
+    assert_eq!(router.try_set(&[(&format!("{EU}1.RequestedState"), "Active")]), Ok(()));
+    assert_eq!(orders(&mut router), ["Script(\"nlbwmon\", \"start\")"]);
+    assert!(router.try_set(&[(&format!("{EU}1.RequestedState"), "Asleep")]).is_err());
+    assert_eq!(router.try_set(&[(&format!("{EU}1.AutoStart"), "1")]), Ok(()));
+    assert!(orders(&mut router).is_empty(), "it starts with the system already");
 
     // It ends, and does not start again by itself.
     fs::remove_dir_all(root(&router).join("proc/812")).unwrap();

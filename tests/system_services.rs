@@ -313,17 +313,41 @@ fn bridges_of_mosquitto() {
         ("etc/config/network", NETWORK),
         ("etc/config/mosquitto", mosquitto),
         ("etc/rc.d/S80mosquitto", ""),
+        ("etc/init.d/mosquitto", "#!/bin/sh\n"),
     ]);
+    if cfg!(target_endian = "little") {
+        put(
+            dir.path(),
+            "proc/net/tcp",
+            "  sl  local_address rem_address   st\n   0: 0101A8C0:8000 090200C0:22B3 01 0:0 0:0 0 0 0 1\n",
+        );
+    }
     let procd = r#"{"mosquitto":{"instances":{"instance1":{"running":true,"pid":90}}}}"#;
     let procd = Programs::start(&[("service", "list", says_json(procd))]);
     let mut router = open_with(dir, Some(procd.socket()));
     let bridge = "Device.MQTT.Broker.1.Bridge.1.";
     router.check("Device.MQTT.Broker.1.Status", "Enabled");
     router.check("Device.MQTT.Broker.1.Port", "1884");
+    router.check("Device.MQTT.Broker.1.Enable", "1");
+    router.check("Device.MQTT.Broker.1.Name", "mosquitto");
+    router.check("Device.MQTT.Broker.1.Interface", "");
+    let near = router.find("Device.IP.Interface.", "Name", "loopback");
+    let lan = router.find("Device.IP.Interface.", "Name", "lan");
+    router.set(&[
+        ("Device.MQTT.Broker.1.Name", "the house's"),
+        ("Device.MQTT.Broker.1.Interface", near.trim_end_matches('.')),
+    ]);
+    router.has("mosquitto", &["option no_remote_access '1'"]);
+    assert!(router.try_set(&[("Device.MQTT.Broker.1.Interface", lan.trim_end_matches('.'))]).is_err());
+    router.set(&[("Device.MQTT.Broker.1.Interface", "")]);
+    assert!(router.config("mosquitto").iter().all(|line| !line.contains("no_remote_access")));
+    assert_eq!(router.try_set(&[("Device.MQTT.Broker.1.Enable", "0")]), Ok(()));
+    let orders = router.model.backend().take_orders();
+    assert_eq!(format!("{orders:?}"), r#"[Script("mosquitto", "disable"), Script("mosquitto", "stop")]"#);
     for (name, value) in [
         ("Name", "cloud"),
         ("Enable", "1"),
-        ("Status", "Connecting"),
+        ("Status", if cfg!(target_endian = "little") { "Connected" } else { "Connecting" }),
         ("ProtocolVersion", "3.1.1"),
         ("TransportProtocol", "TLS"),
         ("CleanSession", "0"),
@@ -357,6 +381,15 @@ fn bridges_of_mosquitto() {
         ],
     );
     assert!(!router.config("mosquitto").iter().any(|line| line.contains("option username")));
+    if cfg!(target_endian = "little") {
+        router.check(&at("ServerConnection"), &at("Server.1"));
+    }
+    router.set(&[(&at("Server.2.Priority"), "0")]);
+    router.has("mosquitto", &["option address 'b.example.net:8884 a.example.net:8883'"]);
+    router.check(&at("Server.2.Address"), "b.example.net");
+    router.check(&at("Server.1.Priority"), "1");
+    router.set(&[(&at("Server.2.Priority"), "1")]);
+    assert!(router.try_set(&[(&at("Server.2.Priority"), "2")]).is_err(), "there are two places");
     for (name, bad) in [
         ("Username", "a\nlistener 1"),
         ("Name", "a b"),
@@ -653,6 +686,12 @@ fn leds_log_and_processors() {
         ("sys/class/leds/green:wan/max_brightness", "255\n"),
         ("sys/class/leds/red:power/trigger", "[none] timer\n"),
         ("sys/class/leds/red:power/brightness", "0\n"),
+        ("sys/class/leds/usb/trigger", "none [timer]\n"),
+        ("sys/class/leds/usb/brightness", "1\n"),
+        ("sys/class/leds/usb/delay_on", "100\n"),
+        ("sys/class/leds/usb/delay_off", "900\n"),
+        ("sys/class/leds/usb/multi_index", "red green blue\n"),
+        ("sys/class/leds/usb/multi_intensity", "255 16 0\n"),
         ("proc/uptime", "5000.10 9000.00\n"),
         (
             "proc/stat",
@@ -664,7 +703,19 @@ fn leds_log_and_processors() {
     let procd = Programs::start(&[("service", "list", says_json(procd))]);
     let mut router = open_with(dir, Some(procd.socket()));
     for (name, value) in [
-        ("LEDs.LEDNumberOfEntries", "2"),
+        ("LEDs.LEDNumberOfEntries", "3"),
+        ("LEDs.LED.1.CyclePeriodRepetitions", "0"),
+        ("LEDs.LED.1.CycleElementNumberOfEntries", "0"),
+        ("LEDs.LED.1.CurrentCycleElement.CycleElementReference", ""),
+        ("LEDs.LED.1.CurrentCycleElement.Color", "000000"),
+        ("LEDs.LED.3.CyclePeriodRepetitions", "-1"),
+        ("LEDs.LED.3.CycleElement.1.Color", "FF1000"),
+        ("LEDs.LED.3.CycleElement.1.Duration", "100"),
+        ("LEDs.LED.3.CycleElement.2.Order", "2"),
+        ("LEDs.LED.3.CycleElement.2.Duration", "900"),
+        ("LEDs.LED.3.CurrentCycleElement.CycleElementReference", "Device.LEDs.LED.3.CycleElement.1"),
+        ("LEDs.LED.3.CurrentCycleElement.Color", "FF1000"),
+        ("LEDs.LED.3.CurrentCycleElement.Duration", "100"),
         ("LEDs.LED.1.Name", "green:wan"),
         ("LEDs.LED.1.Status", "InUse"),
         ("LEDs.LED.1.Reason", "WAN"),

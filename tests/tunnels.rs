@@ -386,6 +386,13 @@ fn vxlan_over_wireguard() {
         (&format!("{tunnel}DeliveryHeaderProtocol"), "IPv6"),
         (&format!("{tunnel}Interface.1.VNI"), "77"),
     ]);
+    let port = format!("{tunnel}SourcePort");
+    router.check(&port, "0");
+    router.set(&[(&port, "40000")]);
+    router.has("network", &["option srcportmin '40000'", "option srcportmax '40001'"]);
+    assert!(router.try_set(&[(&port, "65535")]).is_err());
+    router.set(&[(&port, "0")]);
+    assert!(router.config("network").iter().all(|line| !line.contains("srcport")));
     router.has("network", &["option proto 'vxlan6'", "option peer6addr '10.0.0.1'", "option vid '77'"]);
     let new = router.add("Device.VXLAN.Tunnel.");
     each(&mut router, &new, &[(EN, "0"), ("RemotePort", "4789")]);

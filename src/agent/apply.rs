@@ -11,7 +11,7 @@ use std::process::Child;
 
 use log::{info, warn};
 
-use super::programs::Program;
+use super::programs::{self, Program};
 use crate::backend::System;
 use crate::backend::functions::orders::Order;
 use crate::sys::fs::Root;
@@ -47,6 +47,14 @@ pub fn fulfil(system: &mut System, root: &Root) -> Vec<Child> {
     let mut children = Vec::new();
     for order in system.take_orders() {
         let (name, methods): (_, &[&str]) = match &order {
+            Order::Script(name, verb) => {
+                info!("Service {name}: {verb}");
+                match programs::start_script(root, name, verb) {
+                    Some(child) => children.push(child),
+                    None => warn!("the start script of {name} is not there"),
+                }
+                continue;
+            }
             Order::Restart(name) => (name, &["down", "up"]),
             Order::Renew(name) => (name, &["renew"]),
         };

@@ -60,3 +60,12 @@ impl Program {
         started.map_err(|why| error!("running {}: {why}", self.path())).ok()
     }
 }
+
+/// Runs a service's start script with one word, and does not wait; `None` if it is not there. The name is one of
+/// `/etc/init.d`.
+pub fn start_script(root: &Root, name: &str, verb: &str) -> Option<Child> {
+    let script = format!("/etc/init.d/{name}");
+    let path = root.resolve(&script).ok().filter(|path| path.is_file())?;
+    let started = program::command(&path, &[verb]).spawn();
+    started.map_err(|why| error!("running {script}: {why}")).ok()
+}

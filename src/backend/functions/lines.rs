@@ -11,6 +11,7 @@ use crate::ubus::blobmsg::Value;
 pub const VALUES: &[ValueFn] = &[
     ValueFn { name: "dsl", get: metric, set: None },
     ValueFn { name: "sfp_level", get: level, set: None },
+    ValueFn { name: "sfp_enable", get: module_enable, set: Some(set_module_enable) },
     ValueFn { name: "atm_destination", get: destination, set: Some(set_destination) },
     ValueFn { name: "cell_ip", get: ip_version, set: Some(set_ip_version) },
 ];
@@ -28,6 +29,8 @@ const LINE: &str = "dsl";
 const DEVICE: &str = "dsl0";
 /// The longest text, and the most octets, that are taken of a metric.
 const MAX_TEXT: usize = 256;
+/// The most network devices that are looked at.
+const MAX_DEVICES: usize = 256;
 /// The most bridges that are looked at.
 const MAX_LINKS: usize = 64;
 
@@ -47,10 +50,12 @@ fn packets(system: &mut System, at: Place<'_>, argument: &str) -> Result<Vec<Row
     Ok(vec![Row { name: DEVICE.to_owned(), addr: DEVICE.to_owned(), cols: vec![LINE.to_owned()] }])
 }
 
-/// One of the metrics: `downstream.attndr/1000`, `upstream.snr*10`, `atu_c.vendor_id@2-6` for some octets of several.
+/// One of the metrics: `downstream.attndr/1000`, `upstream.snr*10`, `upstream.actatp*10+500`, `atu_c.vendor_id@2-6` for
+/// some octets of several.
 fn metric(system: &mut System, _at: Place<'_>, argument: &str) -> Result<Option<Raw>> {
     let Some(answer) = system.ubus("dsl", "metrics") else { return Ok(None) };
     let (rest, octets) = argument.split_once('@').unwrap_or((argument, ""));
+    let (rest, plus) = rest.split_once('+').unwrap_or((rest, "0"));
     let (path, times) = rest.split_once('*').unwrap_or((rest, "1"));
     let (path, parts) = path.split_once('/').unwrap_or((path, "1"));
     let (groups, name) = path.rsplit_once('.').unwrap_or(("", path));
@@ -60,10 +65,11 @@ fn metric(system: &mut System, _at: Place<'_>, argument: &str) -> Result<Option<
         table = below;
     }
     let number = |text: &str| text.parse::<f64>().unwrap_or(1.0);
-    Ok(table.get(name).and_then(|value| shown(value, number(times) / number(parts), octets)).map(Raw::One))
+    let factor = number(times) / number(parts);
+    Ok(table.get(name).and_then(|value| shown(value, factor, number(plus), octets)).map(Raw::One))
 }
 
-fn shown(value: &Value, factor: f64, octets: &str) -> Option<String> {
+fn shown(value: &Value, factor: f64, plus: f64, octets: &str) -> Option<String> {
     match value {
         Value::String(text) => Some(text.to_str().chars().take(MAX_TEXT).collect()),
         Value::Array(members) => {
@@ -73,15 +79,15 @@ fn shown(value: &Value, factor: f64, octets: &str) -> Option<String> {
             let octets: Option<Vec<u8>> = wanted.iter().map(|one| u8::try_from(one.as_i64()?).ok()).collect();
             Some(octets?.iter().map(|octet| format!("{octet:02X}")).collect())
         }
-        Value::Double(number) => scaled(*number, factor),
+        Value::Double(number) => scaled(*number, factor, plus),
         // What is beyond a double's 53 bits is no metric of a line.
         #[allow(clippy::cast_precision_loss, reason = "checked against what an i32 holds")]
-        other => scaled(other.as_i64()? as f64, factor),
+        other => scaled(other.as_i64()? as f64, factor, plus),
     }
 }
 
-fn scaled(number: f64, factor: f64) -> Option<String> {
-    let scaled = (number * factor).round();
+fn scaled(number: f64, factor: f64, plus: f64) -> Option<String> {
+    let scaled = (number * factor + plus).round();
     // `-0` is nobody's number.
     (scaled.abs() <= f64::from(u32::MAX)).then(|| format!("{:.0}", scaled + 0.0))
 }
@@ -157,7 +163,8 @@ fn set_destination(system: &mut System, at: Place<'_>, _argument: &str, raw: &Ra
 
 // --- optical modules
 
-/// The modules that the kernel measures, by their sensors: named as those, addressed by their directory.
+/// The modules that the kernel measures, by their sensors: named as those, addressed by their directory. Column: the
+/// network device.
 fn modules(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
     let mut out: Vec<Row> = Vec::new();
     for addr in system.names("/sys/class/hwmon").into_iter().take(MAX_LINKS) {
@@ -165,10 +172,39 @@ fn modules(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<R
         let name = name.map(|name| name.trim().to_owned()).unwrap_or_default();
         let known = name.starts_with("sfp") && name.len() <= 64 && out.iter().all(|row| row.name != name);
         if known && system.exists(&format!("/sys/class/hwmon/{addr}/power1_input")) {
-            out.push(Row { name, addr, cols: Vec::new() });
+            let cols = vec![device_of(system, &addr).unwrap_or_default()];
+            out.push(Row { name, addr, cols });
         }
     }
     Ok(out)
+}
+
+/// The network device of a module's cage: in the device tree, the device's property `sfp` is the number of the cage's
+/// node.
+fn device_of(system: &mut System, sensor: &str) -> Option<String> {
+    let number =
+        |system: &System, path: String| system.root.read(path, 4).ok().filter(|bytes| bytes.len() == 4);
+    let cage = number(system, format!("/sys/class/hwmon/{sensor}/device/of_node/phandle"))?;
+    let devices = system.names("/sys/class/net").into_iter().take(MAX_DEVICES);
+    let mut devices = devices.filter(|device| topology::is_device_name(device));
+    devices.find(|device| {
+        ["of_node", "device/of_node"]
+            .iter()
+            .any(|node| number(system, format!("/sys/class/net/{device}/{node}/sfp")).as_ref() == Some(&cage))
+    })
+}
+
+fn module_enable(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    let device = at.row().and_then(|row| row.cols.first()).cloned().unwrap_or_default();
+    if device.is_empty() { Ok(None) } else { topology::device_option(system, &device, "enabled") }
+}
+
+fn set_module_enable(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
+    let device = at.row().and_then(|row| row.cols.first()).cloned().unwrap_or_default();
+    if device.is_empty() {
+        return Err(Error::bad_value(at.name, "nothing says which network device this module has"));
+    }
+    topology::put_device_option(system, &device, "enabled", &raw.text())
 }
 
 /// A sensor's microwatts in 0.001 dBm, in the steps of two that TR-181 has.
@@ -222,7 +258,7 @@ mod tests {
 
     fn check(value: &str, factor: f64, octets: &str, expected: Option<&str>) {
         let table = json::parse(&format!("{{\"v\":{value}}}")).unwrap();
-        assert_eq!(shown(table.get("v").unwrap(), factor, octets).as_deref(), expected, "{value}");
+        assert_eq!(shown(table.get("v").unwrap(), factor, 0.0, octets).as_deref(), expected, "{value}");
     }
 
     #[test]

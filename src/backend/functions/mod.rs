@@ -22,12 +22,14 @@ pub mod fixed;
 pub mod forwarding_table;
 pub mod gateway;
 pub mod hosts;
+pub mod init_scripts;
 pub mod ip;
 pub mod items;
 pub mod kernel_routes;
 pub mod leds;
 pub mod lines;
 pub mod manageable;
+pub mod modems;
 pub mod mqtt;
 pub mod nat;
 pub mod netif;
@@ -43,10 +45,12 @@ pub mod processes;
 pub mod radio;
 pub mod radio_state;
 pub mod reach;
+pub mod roles;
 pub mod routing;
 pub mod services;
 pub mod settings;
 pub mod shaping;
+pub mod spectrum;
 pub mod ssh;
 pub mod stations;
 pub mod switches;
@@ -60,6 +64,7 @@ pub mod web;
 pub mod wifi;
 pub mod wifi_security;
 pub mod wifi_state;
+pub mod wps;
 pub mod xmpp;
 
 use super::{TableFn, ValueFn};
@@ -85,7 +90,9 @@ const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (shaping::VALUES, shaping::TABLES),
     (&[], fixed::TABLES),
     (hosts::VALUES, hosts::TABLES),
+    (init_scripts::VALUES, &[]),
     (lines::VALUES, lines::TABLES),
+    (spectrum::VALUES, &[]),
     (manageable::VALUES, manageable::TABLES),
     (nat::VALUES, nat::TABLES),
     (orders::VALUES, &[]),
@@ -96,6 +103,7 @@ const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (odhcpd_server::VALUES, odhcpd_server::TABLES),
     (packages::VALUES, packages::TABLES),
     (processes::VALUES, processes::TABLES),
+    (&[], roles::TABLES),
     (routing::VALUES, routing::TABLES),
     (tunnels::VALUES, tunnels::TABLES),
     (switches::VALUES, &[]),
@@ -112,11 +120,13 @@ const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (dhcp6_options::VALUES, dhcp6_options::TABLES),
     (wifi::VALUES, wifi::TABLES),
     (wifi_security::VALUES, &[]),
+    (wps::VALUES, &[]),
     (radio::VALUES, &[]),
     (radio_state::VALUES, &[]),
     (stations::VALUES, stations::TABLES),
     (services::VALUES, services::TABLES),
     (leds::VALUES, leds::TABLES),
+    (modems::VALUES, &[]),
     (mqtt::VALUES, mqtt::TABLES),
     (syslog::VALUES, &[]),
     (ssh::VALUES, ssh::TABLES),

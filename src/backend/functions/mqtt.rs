@@ -9,7 +9,7 @@
 //! Everything in there becomes a line of mosquitto's own file: no value may hold a blank or begin another line.
 
 use super::items::{self, Ids, Item};
-use super::{proc_net, services, topology};
+use super::{init_scripts, proc_net, services, topology};
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::Result;
 use crate::model::backend::{Place, Raw, Row};
@@ -17,7 +17,7 @@ use crate::model::error::Error;
 
 /// Behind parameters.
 pub const VALUES: &[ValueFn] = &[
-    ValueFn { name: "mqtt_broker", get: broker, set: None },
+    ValueFn { name: "mqtt_broker", get: broker, set: Some(set_broker) },
     ValueFn { name: "mqtt_bridge", get: bridge, set: Some(set_bridge) },
     ValueFn { name: "mqtt_item", get: item, set: Some(set_item) },
 ];
@@ -44,22 +44,57 @@ fn brokers(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<R
         .collect())
 }
 
-fn broker(system: &mut System, _at: Place<'_>, what: &str) -> Result<Option<Raw>> {
-    let starts =
-        system.names("/etc/rc.d").iter().any(|name| name.starts_with('S') && name.ends_with("mosquitto"));
+fn broker(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>> {
+    let Some(row) = at.row() else { return Ok(None) };
+    let section = format!("mosquitto.{}", row.addr);
+    match what {
+        "name" => {
+            let told = topology::text(system, &section, "rcwmp_name")?;
+            return Ok(Some(Raw::One(if told.is_empty() { row.name.clone() } else { told })));
+        }
+        // The script can leave out all but this device, or none.
+        "interface" => {
+            let near = topology::truth(&topology::text(system, &section, "no_remote_access")?);
+            return Ok(match near {
+                true => loopback(system)?.map(Raw::One),
+                false => None,
+            });
+        }
+        _ => {}
+    }
+    let starts = init_scripts::is_enabled(system, "mosquitto");
     let runs = services::runs(system, "mosquitto");
     Ok(Some(Raw::one(match what {
-        "enable" => {
-            if starts || runs {
-                "1"
-            } else {
-                "0"
-            }
-        }
         _ if runs => "Enabled",
         _ if starts => "Error",
         _ => "Disabled",
     })))
+}
+
+fn set_broker(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<()> {
+    let Some(row) = at.row() else { return Err(Error::UnknownName(at.name.to_owned())) };
+    let section = format!("mosquitto.{}", row.addr);
+    let text = raw.text();
+    if what == "name" {
+        if text.chars().any(char::is_control) {
+            return Err(Error::bad_value(at.name, "a control character has no place there"));
+        }
+        return topology::put(system, &section, "rcwmp_name", &text);
+    }
+    let near = !text.is_empty();
+    if near && loopback(system)?.is_none_or(|name| name != text) {
+        return Err(Error::bad_value(
+            at.name,
+            "the start script can have it listen at all, or at the loopback",
+        ));
+    }
+    topology::put(system, &section, "no_remote_access", if near { "1" } else { "" })
+}
+
+/// The interface of the loopback.
+fn loopback(system: &mut System) -> Result<Option<String>> {
+    let all = topology::interfaces(system)?;
+    Ok(all.into_iter().find(|interface| interface.device == "lo").map(|interface| interface.name))
 }
 
 fn section(at: &Place<'_>) -> Result<String> {
@@ -105,8 +140,32 @@ fn bridge(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>>
             }
             .to_owned()
         }
+        "server" => server(system, &section)?,
         option => remote(system, &section, option)?,
     })))
+}
+
+/// The server that a bridge is connected to: the one whose port, and whose address where it is one, is the other end of
+/// a connection. Where two could be meant, none is.
+fn server(system: &mut System, section: &str) -> Result<String> {
+    if topology::text(system, section, "connection")?.is_empty() || !services::runs(system, "mosquitto") {
+        return Ok(String::new());
+    }
+    let sockets = proc_net::sockets(system);
+    let mut found = Vec::new();
+    for item in all(system, section, "address")?.into_iter().filter(|item| item.on) {
+        let ends = fields("address", &item.text);
+        let Ok(port) = ends[1].parse::<u16>() else { continue };
+        let address = ends[0].parse::<std::net::IpAddr>().ok();
+        let is_peer = |socket: &proc_net::Socket| {
+            let fits = address.is_none_or(|address| address == socket.remote.to_canonical());
+            !socket.listens && socket.remote_port == port && fits
+        };
+        if sockets.iter().any(is_peer) {
+            found.push(item.id);
+        }
+    }
+    Ok(if found.len() == 1 { found.concat() } else { String::new() })
 }
 
 /// Whether a text can stand in a line of mosquitto's file as one word.
@@ -239,6 +298,15 @@ fn set_item(system: &mut System, at: Place<'_>, argument: &str, raw: &Raw) -> Re
     let text = raw.text();
     if field == "enable" {
         items[found].on = topology::truth(&text);
+        return put(system, &section, list, &items);
+    }
+    if field == "order" {
+        // mosquitto tries them as they stand; one that is off stands behind those that are on.
+        let to = text.parse::<usize>().ok().filter(|to| *to < items.len());
+        let to =
+            to.ok_or_else(|| Error::bad_value(at.name, "a priority is a place among the servers, from 0"))?;
+        let moved = items.remove(found);
+        items.insert(to, moved);
         return put(system, &section, list, &items);
     }
     let mut now = fields(list, &items[found].text);

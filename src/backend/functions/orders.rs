@@ -8,13 +8,15 @@ use crate::model::backend::{Place, Raw};
 /// The functions behind parameters.
 pub const VALUES: &[ValueFn] = &[ValueFn { name: "order", get, set: Some(set) }];
 
-/// Something that is to be done with an interface of netifd.
+/// Something that is to be done with an interface of netifd, or with a service.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Order {
     /// Taken down and up again.
     Restart(String),
     /// Its DHCP lease is asked for anew.
     Renew(String),
+    /// The start script of this name is run with this word.
+    Script(String, &'static str),
 }
 
 /// The order of an argument, `restart/INTERFACE` or `renew/SECTION`.

@@ -22,6 +22,7 @@ pub const VALUES: &[ValueFn] = &[
     ValueFn { name: "radio_bandwidths", get: bandwidths, set: None },
     ValueFn { name: "radio_bandwidth", get: bandwidth, set: Some(set_bandwidth) },
     ValueFn { name: "radio_extension", get: extension, set: Some(set_extension) },
+    ValueFn { name: "radio_guard_interval", get: guard_interval, set: Some(set_guard_interval) },
     ValueFn { name: "radio_dtim", get: dtim, set: Some(set_dtim) },
     ValueFn { name: "radio_rates", get: rates, set: Some(set_rates) },
     ValueFn { name: "radio_stat", get: stat, set: None },
@@ -531,6 +532,33 @@ fn set_extension(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw)
     }
     mode.side = side;
     topology::put(system, &section, "htmode", &mode.text())
+}
+
+/// UCI can forbid the short interval of 802.11n and ac for each channel width, and nothing else.
+const SHORT: [&str; 4] = ["short_gi_20", "short_gi_40", "short_gi_80", "short_gi_160"];
+
+fn guard_interval(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    let (_, section) = section(&at)?;
+    let mut forbidden = true;
+    for option in SHORT {
+        let told = topology::text(system, &section, option)?;
+        forbidden &= !told.is_empty() && !topology::truth(&told);
+    }
+    one(if forbidden { "800nsec" } else { "Auto" })
+}
+
+fn set_guard_interval(system: &mut System, at: Place<'_>, argument: &str, raw: &Raw) -> Result<()> {
+    let (_, section) = section(&at)?;
+    let wanted = raw.text();
+    if guard_interval(system, at, argument)?.is_some_and(|now| now.text() == wanted) {
+        return Ok(());
+    }
+    let value = match wanted.as_str() {
+        "800nsec" => "0",
+        "Auto" => "",
+        _ => return Err(Error::bad_value(at.name, "OpenWrt can only forbid the short interval")),
+    };
+    SHORT.iter().try_for_each(|option| topology::put(system, &section, option, value))
 }
 
 /// UCI has the period with each access point; the radio's is that of its first.

@@ -162,6 +162,13 @@ fn gre(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>> {
         "policy" => if key.is_empty() { "Disabled" } else { "Provisioned" }.to_owned(),
         "key" if key.is_empty() => topology::text(system, &section, "rcwmp_key")?,
         "key" => key,
+        "source_port" => {
+            let first = topology::text(system, &section, "srcportmin")?.parse::<u16>().ok();
+            let last = topology::text(system, &section, "srcportmax")?.parse::<u16>().ok();
+            // The last one is not used; of a range, the kernel takes what it likes.
+            let one = first.filter(|first| first.checked_add(1) == last).unwrap_or(0);
+            one.to_string()
+        }
         flag => topology::text(system, &section, &format!("o{flag}"))?,
     })))
 }
@@ -210,6 +217,15 @@ fn set_gre(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<
         "key" => {
             topology::put(system, &section, "okey", &raw.text())?;
             topology::put(system, &section, "ikey", &raw.text())
+        }
+        "source_port" => {
+            let (first, last) = match raw.text().parse::<u16>() {
+                Ok(0) => Default::default(),
+                Ok(port) if port < u16::MAX => (port.to_string(), (port + 1).to_string()),
+                _ => return Err(Error::bad_value(at.name, "the kernel wants a port below 65535")),
+            };
+            topology::put(system, &section, "srcportmin", &first)?;
+            topology::put(system, &section, "srcportmax", &last)
         }
         flag => {
             topology::put(system, &section, &format!("o{flag}"), &raw.text())?;

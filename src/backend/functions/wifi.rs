@@ -25,6 +25,7 @@ pub const VALUES: &[ValueFn] = &[
     ValueFn { name: "wifi_upstream", get: upstream, set: None },
     ValueFn { name: "wifi_mac", get: mac, set: None },
     ValueFn { name: "wifi_bssid", get: bssid, set: None },
+    ValueFn { name: "wifi_mld", get: mld, set: None },
     ValueFn { name: "wifi_ssid_reference", get: ssid_reference, set: Some(set_ssid_reference) },
     ValueFn { name: "wifi_mac_control", get: mac_control, set: Some(set_mac_control) },
     ValueFn { name: "wifi_allowed", get: allowed, set: Some(set_allowed) },
@@ -384,6 +385,20 @@ fn bssid(system: &mut System, at: Place<'_>, argument: &str) -> Result<Option<Ra
         Some(bssid) => Ok(Some(Raw::one(bssid))),
         None => mac(system, at, argument),
     }
+}
+
+/// The place among the multi-link devices (`mlo`, from OpenWrt 25.12 on) that an SSID has.
+fn mld(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    let own = iface(system, &at)?.addr;
+    let mut unit = 0_u32;
+    for one in ifaces(system)? {
+        let is_mld = topology::truth(&topology::text(system, &one.section(), "mlo")?);
+        if one.addr == own {
+            return Ok(Some(Raw::One(if is_mld { unit.to_string() } else { "-1".to_owned() })));
+        }
+        unit += u32::from(is_mld);
+    }
+    Ok(Some(Raw::one("-1")))
 }
 
 fn ssid_reference(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
