@@ -162,9 +162,6 @@ pub struct ConnectionRequest {
     pub rule: IncomingRule,
 }
 
-/// `cpe.incoming_rule`. The last one is the default of icwmp's published schema. TR-069 3.2.2 has a device accept
-/// connection requests from every source that knows the password: `Port_Only` is for an ACS that knocks from
-/// another address than its URL's.
 /// Connection requests by UDP through a NAT (TR-069 Annex G).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stun {
@@ -182,8 +179,9 @@ pub struct Stun {
     pub maximum: Option<Duration>,
 }
 
-/// `cpe.incoming_rule`. icwmp takes the last one for its default; TR-069 3.2.2 has a device accept connection
-/// requests from every source that knows the password.
+/// `cpe.incoming_rule`. The last one is the default of icwmp's published schema. TR-069 3.2.2 has a device accept
+/// connection requests from every source that knows the password: `Port_Only` is for an ACS that knocks from
+/// another address than its URL's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum IncomingRule {
     /// `Port_Only`: the port, for everybody.

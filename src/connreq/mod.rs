@@ -5,8 +5,7 @@
 //!  UDP  the agent's socket ─► udp      the same of a signed datagram
 //!                          └► binding  keeps the way through a NAT open ─► stun (the messages)
 //! ```
-//! All but `listener` are pure.
-//! `rule` is pure and decides, `listener` owns the sockets; `xmpp` is the door of Annex K.
+//! All but `listener` are pure. `xmpp` is the door of Annex K.
 
 #[cfg(feature = "stun")]
 pub mod binding;

@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use log::{debug, error, info, warn};
 
-use super::{Daemon, local_address, read_settings};
-use crate::agent::apply;
 use super::{Daemon, local_addresses, read_settings};
+use crate::agent::apply;
 use crate::agent::changes::ConfigChanges;
 use crate::agent::discovery::{Mechanism, Offer, Outage};
 use crate::agent::offers;

@@ -382,10 +382,9 @@ impl Daemon {
         self.run_trials();
         self.run_statistics();
         self.serve(&ready, now);
-        if !self.serve_desk() {
         #[cfg(feature = "stun")]
         self.run_udp(&ready, now);
-        if !self.serve_bus(&ready) {
+        if !self.serve_desk() {
             return Ok(false);
         }
         self.serve_waiting();

@@ -2,8 +2,6 @@
 //! device knows nothing better, and a signed datagram to one behind a NAT (Annex G.2.2).
 //!
 //! The challenge is answered on the connection that it came over, unless the device closes it: some bind the nonce to it.
-//! Connection requests: a GET with digest authentication to the URL that the device told (TR-069 3.2.2), and when
-//! that fails, signed datagrams to the UDP address that it told (Annex G).
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
@@ -13,10 +11,9 @@ use hmac::{Hmac, Mac};
 use sha1::Sha1;
 
 use crate::http::auth::{Challenge, Credentials, DigestClient, basic, best_challenge};
-use crate::http::auth::{Challenge, Credentials, DigestClient, best_challenge};
 use crate::http::url::Url;
 use crate::lab::store::Device;
-use crate::sys::{clock, rng};
+use crate::sys::rng;
 
 use super::office::Settings;
 
@@ -26,55 +23,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const MAX_ANSWER: usize = 16 * 1024;
 /// How often a datagram is sent, since some are lost.
 const DATAGRAMS: usize = 3;
-const MAX_ANSWER: u64 = 16 * 1024;
-/// A datagram may be lost; a device takes the first that comes.
-const COPIES: usize = 3;
 
-/// Asks a device for a session; by UDP, if it has told where (an empty text for no), when HTTP fails. Nobody
-/// answers a datagram, so that is as good as done.
+/// Asks a device for a session.
 ///
 /// # Errors
 /// Why the device did not accept, for people.
-pub fn knock(device: &Device, udp: &str, settings: &Settings) -> Result<(), String> {
-    match by_http(device, settings) {
-        Err(why) if !udp.is_empty() => {
-            by_udp(device, udp, settings).map_err(|more| format!("{why}; by UDP: {more}"))
-        }
-        result => result,
-    }
-}
-
-fn by_udp(device: &Device, at: &str, settings: &Settings) -> Result<(), String> {
-    let told = |error: std::io::Error| format!("{at}: {error}");
-    // TR-181 lets port 80 be left out.
-    let has_port = at.rsplit_once(':').is_some_and(|(host, _)| !host.contains(':') || host.ends_with(']'));
-    let whole = if has_port { at.to_owned() } else { format!("{at}:80") };
-    let target = whole
-        .to_socket_addrs()
-        .map_err(told)?
-        .find(|address| settings.allow_remote || address.ip().is_loopback())
-        .ok_or_else(|| format!("{at} is not on this machine (--allow-remote lets it in)"))?;
-    let id = rng::number().map_err(told)?;
-    let nonce = rng::hex(8).map_err(told)?;
-    let text = datagram(device, at, clock::epoch_seconds(), id, &nonce);
-    let any = if target.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-    let socket = UdpSocket::bind(any).map_err(told)?;
-    (0..COPIES).try_for_each(|_| socket.send_to(text.as_bytes(), target).map(drop)).map_err(told)
-}
-
-/// As GenieACS writes it: no `/` before the `?`.
-fn datagram(device: &Device, at: &str, time: i64, id: u32, nonce: &str) -> String {
-    let user = &device.connection_request_username;
-    let password = device.connection_request_password.as_bytes();
-    let mut mac = <Hmac<Sha1> as Mac>::new_from_slice(password).expect("HMAC takes any key");
-    mac.update(format!("{time}{id}{user}{nonce}").as_bytes());
-    let signature: String = mac.finalize().into_bytes().iter().map(|octet| format!("{octet:02x}")).collect();
-    format!(
-        "GET http://{at}?ts={time}&id={id}&un={user}&cn={nonce}&sig={signature} HTTP/1.1\r\nHost: {at}\r\n\r\n"
-    )
-}
-
-fn by_http(device: &Device, settings: &Settings) -> Result<(), String> {
+pub fn knock(device: &Device, settings: &Settings) -> Result<(), String> {
     if device.connection_request_url.is_empty() {
         return Err("the device has told no ConnectionRequestURL".to_owned());
     }

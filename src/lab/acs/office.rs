@@ -26,8 +26,6 @@ use super::trace::Trace;
 
 /// Most messages that wait for one device.
 pub const MAX_QUEUE: usize = 1000;
-/// Where a device takes connection requests by UDP, in either data model.
-const UDP_ADDRESS: &str = "ManagementServer.UDPConnectionRequestAddress";
 /// A session whose CPE was silent for so long is over.
 const SILENCE: Duration = Duration::from_secs(60);
 
@@ -114,6 +112,8 @@ struct Origin {
     quiet: bool,
     /// The body that the device answered with.
     raw: Option<String>,
+    /// The task in the store.
+    task: Option<i64>,
 }
 
 /// What a caller gets.
@@ -122,9 +122,6 @@ pub(super) enum Reply {
     Answered(Outcome, Option<String>),
     /// Nothing: the device cannot be asked for a session, or is known no more.
     Unasked(Refusal),
-    caller: Option<SyncSender<Outcome>>,
-    /// The task in the store.
-    task: Option<i64>,
 }
 
 /// A message to be queued.
@@ -136,15 +133,14 @@ pub(super) struct Order<'a> {
     /// No connection request for it.
     pub(super) quiet: bool,
     pub(super) caller: Option<SyncSender<Reply>>,
+    pub(super) task: Option<i64>,
 }
 
 impl<'a> Order<'a> {
     /// A message that nobody waits for.
     pub(super) fn new(device: &'a str, payload: Payload) -> Order<'a> {
-        Order { device, payload, instance: None, optional: false, quiet: false, caller: None }
+        Order { device, payload, instance: None, optional: false, quiet: false, caller: None, task: None }
     }
-    pub(super) caller: Option<SyncSender<Outcome>>,
-    pub(super) task: Option<i64>,
 }
 
 impl Office {
@@ -431,10 +427,6 @@ impl Office {
         let ticket = self.enqueue(Order { caller: Some(sender), ..order })?;
         let start = Instant::now();
         loop {
-        let order = Order { device, payload, instance, optional: false, caller: Some(sender), task: None };
-        let ticket = self.enqueue(order)?;
-        let deadline = Instant::now() + self.settings.answer;
-        let outcome = loop {
             match receiver.recv_timeout(Duration::from_millis(50)) {
                 Ok(Reply::Answered(Ok(response), _)) => return Ok(response),
                 Ok(Reply::Answered(Err(unmet), raw)) => return Err(refusal(unmet, raw)),
@@ -504,8 +496,6 @@ impl Office {
             let request = Request::GetParameterValues(vec![(*name).to_owned()]);
             let Ok(payload) = Payload::of(request, Namespace::V1_0) else { return false };
             self.enqueue(Order { instance, optional: true, ..Order::new(device, payload) }).is_ok()
-            self.enqueue(Order { device, payload, instance, optional: true, caller: None, task: None })
-                .is_ok()
         })
     }
 
@@ -538,11 +528,7 @@ impl Office {
         let office = Arc::clone(self);
         thread::spawn(move || {
             let result = match office.store.device(&device) {
-                Ok(Some(known)) => {
-                    let name = format!("{}.{UDP_ADDRESS}", known.data_model);
-                    let udp = office.store.value(&device, &name).ok().flatten();
-                    super::knock::knock(&known, &udp.unwrap_or_default(), &office.settings)
-                }
+                Ok(Some(known)) => super::knock::knock(&known, &office.settings),
                 Ok(None) => Err("the device is gone".to_owned()),
                 Err(error) => Err(error.to_string()),
             };
@@ -554,11 +540,13 @@ impl Office {
             line.unreachable = result.is_err() && !sent;
             drop(desk);
             office.watcher.news(&News::ConnectionRequest { device: &device, result: &result });
+            if sent {
+                office.watcher.news(&News::UdpRequest { device: &device });
+                return;
+            }
             // A device that is busy has a session, or soon another.
             if let Some(why) = result.err().filter(|why| !why.contains("too busy")) {
                 office.give_up(&device, false, &Refusal::new(400, why));
-            if sent {
-                office.watcher.news(&News::UdpRequest { device: &device });
             }
         });
     }

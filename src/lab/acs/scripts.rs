@@ -410,11 +410,11 @@ impl Fleet for Desk {
     }
 
     fn delete_device(&self, serial_number: &str) -> bool {
-        let gone = self.office.store.delete_device(serial_number).unwrap_or(false);
-        if gone {
-            self.office.give_up(serial_number, true, &Refusal::new(404, "Device not found"));
+        if !matches!(self.office.store.device(serial_number), Ok(Some(_))) {
+            return false;
         }
-        gone
+        self.office.give_up(serial_number, true, &Refusal::new(404, "Device not found"));
+        self.office.forget(serial_number).unwrap_or(false)
     }
 
     fn set_model(&self, serial_number: &str, model: &str) -> bool {

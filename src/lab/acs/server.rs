@@ -268,8 +268,10 @@ impl Shared {
         }
         let mut device = live.known.as_ref().map_or_else(String::new, |(device, _)| device.clone());
         if let Some(fact) = fact {
-            if let Fact::Informed(inform, _) = &fact {
-                device.clone_from(&inform.device_id.serial_number);
+            match &fact {
+                Fact::Informed(inform, _) => device.clone_from(&inform.device_id.serial_number),
+                Fact::Answered(ticket, _) => self.office.heard(*ticket, body),
+                _ => {}
             }
             if let Err(reply) = self.take(fact, &mut live, &device, peer) {
                 // Not acknowledged: the CPE will try again.
@@ -279,19 +281,6 @@ impl Shared {
                 }
                 return (reply, device);
             }
-            Some(Fact::Answered(ticket, outcome)) => {
-                live.outstanding = None;
-                self.office.heard(ticket, body);
-                self.office.answered(ticket, outcome);
-            }
-            Some(Fact::Transferred(complete)) => {
-                self.office.watcher.news(&News::Transferred { device: &device, complete: &complete });
-                self.office.watcher.news(&News::Called { device: &device, method: "TransferComplete" });
-            }
-            Some(Fact::Called(method)) => {
-                self.office.watcher.news(&News::Called { device: &device, method: &method });
-            }
-            None => {}
         }
         let reply = match step {
             Step::Answer(envelope) => xml(envelope),

@@ -488,7 +488,7 @@ fn connection_requests() {
             connection_request_password: password.into(),
             ..Default::default()
         };
-        super::knock::knock(&device, "", &Settings::default())
+        super::knock::knock(&device, &Settings::default())
     };
     let (url, served) = port("user", "ExamplePassphrase");
     assert_eq!(knock(&url, "user", "ExamplePassphrase"), Ok(()));

@@ -1,19 +1,10 @@
-//! What scripts may change of devices: forgetting one, correcting its model.
+//! What scripts may change of devices: their model.
 
 use rusqlite::params;
 
 use super::{Result, Store};
 
 impl Store {
-    /// Forgets a device with its values, services and their logs; whether it was known.
-    ///
-    /// # Errors
-    /// [`super::Error::Database`].
-    pub fn delete_device(&self, serial_number: &str) -> Result<bool> {
-        let gone = self.lock().execute("DELETE FROM devices WHERE serial_number = ?1", [serial_number])?;
-        Ok(gone > 0)
-    }
-
     /// Sets a device's model, for one that does not tell it; whether the device is known.
     ///
     /// # Errors
@@ -21,18 +12,6 @@ impl Store {
     pub fn set_model(&self, serial_number: &str, model: &str) -> Result<bool> {
         let sql = "UPDATE devices SET model = ?2 WHERE serial_number = ?1";
         Ok(self.lock().execute(sql, params![serial_number, model])? > 0)
-    }
-
-    /// How many seconds ago a device was last heard of; `None` if never, or unknown.
-    ///
-    /// # Errors
-    /// [`super::Error::Database`].
-    pub fn silence(&self, serial_number: &str) -> Result<Option<i64>> {
-        let sql = "SELECT strftime('%s', 'now') - strftime('%s', last_contact) FROM devices WHERE serial_number = ?1";
-        match self.lock().query_row(sql, [serial_number], |row| row.get(0)) {
-            Err(rusqlite::Error::QueryReturnedNoRows) => Ok(None),
-            other => Ok(other?),
-        }
     }
 }
 

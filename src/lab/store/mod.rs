@@ -6,8 +6,8 @@
 
 mod credential;
 mod device;
-mod fleet;
 mod file;
+mod fleet;
 mod history;
 mod service;
 mod task;
