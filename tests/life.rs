@@ -53,6 +53,7 @@ impl Life {
         let files = format!("{}/files", package::PACKAGE);
         for (from, to) in [
             (format!("{files}/dhcp.sh"), "usr/lib/rcwmp/dhcp.sh"),
+            (format!("{files}/gateway.sh"), "usr/lib/rcwmp/gateway.sh"),
             (format!("{files}/run"), "usr/libexec/rcwmp/run"),
             (format!("{files}/rcwmp.keep"), "lib/upgrade/keep.d/rcwmp"),
             (concat!(env!("CARGO_MANIFEST_DIR"), "/uci/cwmp").to_owned(), "etc/config/cwmp"),

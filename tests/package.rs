@@ -14,11 +14,12 @@ use rcwmp::agent::settings::Settings;
 mod package;
 use package::{Box, PACKAGE, STUBS, has, put, text};
 
-const SCRIPTS: [&str; 8] = [
+const SCRIPTS: [&str; 9] = [
     "rcwmpd.init",
     "icwmpd.init",
     "run",
     "dhcp.sh",
+    "gateway.sh",
     "udhcpc.user",
     "odhcp6c.user",
     "dhcp.hotplug",
@@ -78,6 +79,7 @@ fn what_make_would_install() {
             "644 /etc/udhcpc.user.d/50-rcwmp",
             "644 /lib/upgrade/keep.d/rcwmp",
             "644 /usr/lib/rcwmp/dhcp.sh",
+            "644 /usr/lib/rcwmp/gateway.sh",
             "644 /usr/share/rpcd/acl.d/rcwmp.json",
             "755 /etc/init.d/icwmpd",
             "755 /etc/init.d/rcwmpd",
@@ -266,6 +268,74 @@ fn the_firewall_rule() {
         &[("cwmp.cpe.incoming_rule", "ip_only"), ("cwmp.acs.url", "http://192.0.2.9")],
         &["type rule", "src zone-of-wan", "target ACCEPT", "proto all", " 192.0.2.9"],
     );
+}
+
+/// Devices of the LAN are told who their gateway is, as our own `Device.GatewayInfo.` reads it at a gateway.
+#[test]
+fn devices_are_told_who_the_gateway_is() {
+    let config = [
+        ("cwmp.acs", "acs"),
+        ("cwmp.cpe", "cpe"),
+        ("dhcp.lan", "dhcp"),
+        ("dhcp.lan.interface", "lan"),
+        ("dhcp.lan.dhcp_option_force", "6,192.0.2.1 125,00:00:0d:e9:03:04:01:30 125,00:00:0c:04:01:30"),
+    ];
+    let Some(router) = Box::new(&config) else { return };
+    let agent = |serial: &str, class: &str| {
+        let say = |name: &str, value: &str| format!("*.{name}) printf '%s => %s\\n' \"$3\" '{value}' ;;\n");
+        let known =
+            say("ManufacturerOUI", "0013C8") + &say("SerialNumber", serial) + &say("ProductClass", class);
+        router.program("root/usr/sbin/rcwmpd", &format!("#!/bin/sh\ncase \"$3\" in\n{known}esac\n"));
+    };
+    let force = || router.uci()["dhcp.lan.dhcp_option_force"].clone();
+    let told = |told: &str| told.contains("procd_set_config_changed dhcp\n");
+    let sent = |option: &str| -> (usize, Vec<(u8, String)>) {
+        let octets = option.strip_prefix("125,").unwrap().split(':');
+        let octets: Vec<u8> = octets.map(|octet| u8::from_str_radix(octet, 16).unwrap()).collect();
+        assert_eq!(octets[..4], 3561_u32.to_be_bytes());
+        let (mut rest, mut out) = (&octets[5..], Vec::new());
+        while let [number, length, more @ ..] = rest {
+            let (text, more) = more.split_at(usize::from(*length));
+            out.push((*number, String::from_utf8(text.to_vec()).unwrap()));
+            rest = more;
+        }
+        assert_eq!(usize::from(octets[4]), octets.len() - 5);
+        (octets.len(), out)
+    };
+    let text = |text: &str| text.to_owned();
+    agent("S N-0123$(touch owned)%s", "Box \"1\",2");
+    assert!(told(&router.init("start")));
+    let options: Vec<String> = force().split(' ').map(str::to_owned).collect();
+    assert_eq!(options[..2], ["6,192.0.2.1", "125,00:00:0c:04:01:30"]);
+    let known = [(4, text("0013C8")), (5, text("S N-0123$(touch owned)%s")), (6, text("Box \"1\",2"))];
+    assert_eq!(sent(&options[2]).1, known);
+    // The same again is no news.
+    assert!(!told(&router.init("start")) && !told(&router.init("reload")));
+    assert_eq!(force().split(' ').count(), 3);
+    // Another serial number takes the place, and a product class need not be there.
+    agent(&"9".repeat(64), "");
+    assert!(told(&router.init("reload")));
+    let options: Vec<String> = force().split(' ').map(str::to_owned).collect();
+    assert_eq!(sent(&options[2]), (5 + 8 + 66, vec![known[0].clone(), (5, "9".repeat(64))]));
+    // What cannot be is not told, and what stands stays.
+    let before = force();
+    for (serial, class) in
+        [("", "b"), ("\u{e4}", "b"), ("a", "\u{1}"), (&"9".repeat(65), "b"), ("a", &"c".repeat(65))]
+    {
+        agent(serial, class);
+        assert!(!told(&router.init("start")), "{serial} {class}");
+    }
+    // Nor while somebody edits, nor by an interface that serves no DHCP.
+    agent("another", "b");
+    fs::write(router.dir.path().join("changes"), "dhcp.lan.leasetime\n").unwrap();
+    assert!(!told(&router.init("start")));
+    fs::remove_file(router.dir.path().join("changes")).unwrap();
+    router.run_uci(&["set", "cwmp.cpe.default_lan_interface=guest"]);
+    assert!(!told(&router.init("start")));
+    router.run_uci(&["set", "cwmp.cpe.default_lan_interface=lan; touch owned"]);
+    assert!(!told(&router.init("start")));
+    assert_eq!(force(), before);
+    assert!(!router.dir.path().join("owned").exists());
 }
 
 #[test]

@@ -90,7 +90,10 @@ impl Box {
         for folder in ["usr/lib/rcwmp", "usr/sbin", "etc/config", "var/run", "var/lock"] {
             fs::create_dir_all(this.root().join(folder)).unwrap();
         }
-        fs::copy(format!("{PACKAGE}/files/dhcp.sh"), this.root().join("usr/lib/rcwmp/dhcp.sh")).unwrap();
+        for file in ["dhcp.sh", "gateway.sh"] {
+            let to = this.root().join("usr/lib/rcwmp").join(file);
+            fs::copy(format!("{PACKAGE}/files/{file}"), to).unwrap();
+        }
         let lines: Vec<String> = config.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
         fs::write(this.dir.path().join("uci.db"), lines.concat()).unwrap();
         Some(this)
@@ -144,6 +147,11 @@ impl Box {
         text.replace(&self.root().display().to_string(), "")
     }
 
+    /// Runs the stub of `uci`.
+    pub fn run_uci(&self, arguments: &[&str]) {
+        self.command(&format!("{STUBS}/uci"), arguments, &[]);
+    }
+
     pub fn init(&self, action: &str) -> String {
         let script = format!("{PACKAGE}/files/rcwmpd.init");
         self.command(&format!("{STUBS}/rc.common"), &[&script, action], &[]);
@@ -160,7 +168,7 @@ impl Box {
         let found = Command::new("find").arg(self.root()).args(["-type", "f"]).output().unwrap();
         for file in String::from_utf8(found.stdout).unwrap().lines() {
             let path = file.strip_prefix(&self.root().display().to_string()).unwrap().to_owned();
-            let known = ["/usr/lib/rcwmp/dhcp.sh", "/var/run/rcwmp/manageable"].contains(&path.as_str());
+            let known = path.starts_with("/usr/lib/rcwmp/") || path == "/var/run/rcwmp/manageable";
             assert!(known || path.starts_with("/var/run/rcwmp/dhcp/wan"), "{path:?}");
             assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o022, 0, "{path}");
         }

@@ -1,0 +1,51 @@
+# For the service: tells the devices of the LAN by DHCP who their gateway is, so that their ACS can find the two
+# together (TR-069 Annex F): option 125, enterprise 3561, sub-options 4 to 6.
+# shellcheck shell=dash
+# shellcheck disable=SC3043 # `local` is known to ash.
+
+# Option 125 of that enterprise as dnsmasq takes it. In octets, since what looks like a number would be sent as one.
+RCWMP_OPTION=125,00:00:0d:e9:
+
+# rcwmp_identity NAME LONGEST: what the agent says of itself, if it is printable and fits.
+rcwmp_identity() {
+	local name="Device.DeviceInfo.$1" text
+	text="$("$IPKG_INSTROOT/usr/sbin/rcwmpd" -c get "$name" 2> /dev/null)" || return 1
+	text="${text#"$name => "}"
+	[ "${#text}" -le "$2" ] || return 1
+	case "$text" in *[!\ -~]*) return 1 ;; esac
+	echo "$text"
+}
+
+# rcwmp_sub_option NUMBER TEXT
+rcwmp_sub_option() {
+	local rest="$2" next
+	[ -n "$rest" ] || return 0
+	printf ':%02x:%02x' "$1" "${#rest}"
+	while [ -n "$rest" ]; do
+		next="${rest#?}"
+		printf ':%02x' "'${rest%"$next"}"
+		rest="$next"
+	done
+}
+
+# rcwmp_publish LAN: the DHCP server of that interface sends it to everybody, asked or not: a device has told
+# who it is, and need not ask. True if anything has changed.
+rcwmp_publish() {
+	local at="dhcp.$1" oui serial class data option old word
+	case "$1" in '' | *[!A-Za-z0-9_]*) return 1 ;; esac
+	[ "$(uci -q get "$at.interface")" = "$1" ] || return 1
+	# Somebody is at work there; another time.
+	[ -z "$(uci -q changes dhcp)" ] || return 1
+	oui="$(rcwmp_identity ManufacturerOUI 6)" && serial="$(rcwmp_identity SerialNumber 64)" &&
+		class="$(rcwmp_identity ProductClass 64)" || return 1
+	[ "${#oui}" -eq 6 ] && [ -n "$serial" ] || return 1
+	data="$(rcwmp_sub_option 4 "$oui")$(rcwmp_sub_option 5 "$serial")$(rcwmp_sub_option 6 "$class")"
+	# Three characters an octet.
+	option="$RCWMP_OPTION$(printf '%02x' $((${#data} / 3)))$data"
+	old="$(uci -q get "$at.dhcp_option_force")"
+	case " $old " in *" $option "*) return 1 ;; esac
+	for word in $old; do
+		case "$word" in "$RCWMP_OPTION"*) uci -q del_list "$at.dhcp_option_force=$word" ;; esac
+	done
+	uci -q add_list "$at.dhcp_option_force=$option" && uci -q commit dhcp
+}
