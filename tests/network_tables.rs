@@ -462,3 +462,21 @@ fn how_ports_of_a_bridge_treat_frames() {
     let plain = router.add(&format!("{bridge}Port."));
     each(&mut router, &plain, &[("IngressFiltering", "0"), ("Type", "VLANUnawarePort")]);
 }
+
+#[test]
+fn addresses_for_nobody() {
+    let mut router = router("", "");
+    let reserved = "Device.DHCPv4.Server.Pool.1.ReservedAddresses";
+    router.check(reserved, "");
+    router.set(&[(reserved, "192.168.1.105,192.168.1.106")]);
+    router.has(
+        "dhcp",
+        &["config host 'reserved1'", "option mac '01:00:c0:a8:01:69'", "option ip '192.168.1.105'"],
+    );
+    router.check("Device.DHCPv4.Server.Pool.1.StaticAddressNumberOfEntries", "1");
+    router.set(&[(reserved, "192.168.1.106")]);
+    lacks(&router, "dhcp", "192.168.1.105");
+    assert!(router.try_set(&[(reserved, "10.0.0.1")]).is_err());
+    router.set(&[(reserved, "")]);
+    lacks(&router, "dhcp", "reserved");
+}

@@ -6,6 +6,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::items::{self, Ids, Item};
+use super::netif;
 use super::netifd::{self, Address6, Logical};
 use super::proc_net;
 use super::topology::{self, Interface};
@@ -74,6 +75,7 @@ fn add_interface(system: &mut System, _at: Place<'_>, _argument: &str) -> Result
 
 fn delete_interface(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
     let section = section(&at)?;
+    netif::forget(system, section.trim_start_matches("network."))?;
     system.delete_section(&section)
 }
 

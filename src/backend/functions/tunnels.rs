@@ -3,7 +3,7 @@
 
 use std::net::Ipv6Addr;
 
-use super::{netifd, topology};
+use super::{netif, netifd, topology};
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::backend::{Place, Raw, Row};
 use crate::model::{Error, Result};
@@ -69,6 +69,7 @@ fn delete(system: &mut System, at: Place<'_>, _protos: &str) -> Result<()> {
     for peer in peers.into_iter().rev() {
         system.delete_section(&format!("network.{}", peer.addr))?;
     }
+    netif::forget(system, &name)?;
     system.delete_section(&format!("network.{name}"))
 }
 
