@@ -58,8 +58,9 @@ fn router() -> Router {
         ("etc/config/dhcp", &dhcp),
         ("etc/config/wireless", WIRELESS),
         ("etc/config/firewall", FIREWALL),
-        ("etc/config/sqm", ""),
+        ("etc/config/sqm", "config queue\n\toption interface 'wan'\n\toption enabled '0'\n"),
     ];
+    files.push(("etc/init.d/sqm", "#!/bin/sh\n"));
     let protos = ["map", "gre", "vxlan"].map(|proto| format!("lib/netifd/proto/{proto}.sh"));
     files.extend(protos.iter().map(|path| (path.as_str(), "#!/bin/sh\n")));
     router_with(&files)

@@ -280,7 +280,7 @@ config interface 'wan6'
     each(
         &mut router,
         &new,
-        &[("Enable", "0"), ("Interface", ""), ("Status", "Disabled"), ("RequestPrefixes", "1")],
+        &[("Enable", "0"), ("Interface", ""), ("Status", "Disabled"), ("RequestPrefixes", "0")],
     );
     let option = router.add(&format!("{new}SentOption."));
     router.set(&[
@@ -369,7 +369,7 @@ config interface 'wan6'
     router.model.refresh();
     let lan = router.find("Device.IP.Interface.", "Name", "lan");
     let dsl = router.find("Device.IP.Interface.", "Name", "dsl");
-    each(&mut router, &lan, &[("IPv6Enable", "1"), ("ULAEnable", "1")]);
+    each(&mut router, &lan, &[("IPv6Enable", "1"), ("ULAEnable", "0")]);
     router.set(&[(&format!("{dsl}IPv6Enable"), "0")]);
     router.check("Device.PPP.Interface.1.IPv6CPEnable", "0");
     router.set(&[("Device.IP.IPv6Enable", "0")]);
@@ -384,10 +384,20 @@ config interface 'wan6'
     lacks(&router, "network", "rcwmp");
     lacks(&router, "network", "option ipv6 '0'");
 
+    router.set(&[(&format!("{lan}ULAEnable"), "1")]);
+    router.has("network", &["option ip6assign '64'", "list ip6class 'local'"]);
+    router.set(&[(&format!("{lan}ULAEnable"), "0")]);
+    lacks(&router, "network", "option ip6assign");
+    let path = router.dir.path().join("etc/config/network");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let plain = text.replace("\toption rcwmp_ula '64'\n", "\toption ip6assign '60'\n");
+    std::fs::write(&path, plain).unwrap();
+    router.model.refresh();
     router.set(&[(&format!("{lan}ULAEnable"), "0")]);
     router.has("network", &["list ip6class 'dsl_6'", "list ip6class 'wan6'"]);
     router.set(&[(&format!("{lan}ULAEnable"), "1")]);
     lacks(&router, "network", "ip6class");
+    lacks(&router, "network", "rcwmp");
 
     let neighbours = "proc/sys/net/ipv6/conf/br-lan/dad_transmits";
     router::put(router.dir.path(), neighbours, "1\n");

@@ -401,7 +401,7 @@ fn domains_of_map() {
     let mut router = router(None, NETWORK);
     let new = router.add("Device.MAP.Domain.");
     let each_is =
-        [(EN, "0"), ("Status", "Disabled"), ("TransportMode", "Encapsulation"), ("Rule.1.PSIDOffset", "6")];
+        [(EN, "0"), ("Status", "Disabled"), ("TransportMode", "Translation"), ("Rule.1.PSIDOffset", "6")];
     each(&mut router, &new, &each_is);
     let wan6 = interface(&mut router, "wan6");
     router.set(&[

@@ -57,6 +57,10 @@ fn add(system: &mut System, at: Place<'_>, protos: &str) -> Result<Row> {
     let name = topology::free_name(system, "network", prefix)?;
     let section = topology::new_section(system, "network", "interface", Some(&name))?;
     topology::put(system, &section, "proto", proto)?;
+    if proto == "map" {
+        // The standard's domain translates, where map.sh encapsulates unless it is told otherwise.
+        topology::put(system, &section, "type", "map-t")?;
+    }
     topology::put(system, &section, "disabled", "1")?;
     Ok(Row { name: name.clone(), addr: name, cols: vec![String::new()] })
 }
