@@ -490,3 +490,42 @@ fn addresses_for_nobody() {
     router.set(&[(reserved, "")]);
     lacks(&router, "dhcp", "reserved");
 }
+
+#[test]
+fn an_interface_without_ipv4() {
+    let network = "
+config interface 'lab'
+	option proto 'static'
+	option device 'lan3'
+	option ipaddr '10.7.0.2'
+	option netmask '255.255.255.0'
+	option gateway '10.7.0.1'
+";
+    let mut router = router("", network);
+    let lab = router.find("Device.IP.Interface.", "Name", "lab");
+    let new = router.add(&format!("{lab}IPv4Address."));
+    router.set(&[(&format!("{lab}IPv4Enable"), "0")]);
+    router.has("network", &["option rcwmp_ip4 '0'", "option rcwmp_gateway '10.7.0.1'"]);
+    lacks(&router, "network", "option ipaddr '10.7.0.2'");
+    lacks(&router, "network", "option gateway");
+    let addresses = [
+        ("IPv4Address.1.IPAddress", "10.7.0.2"),
+        ("IPv4Address.1.Enable", "1"),
+        ("IPv4Address.1.Status", "Disabled"),
+    ];
+    each(&mut router, &lab, &addresses);
+    router.set(&[
+        (&format!("{new}IPAddress"), "10.8.0.2"),
+        (&format!("{lab}IPv4Address.1.SubnetMask"), "255.255.0.0"),
+    ]);
+    router.set(&[(&format!("{lab}IPv4Enable"), "1")]);
+    router.has(
+        "network",
+        &["option ipaddr '10.7.0.2'", "option netmask '255.255.0.0'", "option gateway '10.7.0.1'"],
+    );
+    lacks(&router, "network", "rcwmp_ip4");
+    router.check(&format!("{new}IPAddress"), "10.8.0.2");
+    // What a protocol brings is the protocol's.
+    let wan = router.find("Device.IP.Interface.", "Name", "wan");
+    assert!(router.try_set(&[(&format!("{wan}IPv4Enable"), "0")]).is_err());
+}
