@@ -54,7 +54,7 @@ fn samples_are_taken_and_the_acs_is_told_to_fetch_them() {
         say(object("1", "AddObject", "Device.PeriodicStatistics.SampleSet.")),
         say(object("2", "AddObject", &parameters)),
         say(object("3", "AddObject", &parameters)),
-        say(notify("4", &format!("{SET}Status"))),
+        say(get_values("4", &[SET])),
         say(set("5", &[("ReportSamples", number, "289")])),
         say(set(
             "6",
@@ -73,9 +73,11 @@ fn samples_are_taken_and_the_acs_is_told_to_fetch_them() {
         // A preview in the session itself.
         say(set("7", &[("ForceSample", boolean, "1")])),
         say(get_values("8", &[SET])),
+        // By now it is Enabled: that is no news.
+        say(notify("9", &format!("{SET}Status"))),
         end(),
         inform_with(&["4 VALUE CHANGE"]),
-        say(get_values("9", &[SET])),
+        say(get_values("10", &[SET])),
         end(),
     ]);
     let router = router(&acs.url());
@@ -91,10 +93,10 @@ fn samples_are_taken_and_the_acs_is_told_to_fetch_them() {
     let memory = value(&text, &string("Parameter.1.Values"));
     assert!(memory.parse::<u32>().unwrap() > 1000, "{memory}");
     // The Inform tells of Status, which is as it was; and of nothing else that was not asked for.
-    let told = seen[11].text();
+    let told = seen[12].text();
     assert_eq!(codes(&told), ["4 VALUE CHANGE"]);
     assert_eq!(value(&told, &string("Status")), "Enabled");
-    let text = seen[13].text();
+    let text = seen[14].text();
     let list = |name: &str| value(&text, &string(name)).split(',').map(str::to_owned).collect::<Vec<_>>();
     let values = list("Parameter.1.Values");
     // On a slow machine there are more of them by now.
