@@ -257,9 +257,17 @@ fn values_are_told_to_ubus() {
     router.check("Device.X_TEST_Radios.Language", "sv");
     bus.take_calls();
     let value = r#"$(reboot)","x":"#;
+    bus.now_says("radios", "dump", &DUMP.replace("sv", r#"$(reboot)\",\"x\":"#));
     assert_eq!(router.try_set(&[("Device.X_TEST_Radios.Language", value)]), Ok(()));
     let told: Vec<_> = bus.take_calls().into_iter().filter(|call| call.starts_with("radios set")).collect();
     assert_eq!(told, [r#"radios set {"language":"$(reboot)\",\"x\":","save":true,"level":3}"#]);
+    // What a program says it takes, and does not: it is told what it had.
+    let why = router.try_set(&[("Device.X_TEST_Radios.Language", "de")]).unwrap_err();
+    assert!(why.contains("Language") && why.contains("keeps"), "{why}");
+    let told: Vec<_> = bus.take_calls().into_iter().filter(|call| call.starts_with("radios set")).collect();
+    assert!(told.len() == 2 && told[0].contains("de") && told[1].contains("reboot"), "{told:?}");
+    bus.now_says("radios", "dump", DUMP);
+    router.model.refresh();
     // What a program does not take is a fault, and nothing else of the change is left.
     let before = router.config("doors");
     let changes = [

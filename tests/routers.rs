@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 use fixture::{build, programs};
 use rcwmp::lab::diff;
 use rcwmp::lab::router::configuration;
-use router::{Router, open_with};
+use router::Router;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/routers");
 /// Between what is asked and what is expected.
@@ -47,9 +47,6 @@ const PASSING: &[&str] = &[
     "Device.Time.CurrentLocalTime",
     "Device.Time.Status",
 ];
-
-/// Without a value of their type where nobody says any: no country is configured, and the kernel's `00` is no name.
-const BLANK: &[&str] = &[".RegulatoryDomain"];
 
 fn folders() -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = fs::read_dir(FOLDER).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -167,53 +164,4 @@ fn what_changes_do() {
     }
     assert!(cases >= 9, "{cases}");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-/// Published sets of real routers, with the answers of programs where there are some: all of `Device.` is read, each
-/// value is of its parameter's type, and every name is listed by GetParameterNames.
-#[test]
-fn published_configurations() {
-    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/router-samples");
-    let Ok(sets) = fs::read_dir(samples.join("etc-config")) else {
-        println!("skipped: ../shared not present");
-        return;
-    };
-    let mut sets: Vec<PathBuf> = sets.map(|entry| entry.unwrap().path()).collect();
-    sets.extend(
-        fs::read_dir(samples.join("etc-config/netjsonconfig")).unwrap().map(|entry| entry.unwrap().path()),
-    );
-    sets.sort();
-    let (mut seen, mut wrong) = (0, Vec::new());
-    for set in sets.iter().filter(|set| set.is_dir()) {
-        let dir = tempfile::tempdir().unwrap();
-        let files: Vec<PathBuf> = fs::read_dir(set).unwrap().map(|entry| entry.unwrap().path()).collect();
-        for file in files.iter().filter(|file| file.is_file()) {
-            let bytes = fs::read(file).unwrap();
-            let to = dir.path().join("etc/config").join(file.file_name().unwrap());
-            fs::create_dir_all(to.parent().unwrap()).unwrap();
-            fs::write(to, bytes).unwrap();
-        }
-        let mut router = open_with(dir, None);
-        let values = router.model.values(["Device."]).unwrap();
-        seen += values.len();
-        let mut names: Vec<String> =
-            router.model.names("Device.", false).unwrap().into_iter().map(|(name, _)| name).collect();
-        names.retain(|name| !name.ends_with('.'));
-        let read: Vec<String> = values.iter().map(|(name, _)| name.clone()).collect();
-        assert_eq!(read, names, "{}", set.display());
-        for ((name, param), (_, value)) in router.model.params("Device.").unwrap().iter().zip(&values) {
-            let input = rcwmp::model::value::Input { text: value.text.clone(), ..Default::default() };
-            // What is not to be read, or what nobody knows, shows as empty.
-            let blank =
-                value.text.is_empty() && (param.hidden || BLANK.iter().any(|end| name.ends_with(end)));
-            if !blank && param.ty.check(&input).is_err() {
-                wrong.push(format!("{}: {name} => {:?}", set.display(), value.text));
-            }
-        }
-        for complaint in router.model.complaints() {
-            assert!(complaint.contains(" is not a "), "{}: {complaint}", set.display());
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(seen > 20_000, "{seen} values");
 }

@@ -10,7 +10,7 @@ use crate::model::backend::{Place, Raw};
 use crate::model::error::{Error, Result};
 use crate::model::memory::Memory;
 use crate::sys::clock;
-use crate::sys::fs::Root;
+use crate::sys::fs::{Root, read_capped};
 use crate::sys::journal::{Journal, Write};
 use crate::ubus::blobmsg::Table;
 use crate::uci::{self, Store, Value};
@@ -20,6 +20,7 @@ use super::bus::Bus;
 use super::functions::bbf::Telling;
 use super::functions::netifd::Logical;
 use super::functions::orders::Order;
+use super::functions::topology::Interface;
 use super::kept::{Kept, KeptError};
 use super::marks::{self, Marks, Numbers};
 use super::moves::Move;
@@ -82,10 +83,14 @@ pub struct System {
     bus: Bus,
     /// What netifd has told of its interfaces, read.
     pub(super) logical: Option<Rc<[Logical]>>,
+    /// The interfaces of `/etc/config/network`, at one revision of it.
+    pub(super) interfaces: Option<(Option<u32>, Rc<[Interface]>)>,
     /// What [`System::steady`] has told.
     moments: HashMap<String, i64>,
     texts: HashMap<String, Option<Rc<str>>>,
     folders: HashMap<String, Vec<String>>,
+    /// Where folders really are, links followed.
+    homes: HashMap<String, PathBuf>,
     /// Whole files as they will be after the commit.
     files: Map<String, Rc<str>>,
     remembered: usize,
@@ -165,9 +170,11 @@ impl System {
             forcing: Vec::new(),
             bus: Bus::new(places.ubus_socket),
             logical: None,
+            interfaces: None,
             moments: HashMap::new(),
             texts: HashMap::new(),
             folders: HashMap::new(),
+            homes: HashMap::new(),
             files: Map::default(),
             remembered: 0,
             agent: Map::new(),
@@ -318,6 +325,14 @@ impl System {
         Ok(numbers)
     }
 
+    /// A number for what a package says now, with what is staged; none of a package that cannot be read.
+    pub(super) fn revision(&mut self, package: &str) -> Option<u32> {
+        match self.uci.after(package) {
+            Some((_, revision)) => Some(revision),
+            None => self.uci.before(package).ok().map(|(_, revision)| revision),
+        }
+    }
+
     /// The marks as they are once everything staged is written.
     fn settled_marks(&mut self) -> std::result::Result<Marks, uci::StoreError> {
         let packages: Vec<String> = self.uci.changed().map(str::to_owned).collect();
@@ -398,11 +413,8 @@ impl System {
         if let Some(known) = self.texts.get(path) {
             return known.clone();
         }
-        let text: Option<Rc<str>> = self
-            .root
-            .read(path, MAX_TEXT)
-            .ok()
-            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned().into());
+        let bytes = self.place(path).and_then(|place| read_capped(&place, MAX_TEXT).ok());
+        let text: Option<Rc<str>> = bytes.map(|bytes| String::from_utf8_lossy(&bytes).into());
         let size = path.len() + text.as_ref().map_or(0, |text| text.len());
         if self.remembered + size <= MAX_REMEMBERED {
             self.remembered += size;
@@ -443,7 +455,7 @@ impl System {
         if let Some(known) = self.folders.get(path) {
             return known.clone();
         }
-        let entries = self.root.resolve(path).ok().and_then(|dir| std::fs::read_dir(dir).ok());
+        let entries = self.place(path).and_then(|dir| std::fs::read_dir(dir).ok());
         let names =
             entries.into_iter().flatten().filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         let mut names: Vec<String> = names.take(MAX_NAMES).collect();
@@ -456,20 +468,42 @@ impl System {
         names
     }
 
+    /// Where a path under the root really is, links followed. That of its folder is looked up once.
+    fn place(&mut self, path: &str) -> Option<PathBuf> {
+        let (folder, name) = path.rsplit_once('/')?;
+        if matches!(name, "" | "." | "..") {
+            return self.root.resolve(path).ok();
+        }
+        let place = self.home(folder)?.join(name);
+        if std::fs::read_link(&place).is_ok() { self.root.resolve(path).ok() } else { Some(place) }
+    }
+
+    /// Where a folder really is.
+    fn home(&mut self, folder: &str) -> Option<&PathBuf> {
+        if !self.homes.contains_key(folder) {
+            let home = self.root.resolve(if folder.is_empty() { "/" } else { folder }).ok()?;
+            if self.homes.len() >= MAX_NAMES {
+                self.homes.clear();
+            }
+            self.homes.insert(folder.to_owned(), home);
+        }
+        self.homes.get(folder)
+    }
+
     /// Whether a path exists under the root.
     pub fn exists(&mut self, path: &str) -> bool {
-        self.root.resolve(path).is_ok_and(|path| path.exists())
+        self.place(path).is_some_and(|path| path.exists())
     }
 
     /// Where a symbolic link under the root points, as text.
     pub fn link(&mut self, path: &str) -> Option<String> {
-        let path = self.root.join(path).ok()?;
-        Some(std::fs::read_link(path).ok()?.to_string_lossy().into_owned())
+        let (folder, name) = path.rsplit_once('/')?;
+        Some(std::fs::read_link(self.home(folder)?.join(name)).ok()?.to_string_lossy().into_owned())
     }
 
     /// When a file under the root was last modified, in seconds since 1970.
     pub fn modified(&mut self, path: &str) -> Option<i64> {
-        let modified = std::fs::metadata(self.root.resolve(path).ok()?).ok()?.modified().ok()?;
+        let modified = std::fs::metadata(self.place(path)?).ok()?.modified().ok()?;
         modified.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs().try_into().ok()
     }
 
@@ -588,8 +622,10 @@ impl System {
         self.bus.forget();
         self.bbfdm_refresh();
         self.logical = None;
+        self.interfaces = None;
         self.texts = HashMap::new();
         self.folders = HashMap::new();
+        self.homes = HashMap::new();
         self.remembered = 0;
         let uptime = self.text("/proc/uptime");
         let since_boot = uptime.as_deref().and_then(|text| text.split('.').next()?.trim().parse().ok());

@@ -14,7 +14,7 @@ use super::backend::{Backend, Instance, Place, Raw};
 use super::error::{Error, Result};
 use super::path::{Path, Segment};
 use super::schema::{Origin, Param};
-use super::tree::{Model, Target, What, canonical};
+use super::tree::{Model, Paths, Target, What, canonical};
 use super::value::{Format, Input, Kind, Mismatch};
 
 /// The most instances a table may be made to hold by AddObject.
@@ -155,12 +155,15 @@ impl<B: Backend> Model<B> {
     /// Runs one change: on success it is committed with the memory, on any error nothing has happened.
     pub(super) fn changing<T>(&mut self, change: impl FnOnce(&mut Self, &Listed) -> Result<T>) -> Result<T> {
         let before = std::mem::take(&mut self.listed);
+        // Rows come, go and get other names meanwhile.
+        self.paths = None;
         let (memory, passing) = (self.memory.clone(), self.passing.clone());
         let result = change(self, &before).and_then(|value| {
             let bytes = self.unsaved()?;
             self.backend.commit(bytes.as_deref())?;
             Ok(value)
         });
+        self.paths = Some(Paths::new());
         match &result {
             Ok(_) => self.saved = self.memory.clone(),
             Err(_) => {

@@ -35,6 +35,8 @@ pub struct Model<B> {
     pub(super) saved: Memory,
     /// Tables listed since the last refresh, by full name.
     pub(super) listed: HashMap<String, Rc<Vec<Rc<Instance>>>>,
+    /// For tables that are referred to: the path of each row by its name. None while a change is made.
+    pub(super) paths: Option<Paths>,
     pub(super) addressing: Addressing,
     /// Notification 3 to 6 can be asked for.
     pub(super) lightweight: bool,
@@ -46,6 +48,9 @@ pub struct Model<B> {
     pub(super) unlisted: u32,
     complaints: Vec<Complaint>,
 }
+
+/// By table, the path of each row by its name.
+pub(super) type Paths = HashMap<&'static str, HashMap<String, String>>;
 
 /// A cause of trouble, and whom it has hit.
 #[derive(Debug)]
@@ -96,6 +101,7 @@ impl<B: Backend> Model<B> {
             memory,
             passing: Memory::default(),
             listed: HashMap::new(),
+            paths: Some(Paths::new()),
             addressing: Addressing::default(),
             lightweight: false,
             type_check: true,
@@ -114,6 +120,7 @@ impl<B: Backend> Model<B> {
     pub fn set_schema(&mut self, schema: Schema) {
         self.schema = Rc::new(schema);
         self.listed.clear();
+        self.paths = Some(Paths::new());
     }
 
     /// The system behind the model.
@@ -139,6 +146,7 @@ impl<B: Backend> Model<B> {
     pub fn refresh(&mut self) {
         self.backend.refresh();
         self.listed.clear();
+        self.paths = Some(Paths::new());
     }
 
     /// Persists numbers that were given while reading, so that they hold from the moment the ACS sees
@@ -573,11 +581,23 @@ impl<B: Backend> Model<B> {
     }
 
     /// The path of the row that a raw word names, without its final dot (TR-106 3.2.4).
-    fn reference(&mut self, tables: &[&str], word: &str) -> Option<String> {
+    fn reference(&mut self, tables: &[&'static str], word: &str) -> Option<String> {
         if word.is_empty() {
             return None;
         }
         tables.iter().find_map(|table| {
+            if let (true, Some(paths)) = (table.ends_with('.'), &self.paths) {
+                if let Some(known) = paths.get(table) {
+                    return known.get(word).cloned();
+                }
+                let mut rows = HashMap::new();
+                for (path, row) in self.rows_of(table) {
+                    rows.entry(row.row.name.clone()).or_insert(path);
+                }
+                let found = rows.get(word).cloned();
+                self.paths.get_or_insert_default().insert(table, rows);
+                return found;
+            }
             let rows = self.rows_of(table);
             rows.into_iter()
                 .find(|row| self.word_of(table, row).as_deref() == Some(word))

@@ -448,10 +448,10 @@ impl Store {
     }
 
     fn load(&mut self, name: &str) -> Result<&Document, StoreError> {
-        if !is_package(name) {
-            return Err(StoreError::BadName(name.into()));
-        }
         if !self.cache.get(name).is_some_and(|loaded| loaded.checked) {
+            if !is_package(name) {
+                return Err(StoreError::BadName(name.into()));
+            }
             let paths = [
                 self.root.resolve(self.config_dir.join(name))?,
                 self.root.resolve(self.delta_dir.join(name))?,

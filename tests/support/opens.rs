@@ -19,6 +19,8 @@ impl Opens {
         let flags = InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC;
         let mut opens = Opens { inotify: Inotify::init(flags).unwrap(), folders: HashMap::new() };
         opens.watch(root);
+        // That has opened each folder.
+        opens.take();
         opens
     }
 

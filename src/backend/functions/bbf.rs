@@ -12,6 +12,7 @@ use crate::model::Result;
 use crate::model::backend::{Place, Raw, Row};
 use crate::model::bbf::{HALF, PART};
 use crate::model::error::Error;
+use crate::model::path;
 use crate::ubus::blobmsg::{Table, Value};
 
 /// Behind parameters.
@@ -33,6 +34,8 @@ pub struct Telling {
     name: String,
     /// The call, with `@Value` in it.
     call: String,
+    /// The call that reads it.
+    read: String,
     new: Raw,
     old: Raw,
 }
@@ -41,23 +44,26 @@ fn value(system: &mut System, at: Place<'_>, argument: &str) -> Result<Option<Ra
     if let Some(staged) = system.tellings.iter().find(|telling| telling.name == at.name) {
         return Ok(Some(staged.new.clone()));
     }
-    let call = argument.split(HALF).next().unwrap_or_default();
-    Ok(ask(system, call).and_then(|answer| match answer {
-        Value::Array(items) if at.name.ends_with("NumberOfEntries") => {
-            Some(Raw::one(items.len().to_string()))
-        }
+    Ok(current(system, at.name, argument.split(HALF).next().unwrap_or_default()))
+}
+
+/// What a program says of a parameter.
+fn current(system: &mut System, name: &str, call: &str) -> Option<Raw> {
+    match ask(system, call)? {
+        Value::Array(items) if name.ends_with("NumberOfEntries") => Some(Raw::one(items.len().to_string())),
         Value::Array(items) => Some(Raw::Many(items.iter().filter_map(text).collect())),
         one => text(&one).map(Raw::One),
-    }))
+    }
 }
 
 fn stage(system: &mut System, at: Place<'_>, argument: &str, raw: &Raw) -> Result<()> {
-    let Some((_, call)) = argument.split_once(HALF) else {
+    let Some((read, call)) = argument.split_once(HALF) else {
         return Err(Error::NotWritable(at.name.to_owned()));
     };
     let old = value(system, at, argument)?.unwrap_or_else(|| Raw::one(""));
     system.tellings.retain(|telling| telling.name != at.name);
-    let telling = Telling { name: at.name.to_owned(), call: call.to_owned(), new: raw.clone(), old };
+    let (name, call, read) = (at.name.to_owned(), call.to_owned(), read.to_owned());
+    let telling = Telling { name, call, read, new: raw.clone(), old };
     system.tellings.push(telling);
     Ok(())
 }
@@ -87,7 +93,7 @@ fn rows(system: &mut System, _at: Place<'_>, argument: &str) -> Result<Vec<Row>>
 }
 
 impl System {
-    /// Tells what is staged; nothing is changed when one of them fails.
+    /// Tells what is staged and reads it back; nothing is changed when one of them fails, or keeps another value.
     pub(in crate::backend) fn tell_all(&mut self) -> Result<Vec<Telling>> {
         let tellings = std::mem::take(&mut self.tellings);
         for (at, telling) in tellings.iter().enumerate() {
@@ -98,6 +104,16 @@ impl System {
         }
         if !tellings.is_empty() {
             self.bus().forget();
+        }
+        for telling in &tellings {
+            // Some can only be told.
+            let Some(kept) = current(self, &telling.name, &telling.read) else { continue };
+            if kept.text() != telling.new.text() && kept.items() != telling.new.items() {
+                let why = format!("the program keeps {:?} instead", path::clip(&kept.text()));
+                self.take_back(&tellings);
+                let why = Error::bad_value(&telling.name, why);
+                return Err(Error::Several(vec![(telling.name.clone(), why)]));
+            }
         }
         Ok(tellings)
     }

@@ -3,6 +3,8 @@
 //! Facts come from `/etc/config/network` and `/sys/class/net`; what they leave open is asked of netifd.
 //! Names from both are untrusted: one that could leave its directory is not looked up.
 
+use std::rc::Rc;
+
 use super::netifd;
 use crate::backend::System;
 use crate::model::Result;
@@ -196,6 +198,23 @@ pub fn put_device_option(system: &mut System, device: &str, option: &str, value:
 /// # Errors
 /// As [`System::sections`].
 pub fn interfaces(system: &mut System) -> Result<Vec<Interface>> {
+    Ok(known_interfaces(system)?.to_vec())
+}
+
+/// The same, found out once as long as the package is as it is.
+fn known_interfaces(system: &mut System) -> Result<Rc<[Interface]>> {
+    let revision = system.revision("network");
+    if let Some((of, known)) = &system.interfaces
+        && *of == revision
+    {
+        return Ok(Rc::clone(known));
+    }
+    let found: Rc<[Interface]> = all_interfaces(system)?.into();
+    system.interfaces = Some((revision, Rc::clone(&found)));
+    Ok(found)
+}
+
+fn all_interfaces(system: &mut System) -> Result<Vec<Interface>> {
     let mut out: Vec<Interface> = Vec::new();
     for section in system.sections("network", "interface")? {
         let Some(name) = section.name else { continue };
@@ -236,7 +255,7 @@ pub fn interfaces(system: &mut System) -> Result<Vec<Interface>> {
 /// # Errors
 /// As [`System::sections`].
 pub fn interface(system: &mut System, name: &str) -> Result<Option<Interface>> {
-    Ok(interfaces(system)?.into_iter().find(|interface| interface.name == name))
+    Ok(known_interfaces(system)?.iter().find(|interface| interface.name == name).cloned())
 }
 
 /// Whether an interface section is a bridge of the old kind (`type bridge`, until 19.07).
