@@ -48,9 +48,11 @@ pub mod routing;
 pub mod services;
 pub mod settings;
 pub mod shaping;
+pub mod shares;
 pub mod spectrum;
 pub mod ssh;
 pub mod stations;
+pub mod storage;
 pub mod syslog;
 pub mod time;
 pub mod topology;
@@ -122,7 +124,9 @@ const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (modems::VALUES, &[]),
     (mqtt::VALUES, mqtt::TABLES),
     (syslog::VALUES, &[]),
+    (shares::VALUES, shares::TABLES),
     (ssh::VALUES, ssh::TABLES),
+    (storage::VALUES, storage::TABLES),
     (web::VALUES, web::TABLES),
     (ddns::VALUES, ddns::TABLES),
     (usb::VALUES, usb::TABLES),
