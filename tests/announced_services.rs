@@ -54,7 +54,14 @@ fn a_printer_and_a_shell() {
     each(
         &mut router,
         "Device.DNS.SD.Service.2.",
-        &[("Target", "router.local"), ("TextRecord.2.Key", "quiet"), ("TextRecord.2.Value", "")],
+        &[
+            ("Target", "router.local"),
+            ("Status", "LeaseActive"),
+            // The router is no host of its own LAN.
+            ("Host", ""),
+            ("TextRecord.2.Key", "quiet"),
+            ("TextRecord.2.Value", ""),
+        ],
     );
 }
 

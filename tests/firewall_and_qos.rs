@@ -193,7 +193,7 @@ fn rules_that_mark_are_classifications() {
         class,
         &[
             ("Status", "Enabled"),
-            ("Order", "2"),
+            ("Order", "1"),
             ("Interface", &lan),
             ("Protocol", "17"),
             ("DestPort", "5060"),
@@ -320,4 +320,128 @@ config interface 'other'
     ]);
     router
         .has("network", &["option keepalive '3 10'", "option keepalive_adaptive '0'", "option ipv6 'auto'"]);
+}
+
+#[test]
+fn the_order_of_rules_is_the_order_of_their_sections() {
+    let mut router = router(&[]);
+    let base = "Device.Firewall.Chain.1.Rule.";
+    let more = [router.add(base), router.add(base)];
+    router.check(&format!("{base}1.Order"), "1");
+    router.check("Device.QoS.Classification.1.Order", "1");
+    router.set(&[
+        (&format!("{}Description", more[0]), "second"),
+        (&format!("{}Description", more[1]), "third"),
+    ]);
+    // Two moves of one request, and a write to a nameless section behind them.
+    router.set(&[
+        (&format!("{}Order", more[1]), "1"),
+        (&format!("{base}1.Order"), "3"),
+        (&format!("{base}1.Description"), "Pings"),
+    ]);
+    each(&mut router, base, &[("1.Order", "3"), ("1.Description", "Pings"), ("1.DSCP", "8")]);
+    router.check(&format!("{}Order", more[0]), "2");
+    let names: Vec<String> =
+        router.config("firewall").into_iter().filter(|line| line.starts_with("option name ")).collect();
+    let names: Vec<&str> = names.iter().map(|line| line.rsplit('\'').nth(1).unwrap()).collect();
+    assert_eq!(names, ["lan", "wan", "third", "Voice", "friends", "doors", "second", "Pings"]);
+    assert!(router.try_set(&[(&format!("{base}1.Order"), "4")]).is_err());
+    router.check("Device.QoS.Classification.1.Order", "1");
+    // Numbers stay with their rules, in another life too.
+    let mut router = router.restart();
+    router.check(&format!("{base}1.Description"), "Pings");
+}
+
+#[test]
+fn doors_to_the_lan_and_to_the_router() {
+    let mut router = router(&[]);
+    let wan = interface(&mut router, "wan");
+    let zone = router.add("Device.Firewall.DMZ.");
+    each(
+        &mut router,
+        &zone,
+        &[("Enable", "0"), ("Status", "Disabled"), ("Origin", "Controller"), ("Interface", "")],
+    );
+    router.set(&[(&format!("{zone}Enable"), "1")]);
+    router.check(&format!("{zone}Status"), "Error_Misconfigured");
+    router.set(&[
+        (&format!("{zone}Interface"), &wan),
+        (&format!("{zone}DestIP"), "192.168.1.7"),
+        (&format!("{zone}SourcePrefix"), "198.51.100.0/24"),
+    ]);
+    router.check(&format!("{zone}Status"), "Enabled");
+    router.has(
+        "firewall",
+        &["config redirect 'dmz1'", "option src_ip '198.51.100.0/24'", "option rcwmp_kind 'DMZ'"],
+    );
+    router.check("Device.NAT.PortMappingNumberOfEntries", "0");
+
+    let service = router.add("Device.Firewall.Service.");
+    each(
+        &mut router,
+        &service,
+        &[("DestPort", "-1"), ("Protocol", "-1"), ("ICMPType", "-1"), ("Action", "Accept")],
+    );
+    router.set(&[
+        (&format!("{service}Interface"), &wan),
+        (&format!("{service}DestPort"), "22,443"),
+        (&format!("{service}Protocol"), "6,17"),
+        (&format!("{service}SourcePrefixes"), "192.0.2.0/24,2001:db8::/32"),
+        (&format!("{service}Enable"), "1"),
+    ]);
+    router.check(&format!("{service}Status"), "Enabled");
+    router.has(
+        "firewall",
+        &[
+            "list dest_port '22'",
+            "list dest_port '443'",
+            "list proto 'tcp'",
+            "list proto 'udp'",
+            "list src_ip '2001:db8::/32'",
+        ],
+    );
+    router.set(&[(&format!("{service}DestPort"), "-1"), (&format!("{service}Protocol"), "1")]);
+    router.set(&[(&format!("{service}ICMPType"), "8"), (&format!("{service}Action"), "Drop")]);
+    router.has("firewall", &["option icmp_type '8'", "option proto 'icmp'"]);
+    assert!(router.try_set(&[(&format!("{service}Protocol"), "6,-1")]).is_err());
+
+    let hole = router.add("Device.Firewall.Pinhole.");
+    router.set(&[
+        (&format!("{hole}Interface"), &wan),
+        (&format!("{hole}IPVersion"), "6"),
+        (&format!("{hole}Protocol"), "6"),
+        (&format!("{hole}DestIP"), "2001:db8::7"),
+        (&format!("{hole}DestPort"), "80"),
+        (&format!("{hole}DestPortRangeMax"), "90"),
+    ]);
+    router.has("firewall", &["option dest_port '80-90'", "option dest '*'", "option family 'ipv6'"]);
+    // None of them is one of the chain's rules.
+    router.check("Device.Firewall.Chain.1.RuleNumberOfEntries", "1");
+    for row in [zone, service, hole] {
+        router.delete(&row);
+    }
+    assert!(router.config("firewall").iter().all(|line| !line.contains("rcwmp_kind")));
+}
+
+#[test]
+fn what_the_firewall_logs_and_how_it_is_told_apart() {
+    let mut router = router(&[]);
+    let version = router.value("Device.Firewall.Version");
+    assert_eq!(version.len(), 16);
+    router.check("Device.Firewall.Level.1.DefaultLogPolicy", "0");
+    router.set(&[("Device.Firewall.Level.1.DefaultLogPolicy", "1")]);
+    assert_eq!(router.config("firewall").iter().filter(|line| *line == "option log '1'").count(), 2);
+    router.model.refresh();
+    assert_ne!(router.value("Device.Firewall.Version"), version);
+    router.set(&[("Device.Firewall.Level.1.DefaultLogPolicy", "0")]);
+    assert!(router.config("firewall").iter().all(|line| !line.contains("log")));
+    router.check("Device.Firewall.Chain.1.Name", "rules");
+    router.set(&[("Device.Firewall.Chain.1.Name", "of the house")]);
+    router.check("Device.Firewall.Level.1.Chain", "Device.Firewall.Chain.1");
+    let rule = "Device.QoS.Classification.1.";
+    router.set(&[
+        (&format!("{rule}SourceMACAddress"), "02:00:00:00:01:12"),
+        (&format!("{rule}SourceMACExclude"), "1"),
+    ]);
+    router.has("firewall", &["option src_mac '!02:00:00:00:01:12'"]);
 }

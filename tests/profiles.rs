@@ -1,7 +1,8 @@
 //! How much of TR-181's profiles this data model has: the table of the README, profile by profile.
 //!
 //! `cargo test --test profiles -- --nocapture` prints every profile that is begun, and what it still lacks;
-//! `UPDATE=1` rewrites the README's table. The profiles lie beside the repository
+//! `UPDATE=1` rewrites the README's table. `tests/profiles/lacks` says why what a profile of [`COMPLETE`] still lacks
+//! is not there: a line `path TAB reason` for each parameter, or for several with `*`. The profiles lie beside the repository
 //! (`../shared/standards/tr181-profiles.tsv`).
 #![allow(clippy::unwrap_used, clippy::disallowed_macros, reason = "a test that panics has failed")]
 
@@ -14,6 +15,47 @@ use rcwmp::model::compiled;
 const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
 const BEGIN: &str = "<!-- profiles -->\n";
 const END: &str = "<!-- /profiles -->\n";
+
+const LACKS: &str = include_str!("profiles/lacks");
+
+/// The profiles of which every parameter is there, or has a reason in `tests/profiles/lacks`.
+const COMPLETE: &[&str] = &[
+    "AdvancedFirewall",
+    "Baseline",
+    "Bridge",
+    "DHCPv4Client",
+    "DHCPv4CondServing",
+    "DHCPv4Relay",
+    "DHCPv4Server",
+    "DHCPv4ServerClientInfo",
+    "DHCPv6Client",
+    "DHCPv6ClientServerIdentity",
+    "DHCPv6Server",
+    "DHCPv6ServerAdv",
+    "DHCPv6ServerClientInfo",
+    "DNSRelay",
+    "DNS_SD",
+    "DSLite",
+    "EthernetInterface",
+    "EthernetLink",
+    "Hosts",
+    "IPInterface",
+    "IPv6Interface",
+    "IPv6Routing",
+    "IPv6rd",
+    "MAPAdv",
+    "MAPBasic",
+    "NAT",
+    "NeighborDiscovery",
+    "PPPInterface",
+    "ProviderBridge",
+    "QoS",
+    "RouterAdvertisement",
+    "Routing",
+    "SimpleFirewall",
+    "VLANBridge",
+    "VLANTermination",
+];
 
 /// Of one profile: what it requires, of parameters only, and how much of it is there.
 #[derive(Debug, Default)]
@@ -96,6 +138,47 @@ fn the_readme_tells_what_is_covered() {
         return fs::write(README, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
     }
     assert_eq!(shown, table, "UPDATE=1 rewrites the README's table");
+}
+
+/// Whether a path is what a pattern says, in which `*` stands for anything.
+fn fits(pattern: &str, path: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == path,
+        Some((head, tail)) => path.strip_prefix(head).is_some_and(|rest| {
+            (0..=rest.len()).any(|at| rest.is_char_boundary(at) && fits(tail, &rest[at..]))
+        }),
+    }
+}
+
+#[test]
+fn what_is_not_there_has_a_reason() {
+    let lines: Vec<(&str, &str)> =
+        LACKS.lines().map(|line| line.split_once('\t').unwrap_or_else(|| panic!("{line:?}"))).collect();
+    for pair in lines.windows(2) {
+        assert!(pair[0].0 < pair[1].0, "{} and {} are not in order", pair[0].0, pair[1].0);
+    }
+    for (path, reason) in &lines {
+        assert!(!reason.trim().is_empty() && !reason.contains('\t'), "{path} has no reason");
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/standards/tr181-profiles.tsv");
+    let Ok(text) = fs::read_to_string(path) else {
+        println!("skipped: ../shared not present");
+        return;
+    };
+    let found = profiles(&text, &model().0);
+    let mut missing = BTreeSet::new();
+    for name in COMPLETE {
+        let base = format!("{name}:");
+        let (_, profile) =
+            found.iter().find(|(known, _)| known.starts_with(&base)).unwrap_or_else(|| panic!("{name}"));
+        missing.extend(profile.lacks.iter().map(|path| path.trim_end_matches(" (read-only)").to_owned()));
+    }
+    let reasoned = |path: &String| lines.iter().any(|(pattern, _)| fits(pattern, path));
+    let unsaid: Vec<&String> = missing.iter().filter(|path| !reasoned(path)).collect();
+    assert!(unsaid.is_empty(), "without a reason in tests/profiles/lacks: {unsaid:#?}");
+    let stale = |pattern: &&str| !missing.iter().any(|path| fits(pattern, path));
+    let stale: Vec<&str> = lines.iter().map(|(pattern, _)| *pattern).filter(stale).collect();
+    assert!(stale.is_empty(), "reasons for nothing in tests/profiles/lacks: {stale:#?}");
 }
 
 /// Every path of a profile that we count is one of the standard's: a name misspelt there would never be found.

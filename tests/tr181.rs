@@ -430,6 +430,12 @@ fn whatever_is_named_exists() {
                 wrong.push(format!("{path} goes via the unknown conversion {}", source.via));
             }
             for table in source.refs {
+                // Rows may be named by a parameter of theirs.
+                let (table, param) = table.split_at(table.rfind('.').map_or(0, |at| at + 1));
+                let named = |at: usize| schema.objects()[at].params.iter().any(|one| one.name == param);
+                if !param.is_empty() && !schema.find(table).is_some_and(named) {
+                    wrong.push(format!("{path} refers to rows by {param}, which they do not have"));
+                }
                 let known = schema.find(table).is_some_and(|at| schema.objects()[at].is_table());
                 if !known {
                     wrong.push(format!("{path} refers to {table}, which is no table"));

@@ -37,7 +37,7 @@ fn line_speed(text: &str) -> Option<String> {
 
 /// Digits of base 16 without a sign before them, as the kernel has the numbers of USB.
 fn hexadecimal(text: &str) -> Option<String> {
-    u32::from_str_radix(text.trim(), 16).ok().map(|number| number.to_string())
+    u32::from_str_radix(text.trim().trim_start_matches("0x"), 16).ok().map(|number| number.to_string())
 }
 
 /// The kernel counts in 64 bits where TR-181 has 32, which wrap (TR-106 StatsCounter32).

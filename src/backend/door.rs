@@ -242,6 +242,7 @@ impl Backend for System {
     }
 
     fn check(&mut self) -> Result<()> {
+        self.make_moves()?;
         self.uci.changes().map(drop).map_err(|why| Error::backend("checking the change", why))
     }
 

@@ -11,6 +11,7 @@ mod door;
 pub mod functions;
 mod kept;
 mod marks;
+mod moves;
 pub mod packages;
 pub mod system;
 pub mod trials;

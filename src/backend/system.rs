@@ -22,6 +22,7 @@ use super::functions::netifd::Logical;
 use super::functions::orders::Order;
 use super::kept::{Kept, KeptError};
 use super::marks::{self, Marks, Numbers};
+use super::moves::Move;
 use super::trials::Trials;
 
 /// The largest file that a value or row is read from, in bytes; the rest of a larger one is not seen.
@@ -90,6 +91,8 @@ pub struct System {
     orders: Vec<Order>,
     /// The last commit has changed some.
     waits: bool,
+    /// Sections that are to stand elsewhere once all is staged.
+    pub(super) moves: Vec<Move>,
     /// Frozen for a session, as everything else.
     now: (i64, u64),
     complaints: Vec<String>,
@@ -164,6 +167,7 @@ impl System {
             ordered: Vec::new(),
             orders: Vec::new(),
             waits: false,
+            moves: Vec::new(),
             now: (clock::epoch_seconds(), 0),
             complaints,
         };
@@ -327,6 +331,7 @@ impl System {
         self.moved.clear();
         self.trials.revert();
         self.ordered.clear();
+        self.moves.clear();
         self.tellings.clear();
         if let Err(why) = self.bbfdm_end(false) {
             self.complain(why.to_string());
@@ -358,6 +363,20 @@ impl System {
             .split_once('.')
             .ok_or_else(|| Error::backend(format!("deleting {address}"), "not an address"))?;
         self.uci.delete_section(package, section).map_err(|why| writing(address, &why))
+    }
+
+    /// Stages that a section of a package stands before another one, or at the end.
+    ///
+    /// # Errors
+    /// As [`System::set_option`].
+    pub(super) fn move_section(
+        &mut self,
+        package: &str,
+        section: &str,
+        follower: Option<&str>,
+    ) -> Result<()> {
+        let done = self.uci.move_section(package, section, follower);
+        done.map_err(|why| writing(&format!("{package}.{section}"), &why))
     }
 
     /// The content of a file under the root, at most 256 KiB of it, invalid UTF-8 replaced; `None` when it

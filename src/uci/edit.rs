@@ -293,6 +293,14 @@ impl Document {
         Ok(())
     }
 
+    /// Moves a section before another one, or to the end; to the end too when the other one is not there.
+    pub fn move_section(&mut self, section: &str, follower: Option<&str>) -> Result<(), EditError> {
+        let own = self.section_at(section)?;
+        let target = follower.and_then(|follower| self.position(follower)).unwrap_or(self.sections.len());
+        // The place is counted without the section itself.
+        self.reorder(section, if target > own { target - 1 } else { target })
+    }
+
     fn section_at(&self, section: &str) -> Result<usize, EditError> {
         self.position(section).ok_or_else(|| EditError::NoSection(section.into()))
     }

@@ -136,6 +136,7 @@ enum Operation {
     AddSection { ty: String, key: String, anonymous: bool },
     DeleteSection { section: String },
     RenameSection { section: String, name: String },
+    MoveSection { section: String, follower: Option<String> },
 }
 
 impl Store {
@@ -262,6 +263,21 @@ impl Store {
             let key = key(document, section)?;
             document.rename_section(&key, name)?;
             Ok(((), Some(Operation::RenameSection { section: key, name: name.into() })))
+        })
+    }
+
+    /// Stages another place for a section: before the follower, or at the end without one.
+    pub fn move_section(
+        &mut self,
+        package: &str,
+        section: &str,
+        follower: Option<&str>,
+    ) -> Result<(), StoreError> {
+        self.stage(package, |document| {
+            let section = key(document, section)?;
+            let follower = follower.map(|follower| key(document, follower)).transpose()?;
+            document.move_section(&section, follower.as_deref())?;
+            Ok(((), Some(Operation::MoveSection { section, follower })))
         })
     }
 
@@ -553,6 +569,11 @@ fn replay(name: &str, staged: &Staged, document: &mut Document) -> Result<(), St
             }
             Operation::DeleteSection { section } => document.delete_section(&place(section)?),
             Operation::RenameSection { section, name } => document.rename_section(&place(section)?, name),
+            Operation::MoveSection { section, follower } => {
+                // Without the one that was to follow it stands at the end.
+                let follower = follower.as_deref().and_then(|follower| place(follower).ok());
+                document.move_section(&place(section)?, follower.as_deref())
+            }
             Operation::AddSection { ty, key, anonymous } => {
                 match document.add_section_as(ty, key, *anonymous) {
                     Err(EditError::Exists(_)) if *anonymous => {

@@ -13,6 +13,7 @@ use crate::model::{Error, Result};
 /// The functions behind parameters.
 pub const VALUES: &[ValueFn] = &[
     ValueFn { name: "bridge_port_pvid", get: port_pvid, set: Some(set_port_pvid) },
+    ValueFn { name: "bridge_port_rule", get: port_rule, set: None },
     ValueFn { name: "bridge_vlan_enable", get: vlan_enable, set: Some(set_vlan_enable) },
     ValueFn { name: "bridge_vlan_id", get: vlan_id, set: Some(set_vlan_id) },
     ValueFn { name: "bridge_vlan_port", get: vlan_port, set: Some(set_vlan_port) },
@@ -332,6 +333,25 @@ fn port_pvid(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Opti
         mine.iter().find(|member| member.flags.contains('*')).or_else(|| mine.iter().find(|m| m.untagged()));
     let vid = primary.and_then(|member| vids.iter().find(|(id, _)| *id == member.vlan));
     Ok(vid.map(|(_, vid)| Raw::one(vid.to_string())))
+}
+
+/// How the kernel's bridge treats what comes in by a port: `filter` whether it looks at VLANs, `frames` which it
+/// takes, `type` TR-181's word for the port.
+fn port_rule(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>> {
+    let bridge = bridge(system, &at)?;
+    let told = topology::text(system, &bridge.section, "vlan_filtering")?;
+    let known = vlans(system, &bridge)?;
+    let filters = topology::truth(&told) || !known.is_empty();
+    Ok(match what {
+        "filter" => return flag(filters),
+        "type" => Some(Raw::one(if filters { "CustomerVLANPort" } else { "VLANUnawarePort" })),
+        _ => {
+            // Without a VLAN of its own netifd leaves a port none for what has no tag.
+            let drops = !known.is_empty() && port_pvid(system, at, "")?.is_none();
+            let member = port(system, &at)?.2.is_some();
+            Some(Raw::one(if drops && member { "AdmitOnlyVLANTagged" } else { "AdmitAll" }))
+        }
+    })
 }
 
 fn set_port_pvid(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {

@@ -4,9 +4,9 @@
 //! `option rcwmp_dhcpv4 'off'`. One that AddObject made is a section `rcwmp-dhcpv4`, which netifd does not
 //! read; once it is told its interface it stands for that one's client.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use super::{ip, netifd, proc_net, topology};
+use super::{dhcp_options, ip, netifd, proc_net, topology};
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::backend::{Place, Raw, Row};
 use crate::model::{Error, Result};
@@ -19,6 +19,7 @@ const LISTS: [&str; 4] = ["sendopts", "rcwmp_sendopts", "reqopts", "rcwmp_reqopt
 /// The functions behind parameters.
 pub const VALUES: &[ValueFn] = &[
     ValueFn { name: "dhcp_client", get: learnt, set: None },
+    ValueFn { name: "dhcp_client_option", get: option, set: None },
     ValueFn { name: "dhcp_client_enable", get: enable, set: Some(set_enable) },
     ValueFn { name: "dhcp_client_status", get: status, set: None },
     ValueFn { name: "dhcp_client_interface", get: interface, set: Some(set_interface) },
@@ -236,6 +237,44 @@ fn learnt(system: &mut System, at: Place<'_>, field: &str) -> Result<Option<Raw>
             Ok(Some(Raw::Many(name_servers(&text, &name))))
         }
     }
+}
+
+/// The octets of a received option, in hexadecimal digits, as far as netifd tells what came; of others nobody keeps
+/// the value.
+fn option(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    let name = addr(&at)?;
+    let tag =
+        dhcp_options::option(system, at, "network/reqopts/tag")?.map(|raw| raw.text()).unwrap_or_default();
+    let Some(told) = netifd::find(system, &name).filter(|told| told.up && told.proto == "dhcp") else {
+        return Ok(None);
+    };
+    let hex = |octets: &[u8]| octets.iter().map(|octet| format!("{octet:02x}")).collect::<String>();
+    let addresses = |list: Vec<Ipv4Addr>| list.iter().map(|one| hex(&one.octets())).collect::<String>();
+    let v4 = |address: IpAddr| match address {
+        IpAddr::V4(address) => Some(address),
+        IpAddr::V6(_) => None,
+    };
+    let value = match tag.as_str() {
+        "1" => addresses(
+            told.ipv4
+                .iter()
+                .take(1)
+                .map(|one| u32::MAX.checked_shl(32 - one.bits.min(32)).unwrap_or(0).into())
+                .collect(),
+        ),
+        "3" => {
+            let defaults = told.routes.iter().filter(|route| route.bits == 0);
+            addresses(defaults.filter_map(|route| v4(route.gateway?)).collect())
+        }
+        "6" => addresses(told.dns.iter().filter_map(|one| v4(*one)).collect()),
+        "12" => hex(told.host.as_bytes()),
+        "15" => hex(told.domains.join(" ").as_bytes()),
+        "42" => addresses(told.time_servers),
+        "51" => told.lease_time.map(|seconds| hex(&seconds.to_be_bytes())).unwrap_or_default(),
+        "54" => addresses(told.dhcp_server.into_iter().collect()),
+        _ => String::new(),
+    };
+    Ok((!value.is_empty() && value.len() <= 510).then_some(Raw::One(value)))
 }
 
 /// What is left of a lease. netifd tells how long it was given for and how long the interface is up; udhcpc

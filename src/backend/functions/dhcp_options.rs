@@ -229,7 +229,11 @@ fn find(items: &[Item], at: &Place<'_>) -> Result<usize> {
     items.iter().position(|item| item.id == id).ok_or_else(|| Error::UnknownName(at.name.to_owned()))
 }
 
-fn option(system: &mut System, at: Place<'_>, argument: &str) -> Result<Option<Raw>> {
+/// Whether an option is on, its place, tag or value: `PACKAGE/OPTION/FIELD`.
+///
+/// # Errors
+/// As [`System::option`].
+pub fn option(system: &mut System, at: Place<'_>, argument: &str) -> Result<Option<Raw>> {
     let (section, list, field) = list(&at, argument)?;
     let style = Style::of(list);
     let items = read(system, &section, list)?;

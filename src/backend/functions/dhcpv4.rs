@@ -5,11 +5,13 @@
 
 use std::net::Ipv4Addr;
 
-use super::{dhcp_options, ip, topology};
+use super::{dhcp_conditions, dhcp_options, ip, topology};
 use crate::backend::{System, TableFn, ValueFn, marks};
 use crate::model::backend::{Place, Raw, Row};
 use crate::model::{Error, Result};
 
+/// On the server's section `0` while no relay works; on a relay's `1` if it would.
+const RELAY_MARK: &str = "rcwmp_relay";
 /// dnsmasq's first address above the network, and how many, when the pool does not say.
 const DEFAULT_RANGE: (u32, u32) = (100, 150);
 /// The most sections of one type that are looked at.
@@ -20,7 +22,7 @@ pub const VALUES: &[ValueFn] = &[
     ValueFn { name: "dhcp_server_enable", get: server_enable, set: Some(set_server_enable) },
     ValueFn { name: "dhcp_pool_enable", get: pool_enable, set: Some(set_pool_enable) },
     ValueFn { name: "dhcp_pool_status", get: pool_status, set: None },
-    ValueFn { name: "dhcp_pool_order", get: pool_order, set: None },
+    ValueFn { name: "dhcp_pool_order", get: pool_order, set: Some(set_pool_order) },
     ValueFn { name: "dhcp_pool_interface", get: pool_interface, set: Some(set_pool_interface) },
     ValueFn { name: "dhcp_pool_devices", get: pool_devices, set: Some(set_pool_devices) },
     ValueFn { name: "dhcp_pool_range", get: pool_range, set: Some(set_pool_range) },
@@ -30,11 +32,12 @@ pub const VALUES: &[ValueFn] = &[
     ValueFn { name: "dhcp_host_mac", get: host_mac, set: Some(set_host_mac) },
     ValueFn { name: "dhcp_relay", get: relay, set: Some(set_relay) },
     ValueFn { name: "dhcp_relay_status", get: relay_status, set: None },
+    ValueFn { name: "dhcp_relays_enable", get: relays_enable, set: Some(set_relays_enable) },
 ];
 
 /// The functions behind tables.
 pub const TABLES: &[TableFn] = &[
-    TableFn { name: "dhcp_pools", rows: pool_rows, add: Some(add_pool), delete: Some(delete_section) },
+    TableFn { name: "dhcp_pools", rows: pool_rows, add: Some(add_pool), delete: Some(delete_pool) },
     TableFn { name: "dhcp_hosts", rows: host_rows, add: Some(add_host), delete: Some(delete_section) },
     TableFn { name: "dhcp_relays", rows: relay_rows, add: Some(add_relay), delete: Some(delete_section) },
 ];
@@ -235,9 +238,30 @@ fn pool_status(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Op
 }
 
 fn pool_order(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
-    let pool = pool(&at)?;
-    let place = pools(system)?.iter().position(|other| *other == pool);
-    Ok(place.map(|place| Raw::one((place + 1).to_string())))
+    let pools = pools(system)?;
+    Ok(system.order_of(&pools, &pool(&at)?))
+}
+
+/// Stages another place for a pool among all of them.
+///
+/// # Errors
+/// [`Error::BadValue`] for a place behind the last one, and as [`System::sections`].
+pub fn set_pool_order(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
+    let bare = |address: &String| address.trim_start_matches("dhcp.").to_owned();
+    let pools: Vec<String> = pools(system)?.iter().map(bare).collect();
+    system.put_order(at, "dhcp", &pools, &bare(&pool(&at)?), raw)
+}
+
+/// Stages the removal of a pool, with the conditions on its clients.
+///
+/// # Errors
+/// As [`System::delete_section`].
+pub fn delete_pool(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
+    let row = at.row().ok_or_else(|| Error::NotDeletable(at.name.to_owned()))?;
+    // A condition's section is of another type: the pool's address stays.
+    let section = format!("dhcp.{}", row.addr);
+    dhcp_conditions::forget(system, &section)?;
+    system.delete_section(&section)
 }
 
 fn pool_interface(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
@@ -517,14 +541,51 @@ fn relay(system: &mut System, at: Place<'_>, field: &str) -> Result<Option<Raw>>
     let section = section(&at)?;
     let (server, on) = relay_server(system, &section)?;
     Ok(match field {
+        "enable" if !relays_on(system)? => {
+            return flag(topology::text(system, &section, RELAY_MARK)? == "1");
+        }
         "enable" => return flag(on),
         "server" => Some(Raw::one(server)),
         "interface" => relay_interface(system, &section)?.map(Raw::one),
-        _ => relay_rows(system, at, "")?
-            .iter()
-            .position(|row| format!("dhcp.{}", row.addr) == section)
-            .map(|place| Raw::one((place + 1).to_string())),
+        _ => {
+            let rows = relay_addresses(system, at)?;
+            at.row().and_then(|row| system.order_of(&rows, &row.addr))
+        }
     })
+}
+
+fn relay_addresses(system: &mut System, at: Place<'_>) -> Result<Vec<String>> {
+    Ok(relay_rows(system, at, "")?.into_iter().map(|row| row.addr).collect())
+}
+
+/// Whether relays work at all; while they do not, each keeps in a mark whether it would.
+fn relays_on(system: &mut System) -> Result<bool> {
+    match server_section(system)? {
+        Some(section) => Ok(topology::text(system, &section, RELAY_MARK)? != "0"),
+        None => Ok(false),
+    }
+}
+
+fn relays_enable(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    flag(relays_on(system)?)
+}
+
+fn set_relays_enable(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
+    let on = topology::truth(&raw.text());
+    let server = server_section(system)?.ok_or_else(|| Error::backend(at.name, "there is no DHCP server"))?;
+    if on == relays_on(system)? {
+        return Ok(());
+    }
+    for row in relay_rows(system, at, "")? {
+        let section = format!("dhcp.{}", row.addr);
+        let (address, works) = relay_server(system, &section)?;
+        let was = topology::text(system, &section, RELAY_MARK)? == "1";
+        if if on { was } else { works } {
+            put_relay(system, &section, &address, on)?;
+            topology::put(system, &section, RELAY_MARK, if on { "" } else { "1" })?;
+        }
+    }
+    topology::put(system, &server, RELAY_MARK, if on { "" } else { "0" })
 }
 
 fn set_relay(system: &mut System, at: Place<'_>, field: &str, raw: &Raw) -> Result<()> {
@@ -532,6 +593,14 @@ fn set_relay(system: &mut System, at: Place<'_>, field: &str, raw: &Raw) -> Resu
     let (server, on) = relay_server(system, &section)?;
     let text = raw.text();
     match field {
+        "enable" if !relays_on(system)? => {
+            topology::put(system, &section, RELAY_MARK, if topology::truth(&text) { "1" } else { "" })
+        }
+        "order" => {
+            let rows = relay_addresses(system, at)?;
+            let addr = section.trim_start_matches("dhcp.").to_owned();
+            system.put_order(at, "dhcp", &rows, &addr, raw)
+        }
         "enable" => put_relay(system, &section, &server, topology::truth(&text)),
         "server" => put_relay(system, &section, &text, on),
         _ => {

@@ -2,6 +2,8 @@
 //!
 //! Names in them are what those machines said.
 
+use std::net::IpAddr;
+
 use super::topology;
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::Result;
@@ -69,7 +71,7 @@ fn plain(label: &str) -> String {
     String::from_utf8_lossy(&octets).into_owned()
 }
 
-/// Rows with instance, application, transport, port and host.
+/// Rows with instance, application, transport, port, host and address. umdns forgets what has expired.
 fn services(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
     let mut out = Vec::new();
     each(system, |ty, name, told| {
@@ -78,7 +80,11 @@ fn services(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<
         let port = told.number("port").and_then(|port| u16::try_from(port).ok()).unwrap_or(0);
         let host = told.text("host").filter(|host| host.len() <= MAX_TEXT).unwrap_or_default();
         if !instance.is_empty() && instance.chars().count() <= MAX_LABEL {
-            let cols = [&instance, application, transport, &port.to_string(), &host].map(str::to_owned);
+            let address =
+                told.text("ipv4").or_else(|| told.text("ipv6")).filter(|text| text.parse::<IpAddr>().is_ok());
+            let address = address.unwrap_or_default();
+            let cols =
+                [&instance, application, transport, &port.to_string(), &host, &address].map(str::to_owned);
             let name = format!("{ty}/{name}");
             out.push(Row { name: name.clone(), addr: name, cols: cols.to_vec() });
         }

@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use crate::backend::functions::items::{self, Ids, Item};
-use crate::backend::functions::netif::{self, Interface, not_ours, put, truth, words};
+use crate::backend::functions::netif::{self, Interface, not_ours, put, truth};
 use crate::backend::functions::netifd::{self, Logical};
 use crate::backend::functions::topology;
 use crate::backend::{System, TableFn, ValueFn};
@@ -19,16 +19,24 @@ pub const VALUES: &[ValueFn] = &[
     ValueFn { name: "dns_client_status", get: client_status, set: None },
     ValueFn { name: "dns_server", get: server, set: Some(set_server) },
     ValueFn { name: "dns_relay", get: relay, set: Some(set_relay) },
+    ValueFn { name: "dns_forward", get: forward, set: Some(set_forward) },
 ];
 
 /// Behind tables.
 pub const TABLES: &[TableFn] = &[
     TableFn { name: "dns_servers", rows: servers, add: Some(add_server), delete: Some(delete_server) },
-    TableFn { name: "dns_forwarders", rows: forwarders, add: None, delete: None },
+    TableFn {
+        name: "dns_forwarders",
+        rows: forwarders,
+        add: Some(add_forward),
+        delete: Some(delete_forward),
+    },
 ];
 
 /// The list option of an interface.
 const OPTION: &str = "dns";
+/// Between interface and item in the name of an item that was moved.
+const MOVED: char = '|';
 /// The address of a row that the network brought.
 const AUTO: &str = "auto";
 /// The most servers looked at.
@@ -102,15 +110,16 @@ fn put_list(system: &mut System, interface: &str, list: &[Item]) -> Result<()> {
     items::keep(system, &section, OPTION, kept)
 }
 
-/// A configured row: its address is its name, interface and item.
+/// A configured row: its address is interface and item, and so is its name, but for a server that was given to
+/// another interface: its item keeps the name, `wan|new1`.
 fn row(interface: &str, item: &Item) -> Row {
-    let name = format!("{interface}/{}", item.id);
+    let addr = format!("{interface}/{}", item.id);
+    let name = match item.id.contains(MOVED) {
+        true => item.id.replacen(MOVED, "/", 1),
+        false => addr.clone(),
+    };
     let address = if is_address(&item.text) { bare(&item.text) } else { "" };
-    Row {
-        addr: name.clone(),
-        name,
-        cols: vec![address.to_owned(), interface.to_owned(), "Static".to_owned()],
-    }
+    Row { addr, name, cols: vec![address.to_owned(), interface.to_owned(), "Static".to_owned()] }
 }
 
 fn configured(system: &mut System, interfaces: &[Interface]) -> Result<Vec<Row>> {
@@ -178,10 +187,44 @@ fn servers(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<R
 
 /// A configured row's interface, its list, and its place there; `None` for a learned one.
 fn place(system: &mut System, row: &Row) -> Result<Option<(String, Vec<Item>, usize)>> {
-    let Some((interface, id)) = row.addr.split_once('/') else { return Ok(None) };
-    let list = list(system, interface)?;
-    let at = list.iter().position(|item| item.id == id);
-    Ok(at.map(|at| (interface.to_owned(), list, at)))
+    if row.addr == AUTO {
+        return Ok(None);
+    }
+    // By its name: a write before this one may have moved it.
+    for Interface { name, .. } in netif::interfaces(system)? {
+        let list = list(system, &name)?;
+        if let Some(at) = list.iter().position(|item| self::row(&name, item).name == row.name) {
+            return Ok(Some((name, list, at)));
+        }
+    }
+    Ok(None)
+}
+
+/// Gives a server to another interface.
+fn give(
+    system: &mut System,
+    at: &Place<'_>,
+    from: &str,
+    mut list: Vec<Item>,
+    nth: usize,
+    to: &str,
+) -> Result<()> {
+    if from == to {
+        return Ok(());
+    }
+    if to.is_empty() {
+        return Err(Error::bad_value(at.name, "a server belongs to an interface"));
+    }
+    let item = list.remove(nth);
+    let id = match item.id.split_once(MOVED) {
+        Some((home, id)) if home == to => id.to_owned(),
+        Some(_) => item.id,
+        None => format!("{from}{MOVED}{}", item.id),
+    };
+    put_list(system, from, &list)?;
+    let mut other = self::list(system, to)?;
+    other.push(Item { id, ..item });
+    put_list(system, to, &other)
 }
 
 fn server(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>> {
@@ -196,7 +239,8 @@ fn server(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>>
         ("status", _) => Some(Raw::one("Enabled")),
         ("address", Some(item)) => Some(Raw::one(if is_address(&item.text) { bare(&item.text) } else { "" })),
         ("address", None) => column(0),
-        ("interface", _) => column(1),
+        ("interface", Some(_)) => place(system, &row)?.map(|(interface, ..)| Raw::One(interface)),
+        ("interface", None) => column(1),
         ("type", _) => column(2),
         _ => None,
     })
@@ -208,6 +252,7 @@ fn set_server(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Resu
     match what {
         "enable" => list[nth].on = truth(&raw.text()),
         "address" => list[nth].text = raw.text(),
+        "interface" => return give(system, &at, &interface, list, nth, &raw.text()),
         _ => return Err(Error::NotWritable(at.name.to_owned())),
     }
     put_list(system, &interface, &list)
@@ -222,7 +267,12 @@ fn add_server(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Row
         return Err(Error::backend(format!("adding to {}", at.name), "there is no interface to add it to"));
     };
     let mut list = list(system, name)?;
-    let item = Item { id: items::free_id(&list), text: String::new(), on: false };
+    // One that was given to another interface still has its name.
+    let taken = configured(system, &interfaces)?;
+    let is_taken = |id: &str| {
+        list.iter().any(|item| item.id == id) || taken.iter().any(|row| row.name == format!("{name}/{id}"))
+    };
+    let item = Item { id: topology::numbered("new", is_taken), text: String::new(), on: false };
     let row = row(name, &item);
     list.push(item);
     put_list(system, name, &list)?;
@@ -260,13 +310,59 @@ fn set_relay(system: &mut System, _at: Place<'_>, _argument: &str, raw: &Raw) ->
     }
 }
 
-/// Servers of dnsmasq for all names (`server`, without a domain or a port), and the learned ones unless
-/// it is told not to look.
+/// A server of dnsmasq for all names: `9.9.9.9`, `9.9.9.9#5353@eth1`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Forward {
+    address: String,
+    /// With its `#`.
+    port: String,
+    /// The device that it is asked by.
+    device: String,
+}
+
+impl Forward {
+    /// `None` for a server of some names only, and for what is none.
+    fn parse(text: &str) -> Option<Forward> {
+        let (left, device) = text.split_once('@').unwrap_or((text, ""));
+        let (address, port) = left.find('#').map_or((left, ""), |at| left.split_at(at));
+        let good = address.is_empty() || is_address(address);
+        let fits = good && (device.is_empty() || topology::is_device_name(device));
+        fits.then(|| Forward { address: address.into(), port: port.into(), device: device.into() })
+    }
+
+    fn text(&self) -> String {
+        let Forward { address, port, device } = self;
+        format!("{address}{port}{}{device}", if device.is_empty() { "" } else { "@" })
+    }
+}
+
+const DNSMASQ: &str = "dhcp.@dnsmasq[0]";
+const SERVERS: &str = "server";
+
+/// The servers of dnsmasq, those for some names too.
+fn forwards(system: &mut System) -> Result<Vec<Item>> {
+    let live = items::live(system, DNSMASQ, SERVERS)?;
+    let kept = items::kept(system, DNSMASQ, SERVERS)?;
+    Ok(items::rows(&live, &kept, Ids::Text, can_ask))
+}
+
+fn put_forwards(system: &mut System, list: &[Item]) -> Result<()> {
+    let (live, kept) = items::split(list, Ids::Text, can_ask);
+    topology::put_list(system, DNSMASQ, SERVERS, live)?;
+    items::keep(system, DNSMASQ, SERVERS, kept)
+}
+
+/// Whether dnsmasq can be given the text: it has an address.
+fn can_ask(text: &str) -> bool {
+    !text.is_empty() && !text.starts_with(['@', '#'])
+}
+
+/// Servers of dnsmasq for all names (`server`, without a domain), and the learned ones unless it is told not
+/// to look.
 fn forwarders(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
     let mut out = Vec::new();
-    for item in words(system, "dhcp.@dnsmasq[0].server")?.iter().filter(|item| is_address(item)).take(MAX) {
-        let cols = vec![bare(item).to_owned(), String::new(), "Static".to_owned()];
-        out.push(Row { name: item.clone(), addr: item.clone(), cols });
+    for item in forwards(system)?.into_iter().filter(|item| Forward::parse(&item.text).is_some()).take(MAX) {
+        out.push(Row { name: item.id.clone(), addr: item.id, cols: Vec::new() });
     }
     if !truth(&system.option_text("dhcp.@dnsmasq[0].noresolv")?) {
         let interfaces = netif::interfaces(system)?;
@@ -284,10 +380,84 @@ fn forwarders(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Ve
             let owner = owner.map_or(found.interface, |one| &one.name).to_owned();
             let name = format!("{}/{}", found.interface, found.address);
             let cols = vec![bare(found.address).to_owned(), owner, kind.to_owned()];
-            out.push(Row { addr: name.clone(), name, cols });
+            out.push(Row { name, addr: AUTO.to_owned(), cols });
         }
     }
     Ok(out)
+}
+
+/// The servers of dnsmasq, and which of them the row is; none for a learned one.
+fn forward_at(system: &mut System, at: &Place<'_>) -> Result<Option<(Vec<Item>, usize)>> {
+    let Some(row) = at.row().filter(|row| row.addr != AUTO) else { return Ok(None) };
+    let list = forwards(system)?;
+    let found = list.iter().position(|item| item.id == row.addr);
+    Ok(found.map(|found| (list, found)))
+}
+
+fn forward(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>> {
+    let found = forward_at(system, &at)?.map(|(mut list, found)| list.swap_remove(found));
+    let column = |n: usize| at.row().and_then(|row| row.cols.get(n)).map(Raw::one);
+    let told = found.as_ref().and_then(|item| Forward::parse(&item.text));
+    let on = found.as_ref().is_none_or(|item| item.on);
+    Ok(match (what, told) {
+        ("enable", _) => Some(Raw::one(if on { "1" } else { "0" })),
+        ("status", told) => {
+            let relays = relay(system, at, "")?.is_some_and(|raw| raw.text() == "1");
+            let complete = told.is_none_or(|told| !told.address.is_empty());
+            Some(Raw::one(match (on && relays, complete) {
+                (false, _) => "Disabled",
+                (true, true) => "Enabled",
+                (true, false) => "Error",
+            }))
+        }
+        ("address", Some(told)) => Some(Raw::one(bare(&told.address))),
+        ("address", None) => column(0),
+        ("interface", Some(told)) => {
+            let interfaces = netif::interfaces(system)?;
+            let v6 = told.address.contains(':');
+            netif::by_device(&interfaces, &told.device, v6).map(|one| Raw::one(&one.name))
+        }
+        ("interface", None) => column(1),
+        ("type", Some(_)) => Some(Raw::one("Static")),
+        _ => column(2),
+    })
+}
+
+fn set_forward(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<()> {
+    let Some((mut list, found)) = forward_at(system, &at)? else { return Err(not_ours(at.name)) };
+    let mut told = Forward::parse(&list[found].text).unwrap_or_default();
+    let given = raw.text();
+    match what {
+        "enable" => list[found].on = truth(&given),
+        "address" => told.address = given,
+        _ if given.is_empty() => told.device = String::new(),
+        _ => {
+            let interfaces = netif::interfaces(system)?;
+            let device = interfaces.into_iter().find(|one| one.name == given).map(|one| one.device);
+            let device = device.filter(|device| topology::is_device_name(device));
+            told.device = device.ok_or_else(|| Error::bad_value(at.name, "the interface has no device"))?;
+        }
+    }
+    list[found].text = told.text();
+    put_forwards(system, &list)
+}
+
+fn add_forward(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Row> {
+    if system.sections("dhcp", "dnsmasq")?.is_empty() {
+        return Err(Error::backend(format!("adding to {}", at.name), "there is no dnsmasq"));
+    }
+    let mut list = forwards(system)?;
+    let id = items::free_id(&list);
+    list.push(Item { id: id.clone(), text: String::new(), on: false });
+    put_forwards(system, &list)?;
+    Ok(Row { name: id.clone(), addr: id, cols: Vec::new() })
+}
+
+fn delete_forward(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
+    let refused = || Error::NotDeletable(at.name.to_owned());
+    let (mut list, found) = forward_at(system, &at)?.ok_or_else(refused)?;
+    list.remove(found);
+    put_forwards(system, &list)
 }
 
 #[cfg(test)]
@@ -323,5 +493,24 @@ mod tests {
         ] {
             assert_eq!(learned(proto, address), kind, "{proto} {address}");
         }
+    }
+
+    #[test]
+    fn servers_of_dnsmasq() {
+        for (text, address, port, device) in [
+            ("9.9.9.9", "9.9.9.9", "", ""),
+            ("2001:db8::1#5353@eth1", "2001:db8::1", "#5353", "eth1"),
+            ("fe80::1%eth0", "fe80::1%eth0", "", ""),
+            ("@br-lan", "", "", "br-lan"),
+            ("", "", "", ""),
+        ] {
+            let told = Forward::parse(text).unwrap();
+            assert_eq!((&*told.address, &*told.port, &*told.device), (address, port, device), "{text}");
+            assert_eq!(told.text(), text);
+        }
+        for other in ["/lan/9.9.9.9", "resolver", "9.9.9.9@a b", "9.9.9.9@eth0@1.1.1.1#53:"] {
+            assert_eq!(Forward::parse(other), None, "{other}");
+        }
+        assert!(can_ask("/lan/") && !can_ask("@eth0") && !can_ask("#53"));
     }
 }

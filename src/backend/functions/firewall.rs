@@ -2,9 +2,12 @@
 
 use std::net::IpAddr;
 
+use sha2::{Digest as _, Sha256};
+
 use crate::backend::functions::kernel_routes::network;
 use crate::backend::functions::nat::{ports, with_port};
 use crate::backend::functions::netif::{self, put, truth, unless_off, words};
+use crate::backend::functions::topology;
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::Result;
 use crate::model::backend::{Place, Raw, Row};
@@ -15,6 +18,8 @@ pub const VALUES: &[ValueFn] = &[
     ValueFn { name: "firewall_enable", get: enable, set: None },
     ValueFn { name: "firewall_level", get: level, set: None },
     ValueFn { name: "firewall_rule", get: read, set: Some(write) },
+    ValueFn { name: "firewall_log", get: log, set: Some(set_log) },
+    ValueFn { name: "firewall_version", get: version, set: None },
 ];
 
 /// Behind tables.
@@ -22,6 +27,8 @@ pub const TABLES: &[TableFn] = &[TableFn { name: "firewall_level", rows: levels,
 
 /// The name of the only level and of its chain.
 const LEVEL: &str = "rules";
+/// The bit of a zone's `log` for what its filter drops or rejects.
+const FILTER: u32 = 1;
 
 /// The protocols that have names, by their numbers (IANA), as the firewall spells them.
 const PROTOCOLS: &[(&str, u8)] = &[
@@ -106,6 +113,118 @@ fn levels(_system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<R
     Ok(vec![Row { name: LEVEL.to_owned(), addr: LEVEL.to_owned(), cols: Vec::new() }])
 }
 
+/// Whether zones write what they drop or reject to the log: all of them, as there is one level.
+fn log(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    let zones = netif::zones(system)?;
+    let mut all = !zones.is_empty();
+    for zone in zones {
+        all = all && log_bits(&system.option_text(&format!("firewall.{}.log", zone.addr))?) & FILTER != 0;
+    }
+    Ok(Some(Raw::one(if all { "1" } else { "0" })))
+}
+
+fn set_log(system: &mut System, _at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
+    let on = truth(&raw.text());
+    for zone in netif::zones(system)? {
+        let address = format!("firewall.{}.log", zone.addr);
+        let bits = log_bits(&system.option_text(&address)?);
+        let next = if on { bits | FILTER } else { bits & !FILTER };
+        if next != bits {
+            put(system, &address, &if next == 0 { String::new() } else { next.to_string() })?;
+        }
+    }
+    Ok(())
+}
+
+/// A zone's `log`: a word of truth, or bits for its two tables.
+fn log_bits(text: &str) -> u32 {
+    text.trim().parse().unwrap_or(u32::from(truth(text)))
+}
+
+/// What identifies the settings: the beginning of the SHA-256 of their file.
+fn version(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    let digest = system.text("/etc/config/firewall").map(|text| Sha256::digest(text.as_bytes()));
+    let hex = |digest: &[u8]| digest.iter().take(8).map(|octet| format!("{octet:02x}")).collect::<String>();
+    Ok(digest.map(|digest| Raw::One(hex(&digest))))
+}
+
+/// The table that a rule belongs to: what AddObject has made for another table says so, and rules that mark
+/// are classifications.
+fn table_of(system: &mut System, addr: &str) -> Result<String> {
+    let made = system.option_text(&format!("firewall.{addr}.rcwmp_kind"))?;
+    let target = system.option_text(&format!("firewall.{addr}.target"))?;
+    Ok(match target.to_ascii_lowercase().as_str() {
+        "dscp" => "Classification".to_owned(),
+        "" | "accept" | "drop" | "reject" if made.is_empty() => "Rule".to_owned(),
+        _ => made,
+    })
+}
+
+/// The addresses of the rules of the same table.
+fn of_same_table(system: &mut System, addr: &str) -> Result<Vec<String>> {
+    let table = table_of(system, addr)?;
+    let mut out = Vec::new();
+    for section in system.sections("firewall", "rule")? {
+        if table_of(system, &section.addr)? == table {
+            out.push(section.addr);
+        }
+    }
+    Ok(out)
+}
+
+/// The numbers of a rule's protocols; -1 for any.
+fn numbers(proto: &[String]) -> Vec<String> {
+    let each = proto.iter().map(|one| number(std::slice::from_ref(one)).to_string());
+    let mut out: Vec<String> = each.collect();
+    out.dedup();
+    if out.is_empty() || out.iter().any(|one| one == "-1") { vec!["-1".to_owned()] } else { out }
+}
+
+/// Lists of a rule: `protocols`, `ports`, `prefixes`.
+fn read_list(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>> {
+    let Some(row) = at.row().cloned() else { return Ok(None) };
+    let words = words(system, &format!("firewall.{}.{}", row.addr, list_option(what)))?;
+    let words: Vec<String> = words.iter().flat_map(|word| word.split(' ')).map(str::to_owned).collect();
+    Ok(Some(Raw::Many(match what {
+        "protocols" => numbers(&words),
+        "ports" if words.is_empty() => vec!["-1".to_owned()],
+        "ports" => words,
+        // An address alone is a prefix of all its bits.
+        _ => words
+            .iter()
+            .map(|word| match word.parse::<IpAddr>() {
+                Ok(IpAddr::V4(_)) => format!("{word}/32"),
+                Ok(IpAddr::V6(_)) => format!("{word}/128"),
+                Err(_) => word.clone(),
+            })
+            .collect(),
+    })))
+}
+
+fn list_option(what: &str) -> &'static str {
+    match what {
+        "protocols" => "proto",
+        "ports" => "dest_port",
+        _ => "src_ip",
+    }
+}
+
+fn write_list(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<()> {
+    let Some(row) = at.row().cloned() else { return Err(Error::NotWritable(at.name.to_owned())) };
+    let items = raw.items();
+    let any = items.is_empty() || items.contains(&"-1");
+    if any && items.len() > 1 {
+        return Err(Error::bad_value(at.name, "-1 stands for all, and alone"));
+    }
+    let words: Vec<String> = match what {
+        "protocols" if any => vec!["all".to_owned()],
+        "protocols" => items.iter().map(|item| protocol_name(item)).collect(),
+        "ports" if any => Vec::new(),
+        _ => items.iter().map(|item| (*item).to_owned()).collect(),
+    };
+    topology::put_list(system, &format!("firewall.{}", row.addr), list_option(what), words)
+}
+
 /// The option behind a parameter's word, and the word's aspect of it.
 fn aspect(what: &str) -> (&'static str, &'static str) {
     match what {
@@ -130,6 +249,11 @@ fn aspect(what: &str) -> (&'static str, &'static str) {
         "src_port_not" => ("src_port", "without"),
         "dest_port_not" => ("dest_port", "without"),
         "mark_dscp" => ("set_dscp", "dscp"),
+        "mac" => ("src_mac", "bare"),
+        "mac_not" => ("src_mac", "without"),
+        "icmp" => ("icmp_type", "number"),
+        "protocols" | "ports" | "prefixes" => ("", "list"),
+        "gate" => ("", "gate"),
         "order" => ("", "order"),
         "policy" => ("", "policy"),
         _ => ("", "status"),
@@ -140,6 +264,9 @@ fn read(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>> {
     let Some(row) = at.row().cloned() else { return Ok(None) };
     let (option, aspect) = aspect(what);
     let base = format!("firewall.{}", row.addr);
+    if aspect == "list" {
+        return read_list(system, at, what);
+    }
     let text =
         if option.is_empty() { String::new() } else { system.option_text(&format!("{base}.{option}"))? };
     let word = match aspect {
@@ -156,9 +283,22 @@ fn read(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>> {
         "dscp" => dscp(&text).map(|number| number.to_string()).unwrap_or_default(),
         "without" => if text.starts_with('!') { "1" } else { "0" }.to_owned(),
         "order" => {
-            let sections = system.sections("firewall", "rule")?;
-            let place = sections.iter().position(|section| section.addr == row.addr);
-            place.map(|place| (place + 1).to_string()).unwrap_or_default()
+            let rows = of_same_table(system, &row.addr)?;
+            return Ok(system.order_of(&rows, &row.addr));
+        }
+        "bare" => text.split(' ').next().unwrap_or_default().trim_start_matches('!').to_owned(),
+        "number" => text.parse::<u8>().map(|number| number.to_string()).unwrap_or_default(),
+        "gate" => {
+            // A rule without a zone to come from would be about the router's own packets.
+            let complete = !system.option_text(&format!("{base}.src"))?.is_empty();
+            let redirects = system.option_text(&format!("{base}.target"))?.eq_ignore_ascii_case("dnat");
+            let aimed = !redirects || !system.option_text(&format!("{base}.dest_ip"))?.is_empty();
+            match (unless_off(system, &format!("{base}.enabled"))?, complete && aimed) {
+                (false, _) => "Disabled",
+                (true, true) => "Enabled",
+                (true, false) => "Error_Misconfigured",
+            }
+            .to_owned()
         }
         "policy" => {
             let zones = netif::zones(system)?;
@@ -236,8 +376,14 @@ fn protocol_name(text: &str) -> String {
 fn write(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<()> {
     let Some(row) = at.row().cloned() else { return Err(Error::NotWritable(at.name.to_owned())) };
     let (option, aspect) = aspect(what);
-    if option.is_empty() {
-        return Err(Error::NotWritable(at.name.to_owned()));
+    match aspect {
+        "list" => return write_list(system, at, what, raw),
+        "order" => {
+            let rows = of_same_table(system, &row.addr)?;
+            return system.put_order(at, "firewall", &rows, &row.addr, raw);
+        }
+        _ if option.is_empty() => return Err(Error::NotWritable(at.name.to_owned())),
+        _ => {}
     }
     let address = format!("firewall.{}.{option}", row.addr);
     let old = system.option_text(&address)?;
@@ -257,6 +403,10 @@ fn write(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<()
             (false, true) => String::new(),
             (false, false) => old,
         },
+        "number" if given.starts_with('-') => String::new(),
+        "number" => given,
+        "bare" if given.is_empty() => String::new(),
+        "bare" => format!("{}{given}", if old.starts_with('!') { "!" } else { "" }),
         "ip" if given.is_empty() => String::new(),
         "ip" => Match { address: given, ..Match::parse(&old) }.text(),
         "mask" => Match::parse(&old).with_mask(&given).text(),

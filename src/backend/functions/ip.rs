@@ -22,7 +22,6 @@ pub const VALUES: &[ValueFn] = &[
     ValueFn { name: "ip_type", get: kind, set: None },
     ValueFn { name: "ip_loopback", get: loopback, set: None },
     ValueFn { name: "ip4_enable", get: ip4_enable, set: None },
-    ValueFn { name: "ip6_enable", get: ip6_enable, set: Some(set_ip6_enable) },
     ValueFn { name: "ip4_address", get: ip4_address, set: Some(set_ip4_address) },
     ValueFn { name: "ip4_status", get: ip4_status, set: None },
     ValueFn { name: "ip6_address", get: ip6_address, set: Some(set_ip6_address) },
@@ -177,27 +176,15 @@ fn loopback(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Optio
     flag(interface(system, &at)?.device == "lo")
 }
 
-fn ip6_enable(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
-    let device = interface(system, &at)?.device;
-    if let Some(told) = topology::device_option(system, &device, "ipv6")? {
-        return flag(topology::truth(&told.text()));
+/// Whether the kernel speaks IPv6 on a device, or would if it were there.
+pub fn kernel_speaks_ip6(system: &mut System, device: &str) -> bool {
+    if !topology::is_device_name(device) {
+        return false;
     }
-    if !topology::is_device_name(&device) {
-        return flag(false);
-    }
-    let off = system.text(&format!("/proc/sys/net/ipv6/conf/{device}/disable_ipv6"));
-    flag(match off {
+    match system.text(&format!("/proc/sys/net/ipv6/conf/{device}/disable_ipv6")) {
         Some(off) => off.trim() == "0",
         None => system.exists("/proc/net/if_inet6"),
-    })
-}
-
-fn set_ip6_enable(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
-    let device = interface(system, &at)?.device;
-    if !topology::is_device_name(&device) {
-        return Err(Error::bad_value(at.name, "the interface has no device yet"));
     }
-    topology::put_device_option(system, &device, "ipv6", &raw.text())
 }
 
 // --- addresses in UCI

@@ -5,6 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// The most routes of one table.
 pub const MAX_ROUTES: usize = 1024;
 
+/// The most addresses of [`ends_v6`].
+const MAX_ENDS: usize = 64;
+
 /// `RTF_UP`, `RTF_REJECT`, and of IPv6 `RTF_ADDRCONF`, `RTF_ANYCAST`, `RTF_CACHE`, `RTF_LOCAL`.
 const UP: u32 = 0x1;
 const REJECT: u32 = 0x200;
@@ -86,6 +89,19 @@ fn line_v4(line: &str) -> Option<Route> {
         metric: metric.parse().ok()?,
         advertised: false,
     })
+}
+
+/// The single addresses that a device has a route to, the other ends of a link among them; not the kernel's own.
+pub fn ends_v6(text: &str, device: &str) -> Vec<Ipv6Addr> {
+    let end = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().take(10).collect();
+        let [network, length, _, _, _, _, _, _, flags, on] = words[..] else { return None };
+        let flags = u32::from_str_radix(flags, 16).ok()?;
+        let alone = length == "80" && network.len() == 32 && on == device;
+        let address = u128::from_str_radix(network, 16).ok()?;
+        (alone && flags & UP != 0 && flags & (REJECT | ANYCAST | LOCAL) == 0).then(|| Ipv6Addr::from(address))
+    };
+    text.lines().filter_map(end).take(MAX_ENDS).collect()
 }
 
 fn line_v6(line: &str) -> Option<Route> {

@@ -7,7 +7,9 @@ pub mod bridging;
 pub mod crypt;
 pub mod ddns;
 pub mod deviceinfo;
+pub mod dhcp6_options;
 pub mod dhcp_clients;
+pub mod dhcp_conditions;
 pub mod dhcp_options;
 pub mod dhcpv4;
 pub mod dhcpv6;
@@ -53,6 +55,7 @@ pub mod spectrum;
 pub mod ssh;
 pub mod stations;
 pub mod storage;
+pub mod switches;
 pub mod syslog;
 pub mod time;
 pub mod topology;
@@ -104,6 +107,7 @@ const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (&[], roles::TABLES),
     (routing::VALUES, routing::TABLES),
     (tunnels::VALUES, tunnels::TABLES),
+    (switches::VALUES, &[]),
     (settings::VALUES, settings::TABLES),
     (time::VALUES, time::TABLES),
     (ethernet::VALUES, ethernet::TABLES),
@@ -113,6 +117,8 @@ const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (dhcpv4::VALUES, dhcpv4::TABLES),
     (dhcp_clients::VALUES, dhcp_clients::TABLES),
     (dhcp_options::VALUES, dhcp_options::TABLES),
+    (dhcp_conditions::VALUES, &[]),
+    (dhcp6_options::VALUES, dhcp6_options::TABLES),
     (wifi::VALUES, wifi::TABLES),
     (wifi_security::VALUES, &[]),
     (wps::VALUES, &[]),

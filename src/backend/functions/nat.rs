@@ -65,6 +65,10 @@ pub fn with_port(text: &str, last: bool, port: u16) -> String {
 fn is_mapping(system: &mut System, addr: &str) -> Result<Option<String>> {
     let target = system.option_text(&format!("firewall.{addr}.target"))?;
     let src = system.option_text(&format!("firewall.{addr}.src"))?;
+    // What AddObject has made for another table is no mapping.
+    if !system.option_text(&format!("firewall.{addr}.rcwmp_kind"))?.is_empty() {
+        return Ok(None);
+    }
     let fits = (target.is_empty() || target.eq_ignore_ascii_case("dnat")) && !src.is_empty() && src != "*";
     Ok(fits.then_some(src))
 }

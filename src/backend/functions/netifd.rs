@@ -111,6 +111,12 @@ pub struct Logical {
     pub dhcp_server: Option<Ipv4Addr>,
     /// The lease that the server gave: seconds, -1 for ever.
     pub lease_time: Option<i32>,
+    /// What else udhcpc's script passes on: host name, domain and time servers.
+    pub host: String,
+    /// See [`Logical::host`].
+    pub domains: Vec<String>,
+    /// See [`Logical::host`].
+    pub time_servers: Vec<Ipv4Addr>,
     /// Options of DHCPv6, each a code and its octets as hexadecimal digits.
     pub options: Vec<(u16, String)>,
 }
@@ -144,6 +150,19 @@ impl Logical {
             errors: tables("errors").map(complaint).collect(),
             dhcp_server: data.and_then(|data| data.text("dhcpserver")?.parse().ok()),
             lease_time: data.and_then(|data| data.number("leasetime")).and_then(lease),
+            host: data.and_then(|data| data.text("hostname")).map(short).unwrap_or_default(),
+            domains: table
+                .array("dns-search")
+                .iter()
+                .take(MAX_ITEMS)
+                .filter_map(|one| Some(short(one.as_text()?.to_str())))
+                .collect(),
+            time_servers: data
+                .and_then(|data| data.text("ntpserver"))
+                .map(|text| {
+                    text.split_whitespace().take(MAX_ITEMS).filter_map(|one| one.parse().ok()).collect()
+                })
+                .unwrap_or_default(),
             options: data
                 .and_then(|data| data.text("passthru"))
                 .map(|text| options(&text))
@@ -161,6 +180,11 @@ impl Logical {
     pub fn has_error(&self, codes: &[&str]) -> bool {
         self.errors.iter().any(|(_, code)| codes.contains(&code.as_str()))
     }
+}
+
+/// A name, if it is no longer than one.
+fn short(text: std::borrow::Cow<'_, str>) -> String {
+    if text.len() <= 255 { text.into_owned() } else { String::new() }
 }
 
 fn address4(table: &Table) -> Option<Address4> {

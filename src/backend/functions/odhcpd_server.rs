@@ -19,7 +19,7 @@ pub const VALUES: &[ValueFn] = &[
     ValueFn { name: "odhcpd_enable", get: enable, set: Some(set_enable) },
     ValueFn { name: "odhcpd_status", get: status, set: None },
     ValueFn { name: "odhcpd_interface", get: interface, set: Some(set_interface) },
-    ValueFn { name: "odhcpd_order", get: order, set: None },
+    ValueFn { name: "odhcpd_order", get: order, set: Some(dhcpv4::set_pool_order) },
     ValueFn { name: "odhcpd_flag", get: flag, set: Some(set_flag) },
     ValueFn { name: "odhcpd_dns", get: servers, set: Some(set_servers) },
     ValueFn { name: "odhcpd_prefixes", get: prefixes, set: None },
@@ -75,7 +75,7 @@ fn delete(system: &mut System, at: Place<'_>, service: &str) -> Result<()> {
             return Err(Error::backend(format!("deleting {}", at.name), why));
         }
     }
-    system.delete_section(&section)
+    dhcpv4::delete_pool(system, at, "")
 }
 
 fn section(at: &Place<'_>) -> Result<String> {

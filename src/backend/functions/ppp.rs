@@ -6,8 +6,8 @@
 use std::net::Ipv6Addr;
 
 use super::netifd::{self, Logical};
-use super::proc_net;
 use super::topology::{self, Interface};
+use super::{kernel_routes, proc_net};
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::backend::{Place, Raw, Row};
 use crate::model::{Error, Result};
@@ -27,6 +27,7 @@ pub const VALUES: &[ValueFn] = &[
     ValueFn { name: "ppp_trigger", get: trigger, set: Some(set_trigger) },
     ValueFn { name: "ppp_ipcp", get: ipcp, set: None },
     ValueFn { name: "ppp_identifier", get: identifier, set: None },
+    ValueFn { name: "ppp_session", get: session, set: None },
     ValueFn { name: "ppp_echo", get: echo, set: Some(set_echo) },
 ];
 
@@ -185,12 +186,39 @@ fn set_trigger(system: &mut System, at: Place<'_>, argument: &str, raw: &Raw) ->
     topology::put(system, &section, "demand", demand)
 }
 
-/// The lower half of the link-local address, which IPv6CP has agreed on.
-fn identifier(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+/// The PPPoE session on a device, as `/proc/net/pppoe` has it: the kernel prints the two octets of the packet
+/// as a number of its own. `None` for none, and for several, which nobody can tell apart.
+fn session_on(text: &str, device: &str) -> Option<u16> {
+    let on = |line: &str| -> Option<u16> {
+        let mut words = line.split_whitespace();
+        let id = u32::from_str_radix(words.next()?, 16).ok()?;
+        (words.nth(1)? == device).then(|| u16::try_from(id).ok().map(u16::from_be)).flatten()
+    };
+    let mut found = text.lines().skip(1).take(MAX_LINKS).filter_map(on);
+    found.next().filter(|id| *id > 0 && found.next().is_none())
+}
+
+fn session(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    let link = link(system, &at)?;
+    if link.proto != "pppoe" {
+        return Ok(None);
+    }
+    let text = system.text("/proc/net/pppoe").unwrap_or_default();
+    Ok(session_on(&text, &link.device).map(|id| Raw::One(id.to_string())))
+}
+
+/// The lower half of the link-local address, which IPv6CP has agreed on; of the other end with `remote`.
+fn identifier(system: &mut System, at: Place<'_>, whose: &str) -> Result<Option<Raw>> {
     let link = link(system, &at)?;
     let device = topology::ppp_device(system, &link.name, &link.proto)?.unwrap_or_default();
     let own = proc_net::if_inet6(system).into_iter().filter(|one| one.device == device);
-    let local = own.map(|one| one.address).find(|address| address.segments()[0] & 0xffc0 == 0xfe80);
+    let mut all: Vec<Ipv6Addr> = own.map(|one| one.address).collect();
+    if whose == "remote" {
+        // pppd sets a route to the other end alone.
+        let ends = kernel_routes::ends_v6(&system.text("/proc/net/ipv6_route").unwrap_or_default(), &device);
+        all = ends.into_iter().filter(|end| !all.contains(end)).collect();
+    }
+    let local = all.into_iter().find(Ipv6Addr::is_unicast_link_local);
     let lower = |address: Ipv6Addr| Ipv6Addr::from(u128::from(address) & u128::from(u64::MAX));
     Ok(local.map(|address| Raw::One(lower(address).to_string())))
 }
@@ -233,4 +261,20 @@ fn ipcp(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>> {
             told.dns.iter().filter(|one| one.is_ipv4()).take(2).map(ToString::to_string).collect(),
         )),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions() {
+        let line = |id: u16, device: &str| format!("{:08X} 02:00:00:00:00:01    {device}\n", id.to_be());
+        let head = "Id       Address              Device\n";
+        let text = format!("{head}{}{}", line(0x1234, "eth1.7"), line(7, "eth0"));
+        assert_eq!(session_on(&text, "eth1.7"), Some(0x1234));
+        assert_eq!(session_on(&text, "eth2"), None);
+        assert_eq!(session_on(&format!("{text}{}", line(8, "eth0")), "eth0"), None);
+        assert_eq!(session_on(&format!("{head}x\n00010000 a eth0\n"), "eth0"), None);
+    }
 }

@@ -10,9 +10,10 @@ use crate::model::{Error, Result};
 
 /// Behind parameters.
 pub const VALUES: &[ValueFn] = &[
-    ValueFn { name: "proto_any", get: any_on, set: None },
+    ValueFn { name: "map_prefix", get: map_prefix, set: None },
     ValueFn { name: "proto_status", get: status, set: None },
     ValueFn { name: "gre_tunnel", get: gre, set: Some(set_gre) },
+    ValueFn { name: "nd_dad", get: dad, set: Some(set_dad) },
     ValueFn { name: "split_prefix", get: split_prefix, set: Some(set_split_prefix) },
     ValueFn { name: "aftr", get: aftr, set: Some(set_aftr) },
 ];
@@ -83,6 +84,27 @@ fn neighbours(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Ve
     Ok(out)
 }
 
+/// The device of the innermost row.
+fn neighbours_on(at: &Place<'_>) -> Result<String> {
+    let device = at.row().and_then(|row| row.cols.first()).filter(|device| topology::is_device_name(device));
+    device.cloned().ok_or_else(|| Error::UnknownName(at.name.to_owned()))
+}
+
+/// How often an address is asked for before it is used: as configured, else as the kernel does.
+fn dad(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    let device = neighbours_on(&at)?;
+    if let Some(told) = topology::device_option(system, &device, "dadtransmits")? {
+        return Ok(Some(told));
+    }
+    let kernel = system.text(&format!("/proc/sys/net/ipv6/conf/{device}/dad_transmits"));
+    Ok(kernel.map(|text| Raw::one(text.trim())))
+}
+
+fn set_dad(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
+    let device = neighbours_on(&at)?;
+    topology::put_device_option(system, &device, "dadtransmits", &raw.text())
+}
+
 fn name(at: &Place<'_>) -> Result<String> {
     let row = at.rows.first().ok_or_else(|| Error::UnknownName(at.name.to_owned()))?;
     Ok(row.row.addr.clone())
@@ -94,15 +116,6 @@ fn section(at: &Place<'_>) -> Result<String> {
 
 fn is_off(system: &mut System, section: &str) -> Result<bool> {
     Ok(topology::truth(&topology::text(system, section, "disabled")?))
-}
-
-fn any_on(system: &mut System, at: Place<'_>, protos: &str) -> Result<Option<Raw>> {
-    for row in rows(system, at, protos)? {
-        if !is_off(system, &format!("network.{}", row.addr))? {
-            return Ok(Some(Raw::one("1")));
-        }
-    }
-    Ok(Some(Raw::one("0")))
 }
 
 /// `Disabled`, `Enabled` or `Error`.
@@ -241,6 +254,19 @@ fn set_split_prefix(system: &mut System, at: Place<'_>, argument: &str, raw: &Ra
     let (address, bits) = text.split_once('/').unwrap_or((&text, ""));
     topology::put(system, &section, parts.next().unwrap_or_default(), address)?;
     topology::put(system, &section, parts.next().unwrap_or_default(), bits)
+}
+
+/// The delegated prefix that a MAP domain takes its end-user prefix of: one within the rule's.
+fn map_prefix(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    let rule =
+        split_prefix(system, at, "ip6prefix/ip6prefixlen/64")?.map(|raw| raw.text()).unwrap_or_default();
+    let Some((base, bits)) = rule.split_once('/') else { return Ok(None) };
+    let (Ok(base), Ok(bits)) = (base.parse::<Ipv6Addr>(), bits.parse::<u8>()) else { return Ok(None) };
+    let base = netifd::network6(base, bits);
+    let all = netifd::all(system);
+    let mut delegated = all.iter().flat_map(|one| &one.delegated);
+    let found = delegated.find(|one| one.bits >= bits && netifd::network6(one.address, bits) == base);
+    Ok(found.map(|one| Raw::One(format!("{}/{}", one.address, one.bits))))
 }
 
 /// The other end of DS-Lite is one option for a name and an address.
