@@ -4,6 +4,8 @@
 
 #[path = "support/agent.rs"]
 mod agent;
+#[path = "support/bus.rs"]
+mod bus;
 #[path = "support/messages.rs"]
 mod messages;
 #[path = "support/play.rs"]
@@ -215,6 +217,56 @@ fn the_echo_server() {
 }
 
 #[expect(clippy::disallowed_macros, reason = "a test says so when it did not test")]
+/// The networks around, in the words of a published scan; a radio that is off is passed over.
+#[test]
+fn the_neighbours() {
+    const NEIGHBOURS: &str = "Device.WiFi.NeighboringWiFiDiagnostic.";
+    let heard = r#"{"results":[
+        {"ssid":"open-campus","bssid":"02:00:5E:00:53:02","mode":"Master","band":5,"channel":52,"mhz":5260,"signal":-45,
+         "encryption":{"enabled":false}},
+        {"ssid":"HomeNet-8","bssid":"02:00:5E:00:53:03","mode":"Master","band":5,"channel":153,"mhz":5765,"signal":-75,
+         "encryption":{"enabled":true,"wpa":[1,2],"authentication":["psk"],"ciphers":["ccmp"]}}]}"#;
+    let requested = [("DiagnosticsState", "xsd:string", "Requested")];
+    let acs = Scripted::start(vec![
+        inform(),
+        methods(),
+        say(set("1", NEIGHBOURS, &requested)),
+        end(),
+        inform_with(&["8 DIAGNOSTICS COMPLETE"]),
+        say(get_values("2", &[NEIGHBOURS])),
+        say(get_values("3", &["Device.WiFi.Radio.2.Name"])),
+        end(),
+    ]);
+    let router = router(&acs.url());
+    let bus = bus::Offers::new()
+        .says_to("iwinfo", "scan", r#"{"device":"phy1-ap0"}"#, heard)
+        .start_at(&router.root().join("var/run/ubus/ubus.sock"), None);
+    let agent = router.start(&[]);
+    agent.wait_for("End session", 2);
+    assert!(agent.stop().0.success());
+    let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
+    let answer = &seen[6];
+    let of = |name: &str| value(answer, &format!("{NEIGHBOURS}{name}"));
+    for (name, expected) in [
+        ("DiagnosticsState", "Complete"),
+        ("ResultNumberOfEntries", "2"),
+        ("Result.1.SSID", "open-campus"),
+        ("Result.1.BSSID", "02:00:5e:00:53:02"),
+        ("Result.1.Radio", "Device.WiFi.Radio.2"),
+        ("Result.1.Channel", "52"),
+        ("Result.1.SecurityModeEnabled", "None"),
+        ("Result.2.SignalStrength", "-75"),
+        ("Result.2.SecurityModeEnabled", "WPA-WPA2"),
+        ("Result.2.EncryptionMode", "AES"),
+        ("Result.2.OperatingFrequencyBand", "5GHz"),
+        ("Result.2.Mode", "Infrastructure"),
+    ] {
+        assert_eq!(of(name), expected, "{name}: {answer}");
+    }
+    let asked: Vec<String> = bus.take_calls().into_iter().filter(|call| call.contains("scan")).collect();
+    assert_eq!(asked.len(), 2, "{asked:?}");
+}
+
 fn skip(why: &str) {
     println!("{why}");
 }

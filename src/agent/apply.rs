@@ -47,6 +47,16 @@ pub fn fulfil(system: &mut System, root: &Root) -> Vec<Child> {
     let mut children = Vec::new();
     for order in system.take_orders() {
         let (name, methods): (_, &[&str]) = match &order {
+            Order::Mount => {
+                info!("File systems: mount");
+                children.extend(Program::Block.start(root, &["mount"]));
+                continue;
+            }
+            Order::Unmount(target) => {
+                info!("File systems: unmount {target}");
+                children.extend(Program::Umount.start(root, &["--", target.as_str()]));
+                continue;
+            }
             Order::Script(name, verb) => {
                 info!("Service {name}: {verb}");
                 match programs::start_script(root, name, verb) {

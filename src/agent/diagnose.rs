@@ -9,8 +9,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use crate::diagnostics::{
-    Moment, ProtocolVersion, State, download, echo_test, lookup, ping, selection, self_test, throughput,
-    traceroute, upload,
+    Moment, ProtocolVersion, State, download, echo_test, lookup, neighbours, ping, selection, self_test,
+    throughput, traceroute, upload,
 };
 use crate::model::date;
 use crate::sys::fs::Root;
@@ -27,6 +27,7 @@ const UPLOAD: &str = "Device.IP.Diagnostics.UploadDiagnostics.";
 const UDP_ECHO: &str = "Device.IP.Diagnostics.UDPEchoDiagnostics.";
 const SELECTION: &str = "Device.IP.Diagnostics.ServerSelectionDiagnostics.";
 const LOOKUP: &str = "Device.DNS.Diagnostics.NSLookupDiagnostics.";
+const NEIGHBOURS: &str = "Device.WiFi.NeighboringWiFiDiagnostic.";
 const SELF_TEST: &str = "Device.SelfTestDiagnostics.";
 
 /// A test that can be run.
@@ -48,6 +49,8 @@ pub enum Test {
     Lookup(lookup::Input),
     /// SelfTestDiagnostics.
     SelfTest(self_test::Input),
+    /// NeighboringWiFiDiagnostic; who listens is filled in by whoever starts it.
+    Neighbours(neighbours::Input),
 }
 
 /// What a test has found, in the model's words.
@@ -157,6 +160,7 @@ impl Test {
                 resolv_conf,
                 ..lookup::Input::default()
             }),
+            NEIGHBOURS => Test::Neighbours(neighbours::Input::default()),
             SELF_TEST => Test::SelfTest(self_test::Input {
                 directories: ["/etc/config", "/tmp"]
                     .iter()
@@ -255,6 +259,22 @@ impl Test {
                 });
                 found
             }
+            Test::Neighbours(input) => {
+                let out = neighbours::run(input, cancel, deadline);
+                let mut found = Found::new(out.diagnostics_state);
+                found.table("Result.", &out.result, |row, one| {
+                    row.put("Radio", &one.radio);
+                    row.put("SSID", &one.ssid);
+                    row.put("BSSID", &one.bssid);
+                    row.put("Mode", one.mode);
+                    row.put("Channel", one.channel);
+                    row.put("SignalStrength", one.signal_strength);
+                    row.put("SecurityModeEnabled", one.security_mode_enabled);
+                    row.put("EncryptionMode", joined(&one.encryption_mode));
+                    row.put("OperatingFrequencyBand", one.operating_frequency_band);
+                });
+                found
+            }
             Test::SelfTest(input) => {
                 let out = self_test::run(input, cancel, deadline);
                 let mut found = Found::new(out.diagnostics_state);
@@ -275,9 +295,9 @@ impl Found {
         }
     }
 
-    /// The test was lost with its thread.
-    pub fn lost() -> Found {
-        Found::new(State::Internal)
+    /// The test of an object was lost with its thread, or could not be begun.
+    pub fn lost(object: &str) -> Found {
+        Found::new(if object == NEIGHBOURS { State::Failed } else { State::Internal })
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "numbers and texts alike, mostly copied")]
@@ -412,7 +432,7 @@ mod tests {
                 object.params.iter().find(|param| param.name == "DiagnosticsState").unwrap().ty.values;
             assert!(words.contains(&found.state.as_str()), "{}: {}", object.path, found.state);
         }
-        assert_eq!(tests, 8);
+        assert_eq!(tests, 9);
     }
 
     #[test]

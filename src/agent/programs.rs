@@ -28,6 +28,10 @@ pub enum Program {
     Apk,
     /// Writes the system log.
     Logread,
+    /// Mounts what fstab wants.
+    Block,
+    /// Takes a file system away.
+    Umount,
 }
 
 impl Program {
@@ -42,6 +46,8 @@ impl Program {
             Program::Opkg => "/bin/opkg",
             Program::Apk => "/usr/bin/apk",
             Program::Logread => "/sbin/logread",
+            Program::Block => "/sbin/block",
+            Program::Umount => "/bin/umount",
         }
     }
 

@@ -522,6 +522,11 @@ impl System {
         kept.agent.get(name).or_else(|| self.agent.get(name)).map(String::as_str)
     }
 
+    /// A value of the agent's store by its full name, as it will be after the commit.
+    pub(super) fn stored(&self, name: &str) -> Option<&str> {
+        self.staged.as_ref().unwrap_or(&self.kept).values.get(name).map(String::as_str)
+    }
+
     /// Tells a value of the agent itself.
     pub fn tell(&mut self, name: &str, value: impl Into<String>) {
         self.agent.insert(name.to_owned(), value.into());

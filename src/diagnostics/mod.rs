@@ -16,6 +16,7 @@
 //! | [`echo_test`] | UDPEchoDiagnostics, the client | none |
 //! | [`selection`] | ServerSelectionDiagnostics | those of [`ping`] for ICMP |
 //! | [`self_test`] | SelfTestDiagnostics | none |
+//! | [`neighbours`] | NeighboringWiFiDiagnostic | those that ubusd asks for `iwinfo` |
 //!
 //! DSCP goes out as IP_TOS or IPV6_TCLASS, an interface is bound by SO_BINDTODEVICE. Memory stays
 //! below a megabyte: one buffer a connection, and a cap on every table of results.
@@ -30,6 +31,7 @@ mod ftp;
 mod host;
 mod icmp;
 pub mod lookup;
+pub mod neighbours;
 pub mod ping;
 pub mod selection;
 pub mod self_test;
@@ -92,6 +94,8 @@ pub enum State {
     Internal,
     /// `Error_Other`.
     Other,
+    /// `Error`, where a parameter knows but one.
+    Failed,
 }
 
 impl State {
@@ -118,6 +122,7 @@ impl State {
             State::Timeout => "Error_Timeout",
             State::Internal => "Error_Internal",
             State::Other => "Error_Other",
+            State::Failed => "Error",
         }
     }
 

@@ -8,12 +8,15 @@ use log::{info, warn};
 use super::Daemon;
 use crate::agent::diagnose::{Found, Test};
 use crate::agent::job::{Job, Outcome};
+use crate::backend::functions::radio_state;
 use crate::backend::trials::{CANCELED, NONE, REQUESTED};
 use crate::cwmp::event::EventCode;
 use crate::diagnostics::Moment;
 use crate::diagnostics::echo::{Config, Server};
 use crate::model::date;
 
+/// Those who can listen for others.
+const RADIOS: &str = "Device.WiFi.Radio.";
 /// TR-143's echo server.
 const ECHO: &str = "Device.IP.Diagnostics.UDPEchoConfig.";
 
@@ -54,7 +57,7 @@ impl Daemon {
                     return;
                 }
                 Outcome::Done(found) => found,
-                Outcome::Lost => Found::lost(),
+                Outcome::Lost => Found::lost(&object),
             };
             info!("{object} has ended: {}", found.state);
             self.model.backend().tell_trial(&object, &found.state, found.values, found.rows);
@@ -73,7 +76,7 @@ impl Daemon {
             }
             Err(why) => {
                 warn!("{object} is not started: {why}");
-                let found = Found::lost();
+                let found = Found::lost(&object);
                 self.model.backend().tell_trial(&object, &found.state, found.values, found.rows);
                 self.event(EventCode::DiagnosticsComplete);
             }
@@ -83,10 +86,29 @@ impl Daemon {
     fn start_trial(&mut self, object: &str) -> Result<Job<Found>, String> {
         let values = self.below(object)?;
         let interface = self.device_of(values.get("Interface").map_or("", String::as_str))?;
-        let test = Test::of(object, &values, interface, &self.options.root)
+        let mut test = Test::of(object, &values, interface, &self.options.root)
             .ok_or_else(|| "it cannot be run as it is set".to_owned())?;
+        if let Test::Neighbours(input) = &mut test {
+            input.socket = self.options.ubus_socket().ok();
+            input.radios = self.listeners()?;
+        }
         Job::start("diagnostic", Arc::clone(&self.wake), move |cancel| test.run(cancel))
             .map_err(|why| why.to_string())
+    }
+
+    /// The radios by their paths, each with a network device of it.
+    fn listeners(&mut self) -> Result<Vec<(String, String)>, String> {
+        let list = self.model.values([RADIOS]).map_err(|why| why.to_string())?;
+        let named = |name: &str| {
+            name.strip_suffix(".Name").filter(|path| path.matches('.').count() == 3).map(str::to_owned)
+        };
+        let radios = list.into_iter().filter_map(|(name, value)| Some((named(&name)?, value.text)));
+        let mut out = Vec::new();
+        for (path, section) in radios {
+            let found = radio_state::device(self.model.backend(), &section).map_err(|why| why.to_string())?;
+            out.extend(found.map(|device| (path, device)));
+        }
+        Ok(out)
     }
 
     /// The values of an object by their names.

@@ -26,6 +26,7 @@ pub const VALUES: &[ValueFn] = &[
 pub const TABLES: &[TableFn] = &[
     TableFn { name: "config_files", rows: config_files, add: None, delete: None },
     TableFn { name: "log_files", rows: log_files, add: None, delete: None },
+    TableFn { name: "data_models", rows: data_models, add: None, delete: None },
     TableFn { name: "firmware_images", rows: images, add: None, delete: None },
     TableFn { name: "thermal_zones", rows: thermal_zones, add: None, delete: None },
 ];
@@ -243,6 +244,20 @@ fn log_files(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec
         out.push(Row { name: "agent".into(), addr: "agent".into(), cols: vec![file, size, kept] });
     }
     Ok(out)
+}
+
+/// TR-181, and TR-140 where there is something that it is about.
+fn data_models(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
+    let mut known = vec![("1", "urn:broadband-forum-org:tr-181-2-19-1")];
+    if system.has_package("fstab") {
+        known.push(("storage", "urn:broadband-forum-org:tr-140-1-2-0"));
+    }
+    let row = |(name, urn): (&str, &str)| Row {
+        name: name.to_owned(),
+        addr: name.to_owned(),
+        cols: vec![urn.to_owned()],
+    };
+    Ok(known.into_iter().map(row).collect())
 }
 
 fn images(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {

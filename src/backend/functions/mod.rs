@@ -50,10 +50,12 @@ pub mod routing;
 pub mod services;
 pub mod settings;
 pub mod shaping;
+pub mod shares;
 pub mod spectrum;
 pub mod ssh;
 pub mod stations;
 pub mod statistics;
+pub mod storage;
 pub mod switches;
 pub mod syslog;
 pub mod time;
@@ -129,7 +131,9 @@ const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (modems::VALUES, &[]),
     (mqtt::VALUES, mqtt::TABLES),
     (syslog::VALUES, &[]),
+    (shares::VALUES, shares::TABLES),
     (ssh::VALUES, ssh::TABLES),
+    (storage::VALUES, storage::TABLES),
     (web::VALUES, web::TABLES),
     (ddns::VALUES, ddns::TABLES),
     (usb::VALUES, usb::TABLES),

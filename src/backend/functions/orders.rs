@@ -17,6 +17,10 @@ pub enum Order {
     Renew(String),
     /// The start script of this name is run with this word.
     Script(String, &'static str),
+    /// What fstab wants is mounted.
+    Mount,
+    /// What is mounted there is taken away.
+    Unmount(String),
 }
 
 /// The order of an argument, `restart/INTERFACE` or `renew/SECTION`.

@@ -46,7 +46,7 @@ struct Step {
 ///
 /// # Errors
 /// As [`System::option`].
-fn device(system: &mut System, radio: &str) -> Result<Option<String>> {
+pub fn device(system: &mut System, radio: &str) -> Result<Option<String>> {
     if let Some(device) = wifi_state::radio(system, radio).and_then(|told| told.devices.into_iter().next()) {
         return Ok(Some(device));
     }
