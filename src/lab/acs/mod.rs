@@ -7,12 +7,14 @@
 //! ```
 
 pub mod describe;
+mod fallback;
 pub mod guard;
 mod knock;
 pub mod news;
 pub mod office;
 pub mod payload;
 pub mod pretty;
+pub mod profiles;
 pub mod quirks;
 pub mod scripts;
 pub mod server;

@@ -36,6 +36,7 @@ const KEEP_ALIVE: i64 = 300;
 pub struct Scripts {
     office: Mutex<Weak<Office>>,
     entries: Mutex<BTreeMap<String, Entry>>,
+    subscribers: Mutex<Vec<Weak<Mailbox>>>,
 }
 
 /// Where a script stands.
@@ -260,7 +261,19 @@ impl Scripts {
         desk.office.watcher.news(&News::ScriptEnded { name: &desk.name, reason: &reason });
     }
 
+    /// Tells a mailbox of every event and new device too, as long as it lives.
+    pub fn subscribe(&self, mailbox: &Arc<Mailbox>) {
+        let mut subscribers = self.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
+        subscribers.retain(|known| known.strong_count() > 0);
+        subscribers.push(Arc::downgrade(mailbox));
+    }
+
     fn tell(&self, occurrence: &Occurrence) {
+        for mailbox in self.subscribers.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            if let Some(mailbox) = mailbox.upgrade() {
+                mailbox.tell(occurrence.clone());
+            }
+        }
         for entry in self.entries().values().filter(|entry| entry.state == State::Running) {
             entry.mailbox.tell(occurrence.clone());
         }
