@@ -69,7 +69,7 @@ fn what_the_profiles_define() {
     assert_eq!(hooks, expected);
     let ours = lab.profiles.get("openwrt-tr181").unwrap();
     assert_eq!(ours.hooks().len(), 54);
-    assert_eq!(lab.profiles.get("tr098").unwrap().hooks().len(), 21);
+    assert_eq!(lab.profiles.get("tr098").unwrap().hooks().len(), 22);
     let able = lab.profiles.abilities("tr098").unwrap();
     assert_eq!(able["diagnose"], json!([]));
     assert_eq!(able["read"], json!(["radio", "ssid", "interface_wan", "interface_lan", "port", "hwinfo"]));
@@ -232,7 +232,7 @@ fn a_ping_and_a_traceroute_from_their_request_to_their_result() {
         .diagnose("openwrt-tr181", SERIAL, "traceroute", &json!({ "host": "127.0.0.1" }))
         .unwrap();
     assert_eq!(
-        (&result["hop_count"], &result["hops"][0]["hop_host_address"]),
+        (&result["hop_count"], &result["hops"][0]["hop_host"]),
         (&json!(1), &json!("127.0.0.1")),
         "{result}"
     );
@@ -415,4 +415,34 @@ fn a_vendors_own_model() {
         (&voice[0]["lines"][0]["enabled"], &voice[0]["lines"][1]["enabled"]),
         (&json!(false), &json!(true))
     );
+}
+
+#[test]
+fn the_readme_names_every_word_with_a_test_that_is_there() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let readme = std::fs::read_to_string(format!("{root}/README.md")).unwrap();
+    let section = readme.split_once("## Oktopus Lua").unwrap().1.split("\n## ").next().unwrap();
+    let rows: Vec<&str> = section.lines().filter(|line| line.starts_with("| `")).collect();
+    for hook in HOOKS {
+        let start = format!("| `{}({})` |", hook.name, hook.arguments.join(", "));
+        assert_eq!(rows.iter().filter(|row| row.starts_with(&start)).count(), 1, "{start}");
+    }
+    let mut file = String::new();
+    for row in rows {
+        let tests = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        for test in tests.split(", ").map(|test| test.trim_matches('`')) {
+            let name = match test.split_once("::") {
+                Some(("…", name)) => name.to_owned(),
+                Some((module, name)) => {
+                    file = std::fs::read_to_string(format!("{root}/tests/{module}.rs")).unwrap();
+                    name.to_owned()
+                }
+                None => test.trim_start_matches('…').to_owned(),
+            };
+            assert!(
+                file.lines().any(|line| line.contains("fn ") && line.contains(&format!("{name}("))),
+                "{row}: no {name}"
+            );
+        }
+    }
 }

@@ -423,7 +423,7 @@ impl Fleet for Desk {
     }
 
     fn delete_device(&self, serial_number: &str) -> bool {
-        let gone = self.office.store.delete_device(serial_number).unwrap_or(false);
+        let gone = self.office.store.forget_device(serial_number).unwrap_or(false);
         if gone {
             self.office.give_up(serial_number, true, &Refusal::new(404, "Device not found"));
         }

@@ -441,7 +441,7 @@ function parse_get_speed_test_result(speed_test_type, response)
     return {
         diagnostic_state = value "DiagnosticsState", type = speed_test_type, action = speed_test_type,
         download_speed = speed_test_type ~= "upload" and speed or nil, upload_speed = speed_test_type == "upload" and speed or nil,
-        throughput = speed, bytes_received = tonumber(value "TotalBytesReceived"), bytes_sent = tonumber(value "TotalBytesSent"),
+        throughput = speed, bytes_received = tonumber(value "TestBytesReceived"), bytes_sent = tonumber(value "TestBytesSent"),
     }, nil
 end
 
