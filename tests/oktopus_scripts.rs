@@ -47,7 +47,7 @@ fn send_cwmp_message_getparametervalues() {
         );
         assert_eq!(printed.into_iter().collect::<BTreeSet<_>>(), expected);
     };
-    both("send_cwmp_message_getparametervalues", "HUAWNFYC-35454645", check, NAME, "");
+    both("send_cwmp_message_getparametervalues", "HUAWNFYC-35454645", check, NAME, "1.");
 }
 
 #[test]
@@ -61,6 +61,7 @@ fn send_cwmp_message_setparametervalues() {
         "HUAWNFYC-35454645",
         check,
         "Invalid arguments | Code: 9003",
+        "",
     );
 }
 

@@ -146,7 +146,7 @@ fn send_cwmp_message_and_forget() {
     let Some(text) = example("services/send_cwmp_message_and_forget.lua") else { return };
     let run = provision(&text, &variables(), true, |_| {});
     // Its list of parameters is a comment: what it sends is no request that a CPE could do.
-    assert_eq!(run.log[0], "Message sent successfully");
+    assert!(run.log.iter().any(|line| line == "Message sent successfully"), "{:?}", run.log);
     assert!(run.reason.starts_with(UNSET) && run.reason.contains("was refused: 9003"), "{}", run.reason);
     let forgotten = format!("get_device_id = function() return 'nobody' end\n{text}");
     let run = provision(&forgotten, &variables(), true, |_| {});

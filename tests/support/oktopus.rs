@@ -1,11 +1,17 @@
 //! A mini-ACS in this process, agents as child processes, and the examples of Oktopus' documents.
 #![allow(dead_code, clippy::unwrap_used, clippy::disallowed_macros)]
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rcwmp::cwmp::event::{Event, EventCode};
+use rcwmp::cwmp::rpc::{DeviceId, Inform, Message, ParameterValue, Request};
+use rcwmp::cwmp::soap;
+use rcwmp::cwmp::soap::envelope::{Envelope, Header, Namespace};
 use rcwmp::lab::acs::guard::Auth;
 use rcwmp::lab::acs::news::{News, Watcher};
 use rcwmp::lab::acs::office::{Office, Settings};
@@ -17,6 +23,7 @@ use rcwmp::lab::lua::vm::Limits;
 use rcwmp::lab::models::BUILT_IN;
 use rcwmp::lab::router;
 use rcwmp::lab::store::{Definition, Status, Store};
+use rcwmp::model::value::{Kind, Value};
 
 use super::agent::{Agent, Router};
 
@@ -150,6 +157,12 @@ impl Acs {
         lines
     }
 
+    /// As [`Acs::run`], in the place of a script that was stopped.
+    pub fn run_again(&self, text: &str) -> Vec<String> {
+        self.scripts.remove("test").unwrap();
+        self.run(text)
+    }
+
     pub fn log(&self) -> Vec<String> {
         self.scripts.log("test").unwrap().into_iter().map(|line| line.text).collect()
     }
@@ -238,4 +251,37 @@ fn vendors(text: &str) -> String {
         table.replace(r#""rows":{"fn":"fixed:2"}"#, r#""rows":{"store":true}, "add":true, "delete":true"#);
     assert!(text.contains(table));
     text.replace(table, &theirs)
+}
+
+/// Posts an Inform of a device that ends there; how long its answer took.
+pub fn inform(acs: &Acs, serial: &str, code: EventCode) -> Duration {
+    let value = Value { kind: Kind::String, text: "1.0".into() };
+    let inform = Inform {
+        device_id: DeviceId {
+            manufacturer: "Example".into(),
+            oui: "020000".into(),
+            product_class: "Test".into(),
+            serial_number: serial.into(),
+        },
+        events: vec![Event::of(code)],
+        max_envelopes: 1,
+        current_time: "2026-11-21T06:00:00+01:00".into(),
+        retry_count: 0,
+        parameter_list: vec![ParameterValue { name: "Device.DeviceInfo.SoftwareVersion".into(), value }],
+    };
+    let header = Header { id: Some("1".into()), ..Header::default() };
+    let message = Message::Request(Request::Inform(Box::new(inform)));
+    let body = soap::write(&Envelope { namespace: Namespace::V1_0, header, message });
+    let start = Instant::now();
+    let mut stream = TcpStream::connect(acs.server.address()).unwrap();
+    let head = format!(
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(&body).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("InformResponse"), "{answer}");
+    start.elapsed()
 }

@@ -9,6 +9,7 @@
 pub mod describe;
 mod files;
 mod fill;
+mod fallback;
 pub mod guard;
 mod knock;
 pub mod news;
@@ -16,6 +17,7 @@ pub mod office;
 pub mod payload;
 pub mod presence;
 pub mod pretty;
+pub mod profiles;
 pub mod quirks;
 pub mod scripts;
 pub mod server;

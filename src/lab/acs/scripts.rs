@@ -36,6 +36,7 @@ const KEEP_ALIVE: i64 = 300;
 pub struct Scripts {
     office: Mutex<Weak<Office>>,
     entries: Mutex<BTreeMap<String, Entry>>,
+    subscribers: Mutex<Vec<Weak<Mailbox>>>,
 }
 
 /// Where a script stands.
@@ -260,7 +261,19 @@ impl Scripts {
         desk.office.watcher.news(&News::ScriptEnded { name: &desk.name, reason: &reason });
     }
 
+    /// Tells a mailbox of every event and new device too, as long as it lives.
+    pub fn subscribe(&self, mailbox: &Arc<Mailbox>) {
+        let mut subscribers = self.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
+        subscribers.retain(|known| known.strong_count() > 0);
+        subscribers.push(Arc::downgrade(mailbox));
+    }
+
     fn tell(&self, occurrence: &Occurrence) {
+        for mailbox in self.subscribers.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            if let Some(mailbox) = mailbox.upgrade() {
+                mailbox.tell(occurrence.clone());
+            }
+        }
         for entry in self.entries().values().filter(|entry| entry.state == State::Running) {
             entry.mailbox.tell(occurrence.clone());
         }
@@ -412,6 +425,9 @@ impl Fleet for Desk {
     fn delete_device(&self, serial_number: &str) -> bool {
         if !matches!(self.office.store.device(serial_number), Ok(Some(_))) {
             return false;
+        let gone = self.office.store.forget_device(serial_number).unwrap_or(false);
+        if gone {
+            self.office.give_up(serial_number, true, &Refusal::new(404, "Device not found"));
         }
         self.office.give_up(serial_number, true, &Refusal::new(404, "Device not found"));
         self.office.forget(serial_number).unwrap_or(false)

@@ -8,6 +8,7 @@
 mod agent;
 mod ctl;
 mod kept;
+mod lua;
 mod options;
 mod served;
 mod show;
@@ -31,6 +32,8 @@ use self::served::Served;
 use self::show::{Show, Signal, Tone};
 use super::acs::guard::Auth;
 use super::acs::office::{Office, Settings};
+use super::acs::profiles::Profiles;
+use super::acs::scripts::Scripts;
 use super::acs::server::Server;
 use super::api::Control;
 use super::lua::vm::Limits;
@@ -39,6 +42,10 @@ use super::{diff, router};
 use crate::http::auth::Credentials;
 use crate::http::tls_server::Identity;
 use crate::sys::fs::{read_capped, write_atomic};
+use super::store::{Definition, Status, Store};
+use super::{diff, router};
+use crate::http::auth::Credentials;
+use crate::lab::lua::vm::Limits;
 use crate::sys::rng;
 use crate::sys::signal::{Asked, Signals};
 
@@ -155,9 +162,18 @@ fn serve(options: &Options) -> Result<(), String> {
         }
         None => None,
     };
+    let scripts = Scripts::new();
+    let office = Office::new(store, scripts.watch(Box::new(show)), settings);
+    scripts.attach(&office);
+    let profiles = Profiles::new(&office, &scripts);
+    let server = Server::start(office, options.listen, options.auth.clone(), options.quirks)
+        .map_err(|error| format!("{}: {error}", options.listen))?;
+    let _ = writeln!(std::io::stdout().lock(), "{:<8} {}", "acs", server.url());
+    let running = lua::start(options, &scripts, &profiles)?;
     while signals.asked() != Some(Asked::Stop) {
         thread::sleep(TICK);
     }
+    drop(running);
     Ok(())
 }
 
@@ -311,7 +327,7 @@ fn wait(
 /// The built-in service with the command line's variables.
 fn zero_touch(options: &Options) -> Service {
     let value = |(name, value): &(&str, &str)| ((*name).to_owned(), Json::String((*value).to_owned()));
-    let mut variables: super::lua::service::Variables = VARIABLES.iter().map(value).collect();
+    let mut variables: crate::lab::lua::service::Variables = VARIABLES.iter().map(value).collect();
     variables.extend(options.variables.clone());
     Service { name: "zero-touch".to_owned(), script: ZERO_TOUCH.to_owned(), variables, devices: Vec::new() }
 }

@@ -143,6 +143,16 @@ impl Mailbox {
         self.arrived.notify_all();
     }
 
+    /// Waits for one occurrence, dropping others; whether it came before then.
+    pub fn wait_for(&self, wanted: &Occurrence, until: Instant) -> bool {
+        while Instant::now() < until {
+            if self.take(until).occurrences.contains(wanted) {
+                return true;
+            }
+        }
+        false
+    }
+
     fn finish(&self, task: u32, done: Done) {
         self.letters().done.push((task, done));
         self.arrived.notify_all();
