@@ -233,6 +233,8 @@ fn through_a_nat_that_forgets_and_moves() {
     .unwrap();
     agent.wait_for("The way to the ACS begins at 192.168.77.3 now", 1);
     agent.wait_for("End session", 3);
+    // The binding is looked for anew.
+    agent.wait_for(&format!("STUN server 198.18.0.1:{port}\n"), 2);
     let seen = acs.finish();
     assert_eq!(request_url(&seen[5].text()), format!("http://192.168.77.3:{number}/"));
 }
