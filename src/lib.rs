@@ -10,7 +10,7 @@
 //! | [`backend`] | the system behind the model: UCI, kernel files, the agent's own values, a store |
 //! | [`diagnostics`] | the tests of TR-181 and TR-143: ping, traceroute, throughput, name lookup, UDP echo |
 //! | [`http`] | client, authentication, cookies, TLS, and a small server machine |
-//! | [`connreq`] | the connection-request port |
+//! | [`connreq`] | connection requests by HTTP and by UDP, and the STUN client |
 //! | [`transfer`] | downloads and uploads: their queue and their execution |
 //! | [`agent`] | the shell: event loop, session worker, state file, log |
 //! | [`cli`] | the command line |

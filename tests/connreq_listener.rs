@@ -279,6 +279,22 @@ fn a_flood_while_the_acs_knocks() {
     flood.join().unwrap();
 }
 
+/// Each connection of the flood is the only one of its address, so that no source has more than its share.
+#[test]
+fn a_flood_from_everywhere_while_a_known_acs_knocks() {
+    let port = Port::open("127.0.0.1:0");
+    assert!(knock(port.connect_from([127, 0, 0, 2])).starts_with("HTTP/1.1 200 "), "known from now on");
+    for _ in 0..5 {
+        let mut stream = port.connect_from([127, 0, 0, 2]);
+        let idle: Vec<_> = (1..30).map(|n| port.connect_from([127, 0, 3, n])).collect();
+        let challenge = exchange(&mut stream, &get(None));
+        let more: Vec<_> = (1..30).map(|n| port.connect_from([127, 0, 4, n])).collect();
+        let answer = exchange(&mut stream, &get(Some(&login(&challenge, "secret", PATH))));
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        drop((idle, more));
+    }
+}
+
 #[test]
 fn a_port_in_use_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
