@@ -182,7 +182,8 @@ pub(crate) fn services(
     let control = Control::new(cancel, deadline);
     System::read(resolv_conf).servers.into_iter().find_map(|server| {
         let server = SocketAddr::new(server, port);
-        let found = exchange(server, &Way::default(), name, &[Kind::Srv], SRV_PATIENCE, &control).ok()?.ok()?;
+        let found =
+            exchange(server, &Way::default(), name, &[Kind::Srv], SRV_PATIENCE, &control).ok()?.ok()?;
         let answer = found.answers.into_iter().next().filter(|answer| matches!(answer.code, 0 | 3))?;
         Some(answer.services)
     })

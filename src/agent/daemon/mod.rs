@@ -22,6 +22,11 @@ mod transfers;
 mod trials;
 mod units;
 mod vendor;
+#[cfg(feature = "xmpp")]
+mod xmpp;
+#[cfg(not(feature = "xmpp"))]
+#[path = "no_xmpp.rs"]
+mod xmpp;
 
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -43,6 +48,7 @@ use self::reading::{periodic, read_zone, sinks};
 use self::transfers::Transfers;
 use self::trials::Trials;
 use self::units::Units;
+use self::xmpp::Xmpp;
 use super::exchange::Exchange;
 use super::history::History;
 use super::options::Options;
@@ -154,6 +160,7 @@ struct Daemon {
     units: Units,
     notices: Notices,
     light: Light,
+    xmpp: Xmpp,
     discovery: Discovery,
     children: Vec<Child>,
     leaving: Option<Leaving>,
@@ -227,6 +234,7 @@ impl Daemon {
             units: Units::default(),
             notices: Notices::new(options),
             light: Light::default(),
+            xmpp: Xmpp::default(),
             discovery: Discovery::new(options),
             children: Vec::new(),
             leaving: None,
@@ -260,6 +268,7 @@ impl Daemon {
         daemon.resume_notices();
         daemon.configure_echo();
         daemon.configure_light();
+        daemon.configure_xmpp();
         daemon.configure_model();
         daemon.import_notifications();
         // What an earlier life left unsuccessful is retried, even if its events are gone.
@@ -368,6 +377,7 @@ impl Daemon {
         self.look_for_offers(now);
         self.run_trials();
         self.serve(&ready, now);
+        self.run_xmpp(&ready, now);
         if !self.serve_bus(&ready) {
             return Ok(false);
         }
@@ -420,6 +430,7 @@ impl Daemon {
             self.unit_deadline(now),
             self.leaving_deadline(),
             self.light_deadline(),
+            self.xmpp.deadline(now),
             self.bus.deadline(),
             // What cannot be served now must not keep the loop awake.
             self.exchange.is_none().then(|| self.notices.deadline()),
@@ -455,6 +466,7 @@ impl Daemon {
         if let Some(echo) = &self.trials.echo {
             fds.push(PollFd::new(echo.as_fd(), PollFlags::POLLIN));
         }
+        fds.extend(self.xmpp.fd().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
         if let Some((fd, flags)) = self.bus.fd() {
             fds.push(PollFd::new(fd, flags));
         }
@@ -549,6 +561,7 @@ impl Daemon {
         }
         self.configure_echo();
         self.configure_light();
+        self.configure_xmpp();
         self.configure_model();
         self.import_notifications();
         info!("Configuration read again");

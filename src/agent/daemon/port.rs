@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use log::{debug, error, info};
 
-use super::{Daemon, PORT_RETRY, REALM};
+use super::{Daemon, PORT_RETRY, REALM, xmpp};
 use crate::agent::light;
 use crate::agent::settings::Settings;
 use crate::connreq::listener::{self, Listener};
@@ -88,7 +88,7 @@ impl Daemon {
             system.tell("FirstUseDate", date);
         }
         for (name, value) in [
-            ("SupportedConnReqMethods", "HTTP"),
+            ("SupportedConnReqMethods", xmpp::METHODS),
             ("HTTPCompressionSupported", "GZIP,Deflate"),
             ("NATDetected", "0"),
             ("UDPConnectionRequestAddress", ""),

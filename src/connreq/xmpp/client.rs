@@ -291,9 +291,11 @@ impl Talk {
 
     /// SASL (RFC 6120 6).
     fn prove(&mut self, account: &Account, features: &Element, nonce: &str) -> Result<(), Fault> {
-        let offered = features.child(SASL, "mechanisms").map(|list| list.children.as_slice()).unwrap_or_default();
+        let offered =
+            features.child(SASL, "mechanisms").map(|list| list.children.as_slice()).unwrap_or_default();
         let offered = offered.iter().filter(|one| one.is(SASL, "mechanism")).map(|one| one.text.as_str());
-        let mechanism = Mechanism::best(offered, self.link.is_tls()).ok_or(Fault::Lacking("login that we know"))?;
+        let mechanism =
+            Mechanism::best(offered, self.link.is_tls()).ok_or(Fault::Lacking("login that we know"))?;
         let mut login = sasl::Login::new(mechanism, &account.username, &account.password, nonce)?;
         let (name, first) = (mechanism.name(), login.first());
         self.write(&format!("<auth xmlns=\"{SASL}\" mechanism=\"{name}\">{first}</auth>"))?;
@@ -333,7 +335,8 @@ impl Talk {
         let jid = jid.filter(|jid| !jid.contains(char::is_control));
         let jid = jid.ok_or(Fault::Lacking("address for us"))?.to_owned();
         // RFC 3921 wanted a session too, and servers that do not know better say so.
-        if features.child(SESSION, "session").is_some_and(|offer| offer.child(SESSION, "optional").is_none()) {
+        if features.child(SESSION, "session").is_some_and(|offer| offer.child(SESSION, "optional").is_none())
+        {
             self.ask("session", &format!("<session xmlns=\"{SESSION}\"/>"))?;
         }
         Ok(jid)

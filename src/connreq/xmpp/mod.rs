@@ -8,8 +8,8 @@
 
 pub mod client;
 pub mod request;
-pub mod server;
 mod sasl;
+pub mod server;
 mod stream;
 
 pub use stream::StreamError;

@@ -93,7 +93,12 @@ impl Rule {
         })
     }
 
-    fn judge(&mut self, stanza: &Element, from: &str, now: Duration) -> Result<(), (&'static str, &'static str)> {
+    fn judge(
+        &mut self,
+        stanza: &Element,
+        from: &str,
+        now: Duration,
+    ) -> Result<(), (&'static str, &'static str)> {
         let unavailable = |why| Err((UNAVAILABLE, why));
         let request = match stanza.children.as_slice() {
             [request] if request.is(REQUEST, "connectionRequest") => request,

@@ -101,11 +101,13 @@ impl<'c> Login<'c> {
 
     /// The first message, in base64.
     pub(super) fn first(&self) -> String {
-        base64(match self.mechanism {
-            Mechanism::Plain => format!("\0{}\0{}", self.username, self.password),
-            _ => format!("n,,{}", self.bare()),
-        }
-        .as_bytes())
+        base64(
+            match self.mechanism {
+                Mechanism::Plain => format!("\0{}\0{}", self.username, self.password),
+                _ => format!("n,,{}", self.bare()),
+            }
+            .as_bytes(),
+        )
     }
 
     /// The answer to the server's challenge, both in base64.
@@ -151,7 +153,8 @@ impl<'c> Login<'c> {
             return Ok(());
         }
         let message = text(success).map_err(|_| SaslError::ServerUnproven)?;
-        let signature = message.split(',').next().and_then(|one| one.strip_prefix("v=")).and_then(from_base64);
+        let signature =
+            message.split(',').next().and_then(|one| one.strip_prefix("v=")).and_then(from_base64);
         match (&self.expected, signature) {
             (Some(expected), Some(signature)) if auth::same(expected, &signature) => {
                 self.is_proven = true;

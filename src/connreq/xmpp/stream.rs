@@ -396,9 +396,9 @@ fn character(reference: &BytesRef<'_>) -> Result<String, StreamError> {
     match number {
         Some(char) if is_xml_char(char) => Ok(char.to_string()),
         Some(_) => Err(StreamError::Malformed("a character that XML has not")),
-        None => resolve_xml_entity(&reference.xml10_content())
-            .map(str::to_owned)
-            .ok_or(StreamError::Restricted),
+        None => {
+            resolve_xml_entity(&reference.xml10_content()).map(str::to_owned).ok_or(StreamError::Restricted)
+        }
     }
 }
 

@@ -51,7 +51,8 @@ fn refused(text: &str, expected: &StreamError) {
 
 #[test]
 fn features_and_requests() {
-    let features = one("<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>\
+    let features =
+        one("<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>\
          <mechanisms xmlns='m'><mechanism>PLAIN</mechanism><mechanism>SCRAM-SHA-1</mechanism></mechanisms>\
          </stream:features>");
     assert!(features.is(STREAMS, "features"));
@@ -59,7 +60,8 @@ fn features_and_requests() {
     assert!(starttls.child("urn:ietf:params:xml:ns:xmpp-tls", "required").is_some());
     assert_eq!(features.child("m", "mechanisms").unwrap().children[1].text, "SCRAM-SHA-1");
     // What GenieACS sends, by prosody.
-    let iq = one("<iq from=\"acs@localhost/d0f3\" id=\"eaSa5Mnt+TU=\" to=\"cpe@localhost/wan\" type=\"get\">\
+    let iq =
+        one("<iq from=\"acs@localhost/d0f3\" id=\"eaSa5Mnt+TU=\" to=\"cpe@localhost/wan\" type=\"get\">\
          <connectionRequest xmlns=\"urn:x\"><username>c&amp;u</username><password><![CDATA[<p>]]>&#x20;&lt;\
          </password></connectionRequest></iq>");
     assert!(iq.is(CLIENT, "iq") && iq.attribute("id") == Some("eaSa5Mnt+TU="));
@@ -168,7 +170,8 @@ fn what_does_not_end() {
 
 #[test]
 fn noise_and_cut_messages_never_panic() {
-    let text = format!("{HEADER}<iq id='1' type='get'><a xmlns='b'>&amp;<![CDATA[]]></a></iq><x:y xmlns:x='z'/>");
+    let text =
+        format!("{HEADER}<iq id='1' type='get'><a xmlns='b'>&amp;<![CDATA[]]></a></iq><x:y xmlns:x='z'/>");
     for length in 0..text.len() {
         let _ = read(&text.as_bytes()[..length], 3);
     }
