@@ -32,3 +32,5 @@ mod tls;
 pub mod units;
 pub mod vendor;
 pub mod worker;
+#[cfg(feature = "xmpp")]
+pub mod xmpp;

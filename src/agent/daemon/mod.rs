@@ -25,6 +25,11 @@ mod trials;
 mod udp;
 mod units;
 mod vendor;
+#[cfg(feature = "xmpp")]
+mod xmpp;
+#[cfg(not(feature = "xmpp"))]
+#[path = "no_xmpp.rs"]
+mod xmpp;
 
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -47,6 +52,7 @@ use self::transfers::Transfers;
 use self::trials::Trials;
 use self::units::Units;
 use super::desk::Desk;
+use self::xmpp::Xmpp;
 use super::exchange::Exchange;
 use super::history::History;
 use super::options::Options;
@@ -163,6 +169,7 @@ struct Daemon {
     units: Units,
     notices: Notices,
     light: Light,
+    xmpp: Xmpp,
     discovery: Discovery,
     children: Vec<Child>,
     leaving: Option<Leaving>,
@@ -240,6 +247,7 @@ impl Daemon {
             units: Units::default(),
             notices: Notices::new(options),
             light: Light::default(),
+            xmpp: Xmpp::default(),
             discovery: Discovery::new(options),
             children: Vec::new(),
             leaving: None,
@@ -273,6 +281,7 @@ impl Daemon {
         daemon.resume_notices();
         daemon.configure_echo();
         daemon.configure_light();
+        daemon.configure_xmpp();
         daemon.configure_model();
         daemon.import_notifications();
         // What an earlier life left unsuccessful is retried, even if its events are gone.
@@ -385,6 +394,8 @@ impl Daemon {
         #[cfg(feature = "stun")]
         self.run_udp(&ready, now);
         if !self.serve_desk() {
+        self.run_xmpp(&ready, now);
+        if !self.serve_bus(&ready) {
             return Ok(false);
         }
         self.serve_waiting();
@@ -437,6 +448,8 @@ impl Daemon {
             self.unit_deadline(now),
             self.leaving_deadline(),
             self.light_deadline(),
+            self.xmpp.deadline(now),
+            self.bus.deadline(),
             // What cannot be served now must not keep the loop awake.
             self.exchange.is_none().then(|| self.notices.deadline()),
             self.discovery.deadline().filter(|_| self.exchange.is_none() && !self.resetting),
@@ -473,6 +486,10 @@ impl Daemon {
         }
         if let Some(echo) = &self.trials.echo {
             fds.push(PollFd::new(echo.as_fd(), PollFlags::POLLIN));
+        }
+        fds.extend(self.xmpp.fd().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+        if let Some((fd, flags)) = self.bus.fd() {
+            fds.push(PollFd::new(fd, flags));
         }
         if let Some(listener) = &self.listener {
             fds.extend(listener.fds().map(|(fd, flags)| PollFd::new(fd, flags)));
@@ -572,6 +589,7 @@ impl Daemon {
         }
         self.configure_echo();
         self.configure_light();
+        self.configure_xmpp();
         self.configure_model();
         self.import_notifications();
         self.show_status();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use log::{debug, error, info};
 use nix::sys::socket::{setsockopt, sockopt};
 
-use super::{Daemon, PORT_RETRY, REALM};
+use super::{Daemon, PORT_RETRY, REALM, xmpp};
 use crate::agent::light;
 use crate::agent::settings::{Acs, Settings};
 use crate::connreq::listener::{self, Listener};
@@ -117,6 +117,7 @@ impl Daemon {
         }
         for (name, value) in [
             ("SupportedConnReqMethods", if cfg!(feature = "stun") { "HTTP,STUN" } else { "HTTP" }),
+            ("SupportedConnReqMethods", xmpp::METHODS),
             ("HTTPCompressionSupported", "GZIP,Deflate"),
             ("NATDetected", if nat { "1" } else { "0" }),
             ("UDPConnectionRequestAddress", udp.as_str()),

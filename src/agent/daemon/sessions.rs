@@ -11,6 +11,8 @@ use super::transfers::Transfers;
 use super::trials::Trials;
 use super::units::Units;
 use super::{Daemon, SESSION, bootstrap, both_clocks, read_settings};
+use super::xmpp::Xmpp;
+use super::{Daemon, SESSION, bootstrap, both_clocks, local_address, read_settings};
 use crate::agent::apply;
 use crate::agent::exchange::{self, Ended, Exchange};
 use crate::agent::inform;
@@ -41,6 +43,7 @@ impl Daemon {
         if !self.settings.enabled {
             // TR-181 EnableCWMP: no Inform, and no connection request is accepted.
             self.listener = None;
+            self.configure_xmpp();
             return self.not_begun(now, &"cwmp.cpe.enable is off");
         }
         // The WAN address may be another by now, and the ACS is to be told the one that works.
@@ -49,6 +52,7 @@ impl Daemon {
         self.tell();
         self.tell_echo();
         self.configure_light();
+        self.configure_xmpp();
         self.configure_model();
         let device_id = match inform::device_id(&mut self.model) {
             Ok(id) => id,
@@ -220,6 +224,7 @@ impl Daemon {
         self.configure_echo();
         self.look_at_packages();
         self.configure_light();
+        self.configure_xmpp();
         self.after_session(success);
         // After the settings that the ACS may have changed: the ladder's are among them.
         self.plan_retry(now);
@@ -269,6 +274,7 @@ impl Daemon {
         self.transfers = Transfers::default();
         self.units = Units::default();
         self.light = Light::default();
+        self.xmpp = Xmpp::default();
         self.trials = Trials::default();
         // One after the other: a reboot that is quicker would leave half of the settings.
         if !self.leave(Program::FirstBoot, &["-y"], Then::Reboot) {

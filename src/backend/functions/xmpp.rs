@@ -49,12 +49,15 @@ fn connection(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<R
     let (user, domain, resource, on) =
         (text("username")?, text("domain")?, text("resource")?, topology::truth(&text("enable")?));
     let whole = !user.is_empty() && !domain.is_empty();
+    let told = |name| system.agent(&format!("xmpp.{addr}.{name}")).filter(|word| !word.is_empty());
     Ok(Some(Raw::One(match what {
+        // As the server says it, while there is a connection.
+        "id" if on && told("JabberID").is_some() => told("JabberID").unwrap_or_default().to_owned(),
         "id" if !whole => String::new(),
         "id" if resource.is_empty() => format!("{user}@{domain}"),
         "id" => format!("{user}@{domain}/{resource}"),
         _ if !on => "Disabled".to_owned(),
         _ if !whole => "Error_Misconfigured".to_owned(),
-        _ => system.agent(&format!("xmpp.{addr}.Status")).unwrap_or("Unknown").to_owned(),
+        _ => told("Status").unwrap_or("Unknown").to_owned(),
     })))
 }
