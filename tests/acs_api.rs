@@ -516,7 +516,8 @@ fn from_the_shell() {
 
     // The live trace, from before the first message.
     let traced = acs.folder.path().join("traced");
-    let mut tracer = acs.ctl(&["trace", "SN1"]).stdout(std::fs::File::create(&traced).unwrap()).spawn().unwrap();
+    let mut tracer =
+        acs.ctl(&["trace", "SN1"]).stdout(std::fs::File::create(&traced).unwrap()).spawn().unwrap();
 
     acs.says(&["add-device", "SN1", "user", "password"]);
     assert_eq!(acs.json(&["device", "SN1"])["connection_request_username"], "user");
@@ -582,7 +583,8 @@ fn from_the_shell() {
     assert!(acs.refuses(&["devices"]).contains("token"));
 
     let start = Instant::now();
-    for word in [" UTC SN1 (127.0.0.1:", "0 BOOTSTRAP", ":GetParameterValues", "← ACS, status 204", "→ ACS"] {
+    for word in [" UTC SN1 (127.0.0.1:", "0 BOOTSTRAP", ":GetParameterValues", "← ACS, status 204", "→ ACS"]
+    {
         while !std::fs::read_to_string(&traced).unwrap().contains(word) {
             assert!(start.elapsed() < Duration::from_secs(20), "no {word} in the trace");
             thread::sleep(Duration::from_millis(20));

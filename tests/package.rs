@@ -234,8 +234,6 @@ fn the_firewall_rule() {
     }
     rule(
         &[("cwmp.cpe.default_wan_interface", "dsl"), open_for_all],
-        &["type rule", "src zone-of-dsl", "target ACCEPT", "proto tcp", "dest_port 7547"],
-        &[("cwmp.cpe.default_wan_interface", "dsl")],
         &["type rule", "src zone-of-dsl", "target ACCEPT", "proto tcpudp", "dest_port 7547"],
     );
     for off in [("cwmp.cpe.enable", "0"), ("cwmp.cpe.enable", "Disable")] {

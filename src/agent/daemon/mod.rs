@@ -51,8 +51,8 @@ use self::reading::{periodic, read_zone, sinks};
 use self::transfers::Transfers;
 use self::trials::Trials;
 use self::units::Units;
-use super::desk::Desk;
 use self::xmpp::Xmpp;
+use super::desk::Desk;
 use super::exchange::Exchange;
 use super::history::History;
 use super::options::Options;
@@ -393,9 +393,8 @@ impl Daemon {
         self.serve(&ready, now);
         #[cfg(feature = "stun")]
         self.run_udp(&ready, now);
-        if !self.serve_desk() {
         self.run_xmpp(&ready, now);
-        if !self.serve_bus(&ready) {
+        if !self.serve_desk() {
             return Ok(false);
         }
         self.serve_waiting();
@@ -449,7 +448,6 @@ impl Daemon {
             self.leaving_deadline(),
             self.light_deadline(),
             self.xmpp.deadline(now),
-            self.bus.deadline(),
             // What cannot be served now must not keep the loop awake.
             self.exchange.is_none().then(|| self.notices.deadline()),
             self.discovery.deadline().filter(|_| self.exchange.is_none() && !self.resetting),
@@ -488,9 +486,6 @@ impl Daemon {
             fds.push(PollFd::new(echo.as_fd(), PollFlags::POLLIN));
         }
         fds.extend(self.xmpp.fd().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
-        if let Some((fd, flags)) = self.bus.fd() {
-            fds.push(PollFd::new(fd, flags));
-        }
         if let Some(listener) = &self.listener {
             fds.extend(listener.fds().map(|(fd, flags)| PollFd::new(fd, flags)));
         }

@@ -5,9 +5,6 @@ use std::time::Duration;
 
 use super::Daemon;
 
-/// The doors of this build (`SupportedConnReqMethods`).
-pub(super) const METHODS: &str = "HTTP";
-
 /// Nothing.
 #[derive(Default)]
 pub(super) struct Xmpp;

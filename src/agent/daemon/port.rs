@@ -8,7 +8,7 @@ use std::time::Duration;
 use log::{debug, error, info};
 use nix::sys::socket::{setsockopt, sockopt};
 
-use super::{Daemon, PORT_RETRY, REALM, xmpp};
+use super::{Daemon, PORT_RETRY, REALM};
 use crate::agent::light;
 use crate::agent::settings::{Acs, Settings};
 use crate::connreq::listener::{self, Listener};
@@ -18,6 +18,14 @@ use crate::http::auth::Credentials;
 use crate::http::url::Url;
 use crate::model::date;
 use crate::sys::{clock, rng};
+
+/// The doors of this build (`SupportedConnReqMethods`).
+const METHODS: &str = match (cfg!(feature = "stun"), cfg!(feature = "xmpp")) {
+    (true, true) => "HTTP,STUN,XMPP",
+    (true, false) => "HTTP,STUN",
+    (false, true) => "HTTP,XMPP",
+    (false, false) => "HTTP",
+};
 
 impl Daemon {
     pub(super) fn port_wanted(&self) -> bool {
@@ -116,8 +124,7 @@ impl Daemon {
             system.tell("FirstUseDate", date);
         }
         for (name, value) in [
-            ("SupportedConnReqMethods", if cfg!(feature = "stun") { "HTTP,STUN" } else { "HTTP" }),
-            ("SupportedConnReqMethods", xmpp::METHODS),
+            ("SupportedConnReqMethods", METHODS),
             ("HTTPCompressionSupported", "GZIP,Deflate"),
             ("NATDetected", if nat { "1" } else { "0" }),
             ("UDPConnectionRequestAddress", udp.as_str()),

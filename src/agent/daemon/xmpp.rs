@@ -23,8 +23,6 @@ use crate::model::date;
 use crate::model::path::clip;
 use crate::sys::{clock, rng};
 
-/// The doors of this build (`SupportedConnReqMethods`).
-pub(super) const METHODS: &str = "HTTP,XMPP";
 /// To find a server and log in.
 const WAY: Duration = Duration::from_secs(60);
 /// A connection that has lasted so long was a success.

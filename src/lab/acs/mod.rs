@@ -7,9 +7,9 @@
 //! ```
 
 pub mod describe;
+mod fallback;
 mod files;
 mod fill;
-mod fallback;
 pub mod guard;
 mod knock;
 pub mod news;

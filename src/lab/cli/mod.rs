@@ -42,10 +42,6 @@ use super::{diff, router};
 use crate::http::auth::Credentials;
 use crate::http::tls_server::Identity;
 use crate::sys::fs::{read_capped, write_atomic};
-use super::store::{Definition, Status, Store};
-use super::{diff, router};
-use crate::http::auth::Credentials;
-use crate::lab::lua::vm::Limits;
 use crate::sys::rng;
 use crate::sys::signal::{Asked, Signals};
 
@@ -129,7 +125,10 @@ fn serve(options: &Options) -> Result<(), String> {
         fill: options.fill,
         ..Settings::default()
     };
-    let office = Office::new(store, Box::new(show), settings);
+    let scripts = Scripts::new();
+    let office = Office::new(store, scripts.watch(Box::new(show)), settings);
+    scripts.attach(&office);
+    let profiles = Profiles::new(&office, &scripts);
     let secure = match (options.https, &options.cert) {
         (Some(listen), Some(cert)) => {
             let key = options.key.as_ref().unwrap_or(cert);
@@ -162,13 +161,6 @@ fn serve(options: &Options) -> Result<(), String> {
         }
         None => None,
     };
-    let scripts = Scripts::new();
-    let office = Office::new(store, scripts.watch(Box::new(show)), settings);
-    scripts.attach(&office);
-    let profiles = Profiles::new(&office, &scripts);
-    let server = Server::start(office, options.listen, options.auth.clone(), options.quirks)
-        .map_err(|error| format!("{}: {error}", options.listen))?;
-    let _ = writeln!(std::io::stdout().lock(), "{:<8} {}", "acs", server.url());
     let running = lua::start(options, &scripts, &profiles)?;
     while signals.asked() != Some(Asked::Stop) {
         thread::sleep(TICK);

@@ -36,6 +36,7 @@ pub const FLAGS: &[(&str, &str, &str, bool, bool)] = &[
     ("control", "ADDRESS", "serves the JSON API here, for `mini-acs ctl` (a loopback address)", true, false),
     ("token-file", "FILE", "the token of the control, made if it is not there (default: shown)", true, false),
     ("fill", "", "fills in the arrayType and xsi:type that scripts leave out", true, true),
+    (
         "script",
         "FILE",
         "a Lua script of the Scripts environment, or a folder of them (*.lua); runs until it ends",
@@ -43,8 +44,6 @@ pub const FLAGS: &[(&str, &str, &str, bool, bool)] = &[
         false,
     ),
     ("profile", "FILE", "a profile, or one that is built in: openwrt-tr181, tr098", true, false),
-    ("auth", "KIND:USER:PASSWORD", "what CPEs must show; KIND is basic or digest", true, false),
-    ("allow-remote", "", "lets addresses beyond the loopback in", true, false),
     ("quirk", "WORD", "a departure from the standard, to play an ACS that does", true, true),
     ("agent", "FILE", "runs this program as the agent, another build perhaps", false, true),
     ("keep", "DIR", "makes the router here, and leaves it", false, true),

@@ -5,15 +5,6 @@ use rusqlite::params;
 use super::{Result, Store};
 
 impl Store {
-    /// Forgets a device with its values, services and their logs; whether it was known.
-    ///
-    /// # Errors
-    /// [`super::Error::Database`].
-    pub fn forget_device(&self, serial_number: &str) -> Result<bool> {
-        let gone = self.lock().execute("DELETE FROM devices WHERE serial_number = ?1", [serial_number])?;
-        Ok(gone > 0)
-    }
-
     /// Sets a device's model, for one that does not tell it; whether the device is known.
     ///
     /// # Errors
@@ -32,14 +23,14 @@ mod tests {
     #[test]
     fn devices_change_and_go() {
         let store = Store::in_memory().unwrap();
-        assert_eq!((store.forget_device("SN1"), store.set_model("SN1", "X")), (Ok(false), Ok(false)));
+        assert_eq!((store.delete_device("SN1"), store.set_model("SN1", "X")), (Ok(false), Ok(false)));
         assert_eq!(store.silence("SN1"), Ok(None));
         let values = [("Device.X".to_owned(), "1".to_owned(), String::new())];
         store.seen(&Seen { serial_number: "SN1", values: &values, ..Seen::default() }).unwrap();
         assert!(store.silence("SN1").unwrap().is_some_and(|seconds| (0..5).contains(&seconds)));
         assert_eq!(store.set_model("SN1", "It's"), Ok(true));
         assert_eq!(store.device("SN1").unwrap().unwrap().model, "It's");
-        assert_eq!((store.forget_device("SN1"), store.device("SN1")), (Ok(true), Ok(None)));
+        assert_eq!((store.delete_device("SN1"), store.device("SN1")), (Ok(true), Ok(None)));
         assert_eq!(store.value("SN1", "Device.X"), Ok(None));
     }
 }
