@@ -371,6 +371,10 @@ impl Daemon {
         self.look_for_offers(now);
         self.run_trials();
         self.serve(&ready, now);
+        if self.desk.is_lost() {
+            // procd starts another agent, which can be asked.
+            return Err(StartError("the thread of ubus has ended".to_owned()));
+        }
         if !self.serve_desk() {
             return Ok(false);
         }
