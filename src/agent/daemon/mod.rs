@@ -93,7 +93,12 @@ pub fn run(options: &Options) -> Result<(), StartError> {
     }
     let status = daemon.status();
     daemon.desk.open(status).map_err(|why| StartError(format!("starting the thread of ubus: {why}")))?;
-    while daemon.turn()? {}
+    while daemon.turn()? {
+        if daemon.desk.is_lost() {
+            // procd starts another agent, which can be asked.
+            return Err(StartError("the thread of ubus has ended".to_owned()));
+        }
+    }
     daemon.stop();
     Ok(())
 }
@@ -371,10 +376,6 @@ impl Daemon {
         self.look_for_offers(now);
         self.run_trials();
         self.serve(&ready, now);
-        if self.desk.is_lost() {
-            // procd starts another agent, which can be asked.
-            return Err(StartError("the thread of ubus has ended".to_owned()));
-        }
         if !self.serve_desk() {
             return Ok(false);
         }
