@@ -125,6 +125,11 @@ impl Desk {
         Ok(())
     }
 
+    /// Whether the thread has ended by itself, which only a panic can make it.
+    pub fn is_lost(&self) -> bool {
+        self.open.as_ref().is_some_and(JoinHandle::is_finished)
+    }
+
     /// Puts up what `tr069 status` tells from now on.
     pub fn show(&self, status: Status) {
         lock(&self.shared).status = status;

@@ -102,7 +102,12 @@ pub fn run(options: &Options) -> Result<(), StartError> {
     }
     let status = daemon.status();
     daemon.desk.open(status).map_err(|why| StartError(format!("starting the thread of ubus: {why}")))?;
-    while daemon.turn()? {}
+    while daemon.turn()? {
+        if daemon.desk.is_lost() {
+            // procd starts another agent, which can be asked.
+            return Err(StartError("the thread of ubus has ended".to_owned()));
+        }
+    }
     daemon.stop();
     Ok(())
 }
