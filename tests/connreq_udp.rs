@@ -73,7 +73,8 @@ fn three_identical_datagrams_open_one_session() {
     assert_eq!(codes(&seen[3].text()), ["6 CONNECTION REQUEST"]);
     let values = seen[5].text();
     assert_eq!((value(&values, ADDRESS), value(&values, NAT)), (at, "0".to_owned()), "without STUN, too");
-    assert_eq!(value(&values, METHODS), "HTTP,STUN");
+    // Another door may be built in too.
+    assert!(value(&values, METHODS).starts_with("HTTP,STUN"), "{values}");
 }
 
 #[test]
