@@ -375,6 +375,10 @@ fn doors_to_the_lan_and_to_the_router() {
         &["config redirect 'dmz1'", "option src_ip '198.51.100.0/24'", "option rcwmp_kind 'DMZ'"],
     );
     router.check("Device.NAT.PortMappingNumberOfEntries", "0");
+    let mapping = router.add("Device.NAT.PortMapping.");
+    let redirects = router.config("firewall").into_iter().filter(|line| line.starts_with("config redirect"));
+    assert_eq!(redirects.collect::<Vec<_>>(), ["config redirect 'acs_map1'", "config redirect 'dmz1'"]);
+    router.delete(&mapping);
 
     let service = router.add("Device.Firewall.Service.");
     each(

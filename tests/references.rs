@@ -97,3 +97,26 @@ config zone
     router.has("firewall", &["list network 'lan'"]);
     router.has("wireless", &["option network 'lan'"]);
 }
+
+#[test]
+fn clients_outlive_their_interface() {
+    let mut router = router();
+    for table in ["Device.DHCPv4.Client.", "Device.DHCPv6.Client."] {
+        let interface = router.add("Device.IP.Interface.");
+        let client = router.add(table);
+        let path = interface.trim_end_matches('.').to_owned();
+        router.set(&[(&format!("{client}Interface"), &path), (&format!("{client}Enable"), "1")]);
+        router.delete(&interface);
+        router.check(&format!("{client}Interface"), "");
+        router.check(&format!("{client}Status"), "Disabled");
+        // The same name again is another interface, and has no client.
+        let again = router.add("Device.IP.Interface.");
+        router.check(&format!("{again}Name"), "ip1");
+        router.check(&format!("{client}Interface"), "");
+        let path = again.trim_end_matches('.').to_owned();
+        router.set(&[(&format!("{client}Interface"), &path)]);
+        router.delete(&client);
+        router.delete(&again);
+    }
+    assert!(router.config("network").iter().all(|line| !line.contains("ip1") && !line.contains("client")));
+}

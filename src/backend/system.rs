@@ -244,6 +244,23 @@ impl System {
         Ok(sections.map(|section| seen(section, &numbers)).collect())
     }
 
+    /// As [`System::sections`], each with the texts of some options; all in one walk, for what looks at every row.
+    ///
+    /// # Errors
+    /// As [`System::sections`].
+    pub(super) fn sections_with<const N: usize>(
+        &mut self,
+        package: &str,
+        ty: &str,
+        options: [&str; N],
+    ) -> Result<Vec<(Section, [String; N])>> {
+        let sections = self.sections(package, ty)?;
+        let Ok(document) = self.uci.package(package) else { return Ok(Vec::new()) };
+        let texts = document.sections().filter(|section| ty == "*" || section.ty() == ty);
+        let texts = texts.map(|section| options.map(|option| section.text(option).unwrap_or_default()));
+        Ok(sections.into_iter().zip(texts).collect())
+    }
+
     /// Whether a package has a file, well-formed or not: whether its program is installed.
     pub fn has_package(&mut self, package: &str) -> bool {
         !matches!(self.uci.package(package), Err(uci::StoreError::NoPackage(_)))

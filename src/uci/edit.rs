@@ -297,8 +297,26 @@ impl Document {
     pub fn move_section(&mut self, section: &str, follower: Option<&str>) -> Result<(), EditError> {
         let own = self.section_at(section)?;
         let target = follower.and_then(|follower| self.position(follower)).unwrap_or(self.sections.len());
+        let open = |block: &Block| !block.chunks.last().is_some_and(Chunk::is_blank);
+        let parted = self.blocks.iter().rev().skip(1).any(|block| !open(block));
+        let ended = self.blocks.last().is_some_and(open);
         // The place is counted without the section itself.
-        self.reorder(section, if target > own { target - 1 } else { target })
+        self.reorder(section, if target > own { target - 1 } else { target })?;
+        if parted {
+            // The empty line between two sections belongs to the first of them, which the last one of the file lacks.
+            let eol = self.blocks.first().map_or("\n", |block| Style::of(&block.chunks[0]).eol);
+            let blank = || Chunk { raw: eol.as_bytes().to_vec(), stated: None };
+            let last = self.blocks.len().saturating_sub(1);
+            for block in self.blocks.iter_mut().take(last).filter(|block| open(block)) {
+                block.chunks.push(blank());
+            }
+            if let (true, Some(block)) = (ended, self.blocks.last_mut()) {
+                while block.chunks.last().is_some_and(Chunk::is_blank) {
+                    block.chunks.pop();
+                }
+            }
+        }
+        Ok(())
     }
 
     fn section_at(&self, section: &str) -> Result<usize, EditError> {
@@ -632,6 +650,21 @@ mod tests {
             "config y a\nconfig y c\nconfig y b\n#\n",
         );
         check("config y a\nconfig y b\n", |d| d.reorder("a", 9).unwrap(), "config y b\nconfig y a\n");
+        let three = "config y a\n\toption x 1\n\nconfig y b\n\nconfig y c\n";
+        for (section, follower, after) in [
+            ("c", Some("a"), "config y c\n\nconfig y a\n\toption x 1\n\nconfig y b\n"),
+            ("a", None, "config y b\n\nconfig y c\n\nconfig y a\n\toption x 1\n"),
+            ("a", Some("c"), "config y b\n\nconfig y a\n\toption x 1\n\nconfig y c\n"),
+            ("b", Some("nobody"), "config y a\n\toption x 1\n\nconfig y c\n\nconfig y b\n"),
+            ("b", Some("c"), three),
+        ] {
+            check(three, |d| d.move_section(section, follower).unwrap(), after);
+        }
+        check(
+            "config y a\nconfig y b\n",
+            |d| d.move_section("b", Some("a")).unwrap(),
+            "config y b\nconfig y a\n",
+        );
         check(
             "config y\n\toption  b  '1' # c\n\tlist bb 2\n",
             |d| d.rename_option("@y[0]", "b", "ccc").unwrap(),

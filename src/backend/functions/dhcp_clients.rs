@@ -100,17 +100,24 @@ fn add(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Row> {
 
 fn delete(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
     let (own, interface) = client(system, &at)?;
-    if !interface.is_empty() && state(system, &interface)?.is_some() {
-        switch(system, &interface, false)?;
-        let section = format!("network.{interface}");
-        for option in LISTS.into_iter().chain(["rcwmp_dhcpv4"]) {
-            topology::put_list(system, &section, option, Vec::new())?;
-        }
-    }
+    detach(system, &interface)?;
     match own {
         Some(own) => system.delete_section(&format!("network.{own}")),
         None => Ok(()),
     }
+}
+
+/// Leaves an interface to static addresses, without a client.
+fn detach(system: &mut System, interface: &str) -> Result<()> {
+    if interface.is_empty() || state(system, interface)?.is_none() {
+        return Ok(());
+    }
+    switch(system, interface, false)?;
+    let section = format!("network.{interface}");
+    for option in LISTS.into_iter().chain(["rcwmp_dhcpv4"]) {
+        topology::put_list(system, &section, option, Vec::new())?;
+    }
+    Ok(())
 }
 
 fn is_on(system: &mut System, at: &Place<'_>) -> Result<bool> {
@@ -158,6 +165,10 @@ fn set_interface(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw)
     let wanted = raw.text();
     if wanted == now {
         return Ok(());
+    }
+    if let (Some(own), "") = (&own, wanted.as_str()) {
+        detach(system, &now)?;
+        return topology::put(system, &format!("network.{own}"), "interface", "");
     }
     let Some(own) = own.filter(|_| now.is_empty()) else {
         return Err(Error::bad_value(

@@ -80,17 +80,24 @@ fn add(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Row> {
 
 fn delete(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
     let (own, interface) = client(system, &at)?;
-    let section = format!("network.{interface}");
-    if !interface.is_empty() && state(system, &section)?.is_some() {
-        topology::put(system, &section, "proto", "none")?;
-        for option in OPTIONS.into_iter().chain([MARK]) {
-            topology::put_list(system, &section, option, Vec::new())?;
-        }
-    }
+    detach(system, &interface)?;
     match own {
         Some(own) => system.delete_section(&format!("network.{own}")),
         None => Ok(()),
     }
+}
+
+/// Leaves an interface without a client.
+fn detach(system: &mut System, interface: &str) -> Result<()> {
+    let section = format!("network.{interface}");
+    if interface.is_empty() || state(system, &section)?.is_none() {
+        return Ok(());
+    }
+    topology::put(system, &section, "proto", "none")?;
+    for option in OPTIONS.into_iter().chain([MARK]) {
+        topology::put_list(system, &section, option, Vec::new())?;
+    }
+    Ok(())
 }
 
 /// The client of the outermost row: its own section if AddObject made it, and its interface if it has one.
@@ -132,6 +139,10 @@ fn set_interface(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw)
     let wanted = raw.text();
     if wanted == now {
         return Ok(());
+    }
+    if let (Some(own), "") = (&own, wanted.as_str()) {
+        detach(system, &now)?;
+        return topology::put(system, &format!("network.{own}"), "interface", "");
     }
     let Some(own) = own.filter(|_| now.is_empty()) else {
         let why = "the client belongs to its interface: delete it and add another";

@@ -148,28 +148,23 @@ fn version(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Optio
     Ok(digest.map(|digest| Raw::One(hex(&digest))))
 }
 
-/// The table that a rule belongs to: what AddObject has made for another table says so, and rules that mark
-/// are classifications.
-fn table_of(system: &mut System, addr: &str) -> Result<String> {
-    let made = system.option_text(&format!("firewall.{addr}.rcwmp_kind"))?;
-    let target = system.option_text(&format!("firewall.{addr}.target"))?;
-    Ok(match target.to_ascii_lowercase().as_str() {
-        "dscp" => "Classification".to_owned(),
-        "" | "accept" | "drop" | "reject" if made.is_empty() => "Rule".to_owned(),
+/// The table that a rule belongs to, by its options `rcwmp_kind` and `target`: what AddObject has made for another
+/// table says so, and rules that mark are classifications.
+fn table_of([made, target]: &[String; 2]) -> &str {
+    match target.to_ascii_lowercase().as_str() {
+        "dscp" => "Classification",
+        "" | "accept" | "drop" | "reject" if made.is_empty() => "Rule",
         _ => made,
-    })
+    }
 }
 
 /// The addresses of the rules of the same table.
 fn of_same_table(system: &mut System, addr: &str) -> Result<Vec<String>> {
-    let table = table_of(system, addr)?;
-    let mut out = Vec::new();
-    for section in system.sections("firewall", "rule")? {
-        if table_of(system, &section.addr)? == table {
-            out.push(section.addr);
-        }
-    }
-    Ok(out)
+    let all = system.sections_with("firewall", "rule", ["rcwmp_kind", "target"])?;
+    let own = all.iter().find(|(section, _)| section.addr == addr).map(|(_, words)| words.clone());
+    let own = own.unwrap_or_default();
+    let same = all.into_iter().filter(|(_, words)| table_of(words) == table_of(&own));
+    Ok(same.map(|(section, _)| section.addr).collect())
 }
 
 /// The numbers of a rule's protocols; -1 for any.

@@ -203,6 +203,13 @@ fn add(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Row> {
     for (option, value) in options {
         system.set_option(&format!("firewall.{addr}.{option}"), Some(&Raw::one(value)))?;
     }
+    // What has a mapping of its own does not go to a DMZ: the first redirect that fits wins.
+    for section in system.sections("firewall", "redirect")? {
+        if !system.option_text(&format!("firewall.{}.rcwmp_kind", section.addr))?.is_empty() {
+            system.move_section("firewall", &addr, Some(&section.addr))?;
+            break;
+        }
+    }
     Ok(Row { name, addr, cols: Vec::new() })
 }
 
