@@ -20,6 +20,7 @@ use super::bus::Bus;
 use super::functions::bbf::Telling;
 use super::functions::netifd::Logical;
 use super::functions::orders::Order;
+use super::functions::sensors::Sensors;
 use super::kept::{Kept, KeptError};
 use super::marks::{self, Marks, Numbers};
 use super::moves::Move;
@@ -65,6 +66,7 @@ pub struct System {
     /// As it will be after the commit.
     pub(super) staged: Option<Kept>,
     pub(super) trials: Trials,
+    pub(super) sensors: Sensors,
     pub(super) bbfdm: Bbfdm,
     /// What programs on ubus will be told with the commit.
     pub(super) tellings: Vec<Telling>,
@@ -154,6 +156,7 @@ impl System {
             kept,
             staged: None,
             trials: Trials::default(),
+            sensors: Sensors::new(clock::epoch_seconds()),
             tellings: Vec::new(),
             bbfdm: Bbfdm::default(),
             bus: Bus::new(places.ubus_socket),

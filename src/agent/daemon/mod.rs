@@ -156,6 +156,8 @@ struct Daemon {
     light: Light,
     discovery: Discovery,
     children: Vec<Child>,
+    /// When sensors are looked at again.
+    measure_at: Option<Duration>,
     leaving: Option<Leaving>,
     session_id: u32,
     history: History,
@@ -229,6 +231,7 @@ impl Daemon {
             light: Light::default(),
             discovery: Discovery::new(options),
             children: Vec::new(),
+            measure_at: None,
             leaving: None,
             session_id: 1,
             history: History::default(),
@@ -367,6 +370,7 @@ impl Daemon {
         self.run_light();
         self.look_for_offers(now);
         self.run_trials();
+        self.measure(now);
         self.serve(&ready, now);
         if !self.serve_bus(&ready) {
             return Ok(false);
@@ -374,6 +378,15 @@ impl Daemon {
         self.serve_waiting();
         self.reap();
         Ok(true)
+    }
+
+    /// Looks at the sensors that are due.
+    fn measure(&mut self, now: Duration) {
+        if self.measure_at.is_none_or(|at| now >= at) {
+            let next = self.model.backend().measure(clock::epoch_seconds());
+            // Sensors may come, and intervals may be changed: an ACS sees that within a minute.
+            self.measure_at = Some(now + Duration::from_secs(next.unwrap_or(60).clamp(1, 60)));
+        }
     }
 
     /// Timers: the periodic Inform, the next session, the session's own deadline.
@@ -421,6 +434,7 @@ impl Daemon {
             self.leaving_deadline(),
             self.light_deadline(),
             self.bus.deadline(),
+            self.measure_at,
             // What cannot be served now must not keep the loop awake.
             self.exchange.is_none().then(|| self.notices.deadline()),
             self.discovery.deadline().filter(|_| self.exchange.is_none() && !self.resetting),
