@@ -280,7 +280,7 @@ config interface 'wan6'
     each(
         &mut router,
         &new,
-        &[("Enable", "0"), ("Interface", ""), ("Status", "Disabled"), ("RequestPrefixes", "1")],
+        &[("Enable", "0"), ("Interface", ""), ("Status", "Disabled"), ("RequestPrefixes", "0")],
     );
     let option = router.add(&format!("{new}SentOption."));
     router.set(&[
@@ -369,7 +369,7 @@ config interface 'wan6'
     router.model.refresh();
     let lan = router.find("Device.IP.Interface.", "Name", "lan");
     let dsl = router.find("Device.IP.Interface.", "Name", "dsl");
-    each(&mut router, &lan, &[("IPv6Enable", "1"), ("ULAEnable", "1")]);
+    each(&mut router, &lan, &[("IPv6Enable", "1"), ("ULAEnable", "0")]);
     router.set(&[(&format!("{dsl}IPv6Enable"), "0")]);
     router.check("Device.PPP.Interface.1.IPv6CPEnable", "0");
     router.set(&[("Device.IP.IPv6Enable", "0")]);
@@ -384,10 +384,20 @@ config interface 'wan6'
     lacks(&router, "network", "rcwmp");
     lacks(&router, "network", "option ipv6 '0'");
 
+    router.set(&[(&format!("{lan}ULAEnable"), "1")]);
+    router.has("network", &["option ip6assign '64'", "list ip6class 'local'"]);
+    router.set(&[(&format!("{lan}ULAEnable"), "0")]);
+    lacks(&router, "network", "option ip6assign");
+    let path = router.dir.path().join("etc/config/network");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let plain = text.replace("\toption rcwmp_ula '64'\n", "\toption ip6assign '60'\n");
+    std::fs::write(&path, plain).unwrap();
+    router.model.refresh();
     router.set(&[(&format!("{lan}ULAEnable"), "0")]);
     router.has("network", &["list ip6class 'dsl_6'", "list ip6class 'wan6'"]);
     router.set(&[(&format!("{lan}ULAEnable"), "1")]);
     lacks(&router, "network", "ip6class");
+    lacks(&router, "network", "rcwmp");
 
     let neighbours = "proc/sys/net/ipv6/conf/br-lan/dad_transmits";
     router::put(router.dir.path(), neighbours, "1\n");
@@ -461,4 +471,61 @@ fn how_ports_of_a_bridge_treat_frames() {
     let bridge = router.add("Device.Bridging.Bridge.");
     let plain = router.add(&format!("{bridge}Port."));
     each(&mut router, &plain, &[("IngressFiltering", "0"), ("Type", "VLANUnawarePort")]);
+}
+
+#[test]
+fn addresses_for_nobody() {
+    let mut router = router("", "");
+    let reserved = "Device.DHCPv4.Server.Pool.1.ReservedAddresses";
+    router.check(reserved, "");
+    router.set(&[(reserved, "192.168.1.105,192.168.1.106")]);
+    router.has(
+        "dhcp",
+        &["config host 'reserved1'", "option mac '01:00:c0:a8:01:69'", "option ip '192.168.1.105'"],
+    );
+    router.check("Device.DHCPv4.Server.Pool.1.StaticAddressNumberOfEntries", "1");
+    router.set(&[(reserved, "192.168.1.106")]);
+    lacks(&router, "dhcp", "192.168.1.105");
+    assert!(router.try_set(&[(reserved, "10.0.0.1")]).is_err());
+    router.set(&[(reserved, "")]);
+    lacks(&router, "dhcp", "reserved");
+}
+
+#[test]
+fn an_interface_without_ipv4() {
+    let network = "
+config interface 'lab'
+	option proto 'static'
+	option device 'lan3'
+	option ipaddr '10.7.0.2'
+	option netmask '255.255.255.0'
+	option gateway '10.7.0.1'
+";
+    let mut router = router("", network);
+    let lab = router.find("Device.IP.Interface.", "Name", "lab");
+    let new = router.add(&format!("{lab}IPv4Address."));
+    router.set(&[(&format!("{lab}IPv4Enable"), "0")]);
+    router.has("network", &["option rcwmp_ip4 '0'", "option rcwmp_gateway '10.7.0.1'"]);
+    lacks(&router, "network", "option ipaddr '10.7.0.2'");
+    lacks(&router, "network", "option gateway");
+    let addresses = [
+        ("IPv4Address.1.IPAddress", "10.7.0.2"),
+        ("IPv4Address.1.Enable", "1"),
+        ("IPv4Address.1.Status", "Disabled"),
+    ];
+    each(&mut router, &lab, &addresses);
+    router.set(&[
+        (&format!("{new}IPAddress"), "10.8.0.2"),
+        (&format!("{lab}IPv4Address.1.SubnetMask"), "255.255.0.0"),
+    ]);
+    router.set(&[(&format!("{lab}IPv4Enable"), "1")]);
+    router.has(
+        "network",
+        &["option ipaddr '10.7.0.2'", "option netmask '255.255.0.0'", "option gateway '10.7.0.1'"],
+    );
+    lacks(&router, "network", "rcwmp_ip4");
+    router.check(&format!("{new}IPAddress"), "10.8.0.2");
+    // What a protocol brings is the protocol's.
+    let wan = router.find("Device.IP.Interface.", "Name", "wan");
+    assert!(router.try_set(&[(&format!("{wan}IPv4Enable"), "0")]).is_err());
 }

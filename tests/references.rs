@@ -62,3 +62,38 @@ fn what_refers_to_a_row_below_goes_with_it() {
     router.delete(&bridge);
     assert_eq!(router.try_value(&format!("{bridge}Name")), None);
 }
+
+#[test]
+fn a_new_interface_is_in_no_zone_of_an_old_one() {
+    const FIREWALL: &str = "
+config zone
+\toption name 'lan'
+\tlist network 'lan'
+\tlist network 'ip1'
+
+config zone
+\toption name 'lonely'
+\toption network 'ip1'
+";
+    let network = format!(
+        "{}\nconfig interface 'above'\n\toption proto 'static'\n\toption device '@ip1'\n",
+        support::NETWORK
+    );
+    let mut router = support::router_with(&[
+        ("etc/config/network", &network),
+        ("etc/config/firewall", FIREWALL),
+        (
+            "etc/config/wireless",
+            &support::WIRELESS.replace("option network 'lan'", "option network 'lan ip1'"),
+        ),
+    ]);
+    let interface = router.add("Device.IP.Interface.");
+    router.check(&format!("{interface}Name"), "ip1");
+    router.delete(&interface);
+    for file in ["network", "firewall", "wireless"] {
+        let left = router.config(file).into_iter().filter(|line| line.contains("ip1"));
+        assert_eq!(left.collect::<Vec<_>>(), [""; 0], "{file}");
+    }
+    router.has("firewall", &["list network 'lan'"]);
+    router.has("wireless", &["option network 'lan'"]);
+}

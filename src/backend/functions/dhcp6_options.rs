@@ -20,13 +20,15 @@ pub const TABLES: &[TableFn] =
 const SENT: &str = "sendopts";
 /// The user class is a text, which odhcp6c puts into the option's form itself.
 const USER_CLASS: u16 = 15;
+/// Options of addresses, names and texts, which odhcp6c wants spelt as such; no client has to send them.
+const SPELT: [u16; 16] = [21, 22, 23, 24, 27, 28, 29, 30, 31, 33, 34, 39, 41, 42, 59, 64];
 /// The most options of one place.
 const MAX_OPTIONS: usize = 64;
 
 /// Code and octets (in hexadecimal digits) of an item `code:octets`.
 fn parts(text: &str) -> Option<(u16, String)> {
     let (code, payload) = text.split_once(':').unwrap_or((text, ""));
-    let code = code.trim().parse().ok()?;
+    let code = code.trim().parse().ok().filter(|code| !SPELT.contains(code))?;
     let is_hex = payload.len().is_multiple_of(2) && payload.bytes().all(|byte| byte.is_ascii_hexdigit());
     Some((
         code,
@@ -43,8 +45,12 @@ fn octets(code: u16, text: &str) -> String {
     }
 }
 
-/// The item of a code and octets; `None` for a user class that is not one text of harmless characters.
+/// The item of a code and octets; `None` for an option that odhcp6c wants spelt otherwise, and for a user class that
+/// is not one text of harmless characters.
 fn item(code: u16, hex: &str) -> Option<String> {
+    if SPELT.contains(&code) {
+        return None;
+    }
     if code != USER_CLASS || hex.is_empty() {
         return Some(format!("{code}:{}", hex.to_ascii_lowercase()));
     }
@@ -203,7 +209,7 @@ fn write(system: &mut System, at: Place<'_>, argument: &str, raw: &Raw) -> Resul
         }
         _ => spelt(list, code, &given),
     };
-    let why = "a user class is one text of letters and digits, its length before it";
+    let why = "the client sends octets, and a user class of one text, its length before it";
     items[found].text = text.ok_or_else(|| Error::bad_value(at.name, why))?;
     put(system, &section, list, &items)
 }
@@ -224,6 +230,7 @@ mod tests {
             assert_eq!(parts(text), Some((code, hex.to_owned())), "{text}");
         }
         assert_eq!(parts("userclass:x"), None);
+        assert_eq!((parts("23:2001:db8::1"), item(24, "00")), (None, None));
         assert_eq!(item(15, "000646535644534C").as_deref(), Some("15:FSVDSL"));
         for bad in ["0006", "0002206f", "00", "000161626364"] {
             assert_eq!(item(15, bad), None, "{bad}");

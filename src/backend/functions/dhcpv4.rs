@@ -10,6 +10,8 @@ use crate::backend::{System, TableFn, ValueFn, marks};
 use crate::model::backend::{Place, Raw, Row};
 use crate::model::{Error, Result};
 
+/// Marks a host that is nobody.
+const RESERVED: &str = "Reserved";
 /// On the server's section `0` while no relay works; on a relay's `1` if it would.
 const RELAY_MARK: &str = "rcwmp_relay";
 /// dnsmasq's first address above the network, and how many, when the pool does not say.
@@ -29,6 +31,7 @@ pub const VALUES: &[ValueFn] = &[
     ValueFn { name: "dhcp_pool_mask", get: pool_mask, set: Some(set_pool_mask) },
     ValueFn { name: "dhcp_pool_servers", get: pool_servers, set: Some(set_pool_servers) },
     ValueFn { name: "dhcp_pool_domain", get: pool_domain, set: Some(set_pool_domain) },
+    ValueFn { name: "dhcp_pool_reserved", get: reserved, set: Some(set_reserved) },
     ValueFn { name: "dhcp_host_mac", get: host_mac, set: Some(set_host_mac) },
     ValueFn { name: "dhcp_relay", get: relay, set: Some(set_relay) },
     ValueFn { name: "dhcp_relay_status", get: relay_status, set: None },
@@ -419,6 +422,67 @@ fn set_pool_domain(system: &mut System, at: Place<'_>, _argument: &str, raw: &Ra
     dhcp_options::put_payload(system, &pool, 15, told.then_some(text.as_str()))
 }
 
+// --- reserved addresses
+
+/// dnsmasq and odhcpd leave an address alone that a `host` has. For one that is only to be left alone the host is
+/// nobody: its hardware address is of a group, which no client comes from.
+fn nobody(address: Ipv4Addr) -> String {
+    let [a, b, c, d] = address.octets();
+    format!("01:00:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
+}
+
+/// The sections that reserve an address for nobody.
+fn reservations(system: &mut System) -> Result<Vec<(String, Ipv4Addr)>> {
+    let mut out = Vec::new();
+    for section in system.sections("dhcp", "host")?.into_iter().take(MAX_SECTIONS) {
+        let address = format!("dhcp.{}", section.addr);
+        let ip = topology::text(system, &address, "ip")?.parse::<Ipv4Addr>().ok();
+        if let Some(ip) = ip.filter(|_| section.name.is_some())
+            && topology::text(system, &address, "rcwmp_kind")? == RESERVED
+        {
+            out.push((address, ip));
+        }
+    }
+    Ok(out)
+}
+
+fn reserved(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    let pool = pool(&at)?;
+    let Some(subnet) = subnet(system, &pool)? else { return Ok(None) };
+    let all = reservations(system)?.into_iter().filter(|(_, ip)| subnet.holds(*ip));
+    Ok(Some(Raw::Many(all.map(|(_, ip)| ip.to_string()).collect())))
+}
+
+fn set_reserved(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
+    let pool = pool(&at)?;
+    let mut wanted = Vec::new();
+    let subnet = subnet(system, &pool)?;
+    for item in raw.items() {
+        let address: Option<Ipv4Addr> = item.parse().ok();
+        let address = address.filter(|address| subnet.is_some_and(|subnet| subnet.holds(*address)));
+        wanted.push(
+            address
+                .ok_or_else(|| Error::bad_value(at.name, "outside of the subnet of the pool's interface"))?,
+        );
+    }
+    let known = reservations(system)?;
+    for (section, ip) in &known {
+        if subnet.is_some_and(|subnet| subnet.holds(*ip)) && !wanted.contains(ip) {
+            system.delete_section(section)?;
+        }
+    }
+    for ip in wanted.into_iter().filter(|ip| known.iter().all(|(_, other)| other != ip)) {
+        let name = topology::free_name(system, "dhcp", "reserved")?;
+        let section = topology::new_section(system, "dhcp", "host", Some(&name))?;
+        for (option, value) in
+            [("mac", nobody(ip)), ("ip", ip.to_string()), ("rcwmp_kind", RESERVED.to_owned())]
+        {
+            topology::put(system, &section, option, &value)?;
+        }
+    }
+    Ok(())
+}
+
 // --- static addresses
 
 fn host_rows(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
@@ -432,6 +496,9 @@ fn host_rows(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<
     let mut out: Vec<Row> = Vec::new();
     for section in system.sections("dhcp", "host")?.into_iter().take(MAX_SECTIONS) {
         let address = format!("dhcp.{}", section.addr);
+        if topology::text(system, &address, "rcwmp_kind")? == RESERVED {
+            continue;
+        }
         let told = topology::text(system, &address, "rcwmp_pool")?;
         let ip = topology::text(system, &address, "ip")?.parse::<Ipv4Addr>().ok();
         let home = |ip: Ipv4Addr| nets.iter().find(|(_, net)| net.is_some_and(|net| net.holds(ip)));

@@ -72,7 +72,9 @@ fn rows(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>
 
 fn add(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Row> {
     let name = topology::free_name(system, "network", "dhcpv6client")?;
-    topology::new_section(system, "network", MADE, Some(&name))?;
+    let section = topology::new_section(system, "network", MADE, Some(&name))?;
+    // The standard's client asks for prefixes only when it is told to.
+    topology::put(system, &section, "reqprefix", "no")?;
     Ok(Row { name: name.clone(), addr: name, cols: Vec::new() })
 }
 

@@ -6,6 +6,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::items::{self, Ids, Item};
+use super::netif;
 use super::netifd::{self, Address6, Logical};
 use super::proc_net;
 use super::topology::{self, Interface};
@@ -21,7 +22,7 @@ pub const VALUES: &[ValueFn] = &[
     ValueFn { name: "ip_mtu", get: mtu, set: Some(set_mtu) },
     ValueFn { name: "ip_type", get: kind, set: None },
     ValueFn { name: "ip_loopback", get: loopback, set: None },
-    ValueFn { name: "ip4_enable", get: ip4_enable, set: None },
+    ValueFn { name: "ip4_enable", get: ip4_enable, set: Some(set_ip4_enable) },
     ValueFn { name: "ip4_address", get: ip4_address, set: Some(set_ip4_address) },
     ValueFn { name: "ip4_status", get: ip4_status, set: None },
     ValueFn { name: "ip6_address", get: ip6_address, set: Some(set_ip6_address) },
@@ -42,6 +43,9 @@ pub const TABLES: &[TableFn] = &[
     TableFn { name: "ip6_addresses", rows: ip6_rows, add: Some(add_ip6), delete: Some(delete_ip6) },
     TableFn { name: "ip_active_ports", rows: active_ports, add: None, delete: None },
 ];
+
+/// On an interface whose IPv4 is off.
+const IP4_MARK: &str = "rcwmp_ip4";
 
 fn flag(on: bool) -> Result<Option<Raw>> {
     Ok(Some(Raw::one(if on { "1" } else { "0" })))
@@ -74,6 +78,7 @@ fn add_interface(system: &mut System, _at: Place<'_>, _argument: &str) -> Result
 
 fn delete_interface(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
     let section = section(&at)?;
+    netif::forget(system, section.trim_start_matches("network."))?;
     system.delete_section(&section)
 }
 
@@ -169,7 +174,32 @@ fn kind(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Ra
 /// Protocols that carry IPv6 only are without IPv4.
 fn ip4_enable(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
     let proto = interface(system, &at)?.proto;
-    flag(!matches!(proto.as_str(), "dhcpv6" | "6in4" | "6to4" | "6rd"))
+    let carries = !matches!(proto.as_str(), "dhcpv6" | "6in4" | "6to4" | "6rd");
+    flag(carries && !ip4_is_off(system, &section(&at)?)?)
+}
+
+/// Whether the addresses of an interface are all put aside.
+fn ip4_is_off(system: &mut System, section: &str) -> Result<bool> {
+    Ok(topology::text(system, section, IP4_MARK)? == "0")
+}
+
+/// netifd has no switch for IPv4: an interface of static addresses is without it when it has none, and no gateway.
+fn set_ip4_enable(system: &mut System, at: Place<'_>, argument: &str, raw: &Raw) -> Result<()> {
+    let on = topology::truth(&raw.text());
+    if ip4_enable(system, at, argument)?.is_some_and(|now| topology::truth(&now.text()) == on) {
+        return Ok(());
+    }
+    let section = section(&at)?;
+    if topology::text(system, &section, "proto")? != "static" {
+        return Err(Error::bad_value(at.name, "the interface's protocol has IPv4, or has it not"));
+    }
+    let items = ip4_items(system, &section)?;
+    topology::put(system, &section, IP4_MARK, if on { "" } else { "0" })?;
+    put_ip4(system, &section, &items)?;
+    let (from, to) = if on { ("rcwmp_gateway", "gateway") } else { ("gateway", "rcwmp_gateway") };
+    let gateway = topology::text(system, &section, from)?;
+    topology::put(system, &section, from, "")?;
+    if gateway.is_empty() { Ok(()) } else { topology::put(system, &section, to, &gateway) }
 }
 
 fn loopback(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
@@ -262,11 +292,13 @@ fn ip4_items(system: &mut System, section: &str) -> Result<Vec<Item>> {
     let is_static = topology::text(system, section, "proto")? == "static";
     let live = if is_static { uci_ip4(system, section)? } else { Vec::new() };
     let kept = items::kept(system, section, "ipaddr")?;
-    Ok(items::rows(&live, &kept, Ids::Place, whole))
+    let off = ip4_is_off(system, section)?;
+    Ok(items::rows(&live, &kept, Ids::Place, |text| !off && whole(text)))
 }
 
 fn put_ip4(system: &mut System, section: &str, items: &[Item]) -> Result<()> {
-    let (live, kept) = items::split(items, Ids::Place, whole);
+    let off = ip4_is_off(system, section)?;
+    let (live, kept) = items::split(items, Ids::Place, |text| !off && whole(text));
     items::keep(system, section, "ipaddr", kept)?;
     if live == uci_ip4(system, section)? {
         return Ok(());

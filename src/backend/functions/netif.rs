@@ -143,6 +143,35 @@ pub fn zone_for(system: &mut System, name: &str, interface: &str) -> Result<Stri
     found.ok_or_else(|| Error::bad_value(name, "the interface is in no zone of the firewall"))
 }
 
+/// Takes an interface that is about to go out of what no parameter refers to: the zones it is in, the wireless
+/// networks that lie on it, and the interfaces that stand on its device by its name. Whoever gets its name later is
+/// somebody else.
+///
+/// # Errors
+/// As [`System::set_option`].
+pub fn forget(system: &mut System, interface: &str) -> Result<()> {
+    for (package, ty) in [("firewall", "zone"), ("wireless", "wifi-iface")] {
+        for section in system.sections(package, ty)?.into_iter().take(MAX) {
+            let section = format!("{package}.{}", section.addr);
+            let mut words = topology::words(system, &section, "network")?;
+            if words.iter().any(|word| word == interface) {
+                words.retain(|word| word != interface);
+                topology::put_list(system, &section, "network", words)?;
+            }
+        }
+    }
+    let alias = format!("@{interface}");
+    for section in system.sections("network", "interface")?.into_iter().take(MAX) {
+        let section = format!("network.{}", section.addr);
+        for option in ["device", "ifname"] {
+            if topology::text(system, &section, option)? == alias {
+                topology::put(system, &section, option, "")?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The interface towards the ACS, as the agent's configuration names it.
 ///
 /// # Errors

@@ -61,7 +61,12 @@ fn add(system: &mut System, at: Place<'_>, argument: &str) -> Result<Row> {
     if daemon(system)?.is_none() {
         return Err(Error::backend(at.name, "there is no odhcpd"));
     }
-    dhcpv4::add_pool(system, at, argument)
+    let row = dhcpv4::add_pool(system, at, argument)?;
+    if argument == "ra" {
+        // odhcpd says by itself that there is more to ask for; the standard does not.
+        topology::put_list(system, &format!("dhcp.{}", row.addr), "ra_flags", vec!["none".to_owned()])?;
+    }
+    Ok(row)
 }
 
 /// A section that still serves something else is not deleted with one of its services.

@@ -7,7 +7,7 @@ use std::net::Ipv6Addr;
 
 use super::netifd::{self, Logical};
 use super::topology::{self, Interface};
-use super::{kernel_routes, proc_net};
+use super::{kernel_routes, netif, proc_net};
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::backend::{Place, Raw, Row};
 use crate::model::{Error, Result};
@@ -77,6 +77,7 @@ fn add(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Row> {
 
 fn delete(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
     let name = section_name(&at)?;
+    netif::forget(system, &name)?;
     system.delete_section(&format!("network.{name}"))
 }
 

@@ -21,6 +21,11 @@ const WOULD: &str = "rcwmp_on";
 const WOULD6: &str = "rcwmp_ipv6";
 /// netifd's class of the prefixes of the ULA.
 const LOCAL: &str = "local";
+/// How long the prefixes are that an interface is assigned; none without it.
+const ASSIGN: &str = "ip6assign";
+/// What was before the ULA was switched off: a length, or all classes.
+const KEPT: &str = "rcwmp_ula";
+const ALL: &str = "all";
 
 fn flag(on: bool) -> Result<Option<Raw>> {
     Ok(Some(Raw::one(if on { "1" } else { "0" })))
@@ -205,10 +210,12 @@ fn set_ip6_enable(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw
 
 // --- the ULA
 
-/// An interface takes prefixes of all classes, unless it lists those that it takes.
+/// An interface that is assigned prefixes takes those of all classes, unless it lists those that it takes.
 fn ula(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
-    let classes = topology::words(system, &section(&at)?, "ip6class")?;
-    flag(classes.is_empty() || classes.iter().any(|class| class == LOCAL))
+    let section = section(&at)?;
+    let classes = topology::words(system, &section, "ip6class")?;
+    let assigned = !topology::text(system, &section, ASSIGN)?.is_empty();
+    flag(assigned && (classes.is_empty() || classes.iter().any(|class| class == LOCAL)))
 }
 
 /// The classes but the ULA's: the interfaces that prefixes come from.
@@ -236,17 +243,35 @@ fn set_ula(system: &mut System, at: Place<'_>, argument: &str, raw: &Raw) -> Res
     }
     let section = section(&at)?;
     let mut list = topology::words(system, &section, "ip6class")?;
-    let made = topology::text(system, &section, "rcwmp_ip6class")? == "1";
-    match (on, list.is_empty()) {
-        (true, _) if made => list.clear(),
-        (true, _) => list.push(LOCAL.to_owned()),
-        (false, true) => list = classes(system)?,
-        (false, false) => list.retain(|class| class != LOCAL),
+    let assigned = topology::text(system, &section, ASSIGN)?;
+    let kept = topology::text(system, &section, KEPT)?;
+    match on {
+        true if assigned.is_empty() => {
+            // Of the ULA a LAN, and nothing else.
+            topology::put(system, &section, ASSIGN, if kept.is_empty() { "64" } else { &kept })?;
+            topology::put(system, &section, KEPT, "")?;
+            list = vec![LOCAL.to_owned()];
+        }
+        // Nobody listed classes before this was switched off.
+        true if kept == ALL => {
+            topology::put(system, &section, KEPT, "")?;
+            list.clear();
+        }
+        true => list.push(LOCAL.to_owned()),
+        false if list.is_empty() => {
+            list = classes(system)?;
+            if list.is_empty() {
+                return Err(Error::bad_value(at.name, "no prefixes but the ULA's could reach the interface"));
+            }
+            topology::put(system, &section, KEPT, ALL)?;
+        }
+        false => {
+            list.retain(|class| class != LOCAL);
+            if list.is_empty() {
+                topology::put(system, &section, KEPT, &assigned)?;
+                topology::put(system, &section, ASSIGN, "")?;
+            }
+        }
     }
-    if !on && list.is_empty() {
-        return Err(Error::bad_value(at.name, "no prefixes but the ULA's could reach the interface"));
-    }
-    let all = !on && topology::words(system, &section, "ip6class")?.is_empty();
-    topology::put(system, &section, "rcwmp_ip6class", if all { "1" } else { "" })?;
     topology::put_list(system, &section, "ip6class", list)
 }

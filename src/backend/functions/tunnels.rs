@@ -3,7 +3,7 @@
 
 use std::net::Ipv6Addr;
 
-use super::{netifd, topology};
+use super::{netif, netifd, topology};
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::backend::{Place, Raw, Row};
 use crate::model::{Error, Result};
@@ -57,6 +57,10 @@ fn add(system: &mut System, at: Place<'_>, protos: &str) -> Result<Row> {
     let name = topology::free_name(system, "network", prefix)?;
     let section = topology::new_section(system, "network", "interface", Some(&name))?;
     topology::put(system, &section, "proto", proto)?;
+    if proto == "map" {
+        // The standard's domain translates, where map.sh encapsulates unless it is told otherwise.
+        topology::put(system, &section, "type", "map-t")?;
+    }
     topology::put(system, &section, "disabled", "1")?;
     Ok(Row { name: name.clone(), addr: name, cols: vec![String::new()] })
 }
@@ -69,6 +73,7 @@ fn delete(system: &mut System, at: Place<'_>, _protos: &str) -> Result<()> {
     for peer in peers.into_iter().rev() {
         system.delete_section(&format!("network.{}", peer.addr))?;
     }
+    netif::forget(system, &name)?;
     system.delete_section(&format!("network.{name}"))
 }
 
