@@ -380,9 +380,9 @@ impl Daemon {
         Ok(true)
     }
 
-    /// Looks at the sensors that are due.
+    /// Looks at the sensors that are due; during a session the model looks frozen (TR-069 3.7.1.3).
     fn measure(&mut self, now: Duration) {
-        if self.measure_at.is_none_or(|at| now >= at) {
+        if self.exchange.is_none() && self.measure_at.is_none_or(|at| now >= at) {
             let next = self.model.backend().measure(clock::epoch_seconds());
             // Sensors may come, and intervals may be changed: an ACS sees that within a minute.
             self.measure_at = Some(now + Duration::from_secs(next.unwrap_or(60).clamp(1, 60)));
@@ -434,7 +434,7 @@ impl Daemon {
             self.leaving_deadline(),
             self.light_deadline(),
             self.bus.deadline(),
-            self.measure_at,
+            self.measure_at.filter(|_| self.exchange.is_none()),
             // What cannot be served now must not keep the loop awake.
             self.exchange.is_none().then(|| self.notices.deadline()),
             self.discovery.deadline().filter(|_| self.exchange.is_none() && !self.resetting),
