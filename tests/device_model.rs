@@ -10,6 +10,7 @@ use rcwmp::backend::{Places, System};
 use rcwmp::model::compiled;
 use rcwmp::model::tree::Model;
 use rcwmp::model::value::Input;
+use rcwmp::sys::clock;
 use rcwmp::sys::fs::Root;
 
 const FILES: &[(&str, &str)] = &[
@@ -275,6 +276,54 @@ fn the_device() {
     assert_ne!(router.value("Device.DeviceInfo.MemoryStatus.TotalPersistent"), "0");
     router.set("Device.DeviceInfo.", &[("HostName", "box"), ("ProvisioningCode", "TLCO.GRP2")]);
     router.has("system", &["option hostname 'box'"]);
+}
+
+#[test]
+fn temperatures() {
+    let mut router = router();
+    let sensor = "Device.DeviceInfo.TemperatureStatus.TemperatureSensor.1.";
+    let never = "0001-01-01T00:00:00Z";
+    router.check(
+        sensor,
+        &[
+            ("Enable", "1"),
+            ("MinValue", "62"),
+            ("MaxValue", "62"),
+            ("LowAlarmValue", "-274"),
+            ("HighAlarmTime", never),
+            ("PollingInterval", "0"),
+        ],
+    );
+    assert_ne!(router.value(&format!("{sensor}ResetTime")), never);
+    router.set(sensor, &[("HighAlarmValue", "70"), ("LowAlarmValue", "50"), ("PollingInterval", "10")]);
+    let path = router.dir.path().join("sys/class/thermal/thermal_zone0/temp");
+    let now = clock::epoch_seconds();
+    // Between two sessions the agent looks by itself, as often as it is told to.
+    assert!(router.model.backend().measure(now).is_some_and(|next| next <= 10));
+    for (text, at) in [("71500\n", 20), ("40000\n", 40), ("99000\n", 45)] {
+        fs::write(&path, text).unwrap();
+        router.model.backend().measure(now + at);
+    }
+    fs::write(&path, "60000\n").unwrap();
+    router.model.refresh();
+    router.check(sensor, &[("Value", "60"), ("MaxValue", "71"), ("MinValue", "40")]);
+    let high = router.value(&format!("{sensor}HighAlarmTime"));
+    assert_eq!(high, router.value(&format!("{sensor}MaxTime")));
+    assert_ne!(router.value(&format!("{sensor}LowAlarmTime")), never);
+    assert_ne!(high, router.value(&format!("{sensor}LowAlarmTime")));
+    // A command: done with the services' following, and false ever after.
+    assert_eq!(router.try_set(sensor, &[("Reset", "1")]), Ok(()));
+    let orders = router.model.backend().take_orders();
+    assert_eq!(format!("{orders:?}"), "[Forget(\"thermal_zone0\")]");
+    router.model.backend().forget_seen("thermal_zone0", now);
+    router.check(sensor, &[("Reset", "0"), ("MaxValue", "60"), ("MinValue", "60"), ("HighAlarmTime", never)]);
+    // One that is off is left alone.
+    router.set(sensor, &[("Enable", "0")]);
+    router.check(sensor, &[("Status", "Disabled"), ("Value", "-274")]);
+    assert_eq!(router.model.backend().measure(now + 100), None);
+    fs::write(router.dir.path().join("sys/class/thermal/thermal_zone0/mode"), "disabled\n").unwrap();
+    router.model.refresh();
+    assert!(router.try_set(sensor, &[("Enable", "1")]).is_err(), "the kernel has switched it off");
 }
 
 #[test]

@@ -14,6 +14,7 @@ use log::{info, warn};
 use super::programs::{self, Program};
 use crate::backend::System;
 use crate::backend::functions::orders::Order;
+use crate::sys::clock::epoch_seconds;
 use crate::sys::fs::Root;
 use crate::ubus::blobmsg::Table;
 
@@ -47,6 +48,10 @@ pub fn fulfil(system: &mut System, root: &Root) -> Vec<Child> {
     let mut children = Vec::new();
     for order in system.take_orders() {
         let (name, methods): (_, &[&str]) = match &order {
+            Order::Forget(zone) => {
+                system.forget_seen(zone, epoch_seconds());
+                continue;
+            }
             Order::Mount => {
                 info!("File systems: mount");
                 children.extend(Program::Block.start(root, &["mount"]));

@@ -21,6 +21,7 @@ use super::functions::bbf::Telling;
 use super::functions::netifd::Logical;
 use super::functions::orders::Order;
 use super::functions::topology::Interface;
+use super::functions::sensors::Sensors;
 use super::kept::{Kept, KeptError};
 use super::marks::{self, Marks, Numbers};
 use super::moves::Move;
@@ -67,6 +68,7 @@ pub struct System {
     /// As it will be after the commit.
     pub(super) staged: Option<Kept>,
     pub(super) trials: Trials,
+    pub(super) sensors: Sensors,
     pub(super) bbfdm: Bbfdm,
     pub(super) statistics: Statistics,
     /// The sample sets that a commit forces to show what they have.
@@ -164,6 +166,7 @@ impl System {
             kept,
             staged: None,
             trials: Trials::default(),
+            sensors: Sensors::new(clock::epoch_seconds()),
             tellings: Vec::new(),
             bbfdm: Bbfdm::default(),
             statistics: Statistics::default(),

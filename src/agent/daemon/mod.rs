@@ -177,6 +177,8 @@ struct Daemon {
     xmpp: Xmpp,
     discovery: Discovery,
     children: Vec<Child>,
+    /// When sensors are looked at again.
+    measure_at: Option<Duration>,
     leaving: Option<Leaving>,
     session_id: u32,
     history: History,
@@ -255,6 +257,7 @@ impl Daemon {
             xmpp: Xmpp::default(),
             discovery: Discovery::new(options),
             children: Vec::new(),
+            measure_at: None,
             leaving: None,
             session_id: 1,
             history: History::default(),
@@ -395,6 +398,7 @@ impl Daemon {
         self.look_for_offers(now);
         self.run_trials();
         self.run_statistics();
+        self.measure(now);
         self.serve(&ready, now);
         #[cfg(feature = "stun")]
         self.run_udp(&ready, now);
@@ -405,6 +409,15 @@ impl Daemon {
         self.serve_waiting();
         self.reap();
         Ok(true)
+    }
+
+    /// Looks at the sensors that are due; during a session the model looks frozen (TR-069 3.7.1.3).
+    fn measure(&mut self, now: Duration) {
+        if self.exchange.is_none() && self.measure_at.is_none_or(|at| now >= at) {
+            let next = self.model.backend().measure(clock::epoch_seconds());
+            // Sensors may come, and intervals may be changed: an ACS sees that within a minute.
+            self.measure_at = Some(now + Duration::from_secs(next.unwrap_or(60).clamp(1, 60)));
+        }
     }
 
     /// Timers: the periodic Inform, the next session, the session's own deadline.
@@ -453,6 +466,8 @@ impl Daemon {
             self.leaving_deadline(),
             self.light_deadline(),
             self.xmpp.deadline(now),
+            self.bus.deadline(),
+            self.measure_at.filter(|_| self.exchange.is_none()),
             // What cannot be served now must not keep the loop awake.
             self.exchange.is_none().then(|| self.notices.deadline()),
             self.discovery.deadline().filter(|_| self.exchange.is_none() && !self.resetting),

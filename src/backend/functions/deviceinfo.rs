@@ -10,7 +10,6 @@ use crate::backend::functions::netif::unless_off;
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::Result;
 use crate::model::backend::{Place, Raw, Row};
-use crate::model::date;
 use crate::ubus::blobmsg::Table;
 
 /// Behind parameters.
@@ -19,7 +18,6 @@ pub const VALUES: &[ValueFn] = &[
     ValueFn { name: "device_uptime", get: uptime, set: None },
     ValueFn { name: "memory", get: memory, set: None },
     ValueFn { name: "persistent_space", get: space, set: None },
-    ValueFn { name: "thermal", get: thermal, set: None },
 ];
 
 /// Behind tables.
@@ -28,7 +26,6 @@ pub const TABLES: &[TableFn] = &[
     TableFn { name: "log_files", rows: log_files, add: None, delete: None },
     TableFn { name: "data_models", rows: data_models, add: None, delete: None },
     TableFn { name: "firmware_images", rows: images, add: None, delete: None },
-    TableFn { name: "thermal_zones", rows: thermal_zones, add: None, delete: None },
 ];
 
 /// The row of the only firmware image.
@@ -266,33 +263,6 @@ fn images(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<Row
     Ok(vec![Row { name: IMAGE.to_owned(), addr: IMAGE.to_owned(), cols }])
 }
 
-fn thermal_zones(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
-    let names = system.names("/sys/class/thermal").into_iter();
-    let zone = |name: &String| name.strip_prefix("thermal_zone").is_some_and(|n| n.parse::<u16>().is_ok());
-    Ok(names.filter(zone).map(|name| Row { addr: name.clone(), name, cols: Vec::new() }).collect())
-}
-
-fn thermal(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>> {
-    let Some(row) = at.row() else { return Ok(None) };
-    let dir = format!("/sys/class/thermal/{}", row.addr);
-    let off = system.text(&format!("{dir}/mode")).is_some_and(|mode| mode.trim() == "disabled");
-    let text = system.text(&format!("{dir}/temp"));
-    let degrees = text.and_then(|text| celsius(&text));
-    Ok(match what {
-        "status" if off => Some("Disabled".to_owned()),
-        "status" => Some(if degrees.is_some() { "Enabled" } else { "Error" }.to_owned()),
-        "value" => degrees.map(|degrees| degrees.to_string()),
-        _ => degrees.map(|_| date::format_utc(system.now().0)),
-    }
-    .map(Raw::One))
-}
-
-/// Whole degrees of the kernel's thousandths; nothing colder than nature allows.
-fn celsius(text: &str) -> Option<i32> {
-    let thousandths: i32 = text.trim().parse().ok()?;
-    Some(thousandths.div_euclid(1000)).filter(|degrees| *degrees >= -273)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -317,19 +287,6 @@ mod tests {
         assert_eq!(digits("02:00:00:00:01:0f").as_deref(), Some("02000000010F"));
         for bad in ["", "02:00:00:00:01", "02:00:00:00:01:0g", "020000000:1:0:fff", "ä:00:00:00:01:0f"] {
             assert_eq!(digits(bad), None, "{bad}");
-        }
-    }
-
-    #[test]
-    fn temperatures() {
-        for (text, degrees) in [
-            ("62224\n", Some(62)),
-            ("-1500", Some(-2)),
-            ("x", None),
-            ("-999999", None),
-            ("99999999999", None),
-        ] {
-            assert_eq!(celsius(text), degrees, "{text}");
         }
     }
 }

@@ -47,6 +47,7 @@ pub mod radio_state;
 pub mod reach;
 pub mod roles;
 pub mod routing;
+pub mod sensors;
 pub mod services;
 pub mod settings;
 pub mod shaping;
@@ -126,6 +127,7 @@ const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (radio::VALUES, &[]),
     (radio_state::VALUES, &[]),
     (stations::VALUES, stations::TABLES),
+    (sensors::VALUES, sensors::TABLES),
     (services::VALUES, services::TABLES),
     (leds::VALUES, leds::TABLES),
     (modems::VALUES, &[]),

@@ -17,6 +17,8 @@ pub enum Order {
     Renew(String),
     /// The start script of this name is run with this word.
     Script(String, &'static str),
+    /// What was seen of a thermal zone is forgotten.
+    Forget(String),
     /// What fstab wants is mounted.
     Mount,
     /// What is mounted there is taken away.

@@ -34,6 +34,7 @@ const ROWS: &[(&str, &[&str], bool)] = &[
     ("sfp_", &["network"], true),
     ("sd_", &[], true),
     ("service_", &[], true),
+    ("thermal_setting", &[], true),
     ("storage_folder", &["fstab", "ksmbd", "samba4"], true),
     ("storage_", &["fstab"], true),
     ("dsl_packets", &["network"], true),

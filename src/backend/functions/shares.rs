@@ -123,7 +123,8 @@ fn set_folder(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Resu
     match what {
         "path" => {
             let target = target(&at);
-            if !text.is_empty() && !(is_plain(&text) && is_below(&text, &target)) {
+            let fits = text.is_empty() || is_plain(&text) && is_below(&text, &target);
+            if !fits {
                 return Err(Error::bad_value(at.name, format!("not a plain path below {target}")));
             }
             topology::put(system, &section, "path", &text)?;

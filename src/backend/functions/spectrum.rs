@@ -70,20 +70,20 @@ fn whole(steps: f64, most: f64) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn check(quantity: &str, value: Value, expected: &str) {
-        assert_eq!(number(quantity, &value), expected, "{quantity} {value:?}");
+    fn check(quantity: &str, value: &Value, expected: &str) {
+        assert_eq!(number(quantity, value), expected, "{quantity} {value:?}");
     }
 
     #[test]
     fn numbers() {
-        check("hlog", Value::Double(-12.5), "185");
-        check("hlog", Value::Double(6.0), "0");
-        check("hlog", Value::Null, "1023");
-        check("hlog", Value::Double(-500.0), "1023");
-        check("qln", Value::Double(-130.5), "215");
-        check("qln", Value::Double(f64::NAN), "255");
-        check("snr", Value::Double(40.5), "145");
-        check("snr", Value::Int32(40), "144");
-        check("snr", Value::Null, "255");
+        check("hlog", &Value::Double(-12.5), "185");
+        check("hlog", &Value::Double(6.0), "0");
+        check("hlog", &Value::Null, "1023");
+        check("hlog", &Value::Double(-500.0), "1023");
+        check("qln", &Value::Double(-130.5), "215");
+        check("qln", &Value::Double(f64::NAN), "255");
+        check("snr", &Value::Double(40.5), "145");
+        check("snr", &Value::Int32(40), "144");
+        check("snr", &Value::Null, "255");
     }
 }
