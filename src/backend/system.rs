@@ -32,6 +32,8 @@ use super::trials::Trials;
 const MAX_TEXT: usize = 256 * 1024;
 /// All files and folders remembered during a session, in bytes; beyond it they are read each time.
 const MAX_REMEMBERED: usize = 4 * 1024 * 1024;
+/// The longest path, in bytes.
+const MAX_PATH: usize = 4096;
 /// The most names of a directory.
 const MAX_NAMES: usize = 4096;
 /// The most orders of one change.
@@ -490,7 +492,8 @@ impl System {
 
     /// Where a path under the root really is, links followed. That of its folder is looked up once.
     fn place(&mut self, path: &str) -> Option<PathBuf> {
-        let (folder, name) = path.rsplit_once('/')?;
+        // As the kernel has it.
+        let (folder, name) = path.rsplit_once('/').filter(|_| path.len() < MAX_PATH)?;
         if matches!(name, "" | "." | "..") {
             return self.root.resolve(path).ok();
         }
@@ -501,7 +504,7 @@ impl System {
     /// Where a folder really is.
     fn home(&mut self, folder: &str) -> Option<&PathBuf> {
         if !self.homes.contains_key(folder) {
-            let home = self.root.resolve(if folder.is_empty() { "/" } else { folder }).ok()?;
+            let home = if folder.is_empty() { self.root.dir().to_path_buf() } else { self.place(folder)? };
             if self.homes.len() >= MAX_NAMES {
                 self.homes.clear();
             }

@@ -70,11 +70,20 @@ pub mod wifi_state;
 pub mod wps;
 pub mod xmpp;
 
+use std::sync::OnceLock;
+
 use super::{TableFn, ValueFn};
 
 /// All functions behind parameters.
 pub fn value(name: &str) -> Option<&'static ValueFn> {
-    AREAS.iter().flat_map(|area| area.0).find(|function| function.name == name)
+    // Most values are asked of one of them: they are put in order once.
+    static SORTED: OnceLock<Vec<&'static ValueFn>> = OnceLock::new();
+    let sorted = SORTED.get_or_init(|| {
+        let mut all: Vec<&'static ValueFn> = AREAS.iter().flat_map(|area| area.0).collect();
+        all.sort_by_key(|function| function.name);
+        all
+    });
+    sorted.binary_search_by(|function| function.name.cmp(name)).ok().map(|at| sorted[at])
 }
 
 /// All functions behind tables.

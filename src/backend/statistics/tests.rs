@@ -16,8 +16,8 @@ struct Desk {
     triggered: usize,
 }
 
-fn desk(interval: u32, wish: Wish) -> Desk {
-    let wish = Wish { reference: "D.A".to_owned(), ..wish };
+fn desk(interval: u32, mut wish: Wish) -> Desk {
+    wish.reference = "D.A".to_owned();
     let mut desk = Desk {
         statistics: Statistics::default(),
         setting: Setting {
