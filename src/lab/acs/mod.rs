@@ -7,6 +7,7 @@
 //! ```
 
 pub mod describe;
+mod fallback;
 mod files;
 mod fill;
 pub mod guard;
@@ -16,7 +17,9 @@ pub mod office;
 pub mod payload;
 pub mod presence;
 pub mod pretty;
+pub mod profiles;
 pub mod quirks;
+pub mod scripts;
 pub mod server;
 mod services;
 pub mod session;

@@ -52,6 +52,20 @@ pub enum News<'a> {
         /// Without the line end.
         line: &'a str,
     },
+    /// One of the *Scripts* printed a line.
+    Script {
+        /// Its name.
+        name: &'a str,
+        /// Without the line end.
+        line: &'a str,
+    },
+    /// One of the *Scripts* has ended.
+    ScriptEnded {
+        /// Its name.
+        name: &'a str,
+        /// Why, if not by itself or because it was told to; else empty.
+        reason: &'a str,
+    },
     /// An instance moved on.
     Service {
         /// The instance.

@@ -107,9 +107,21 @@ struct Origin {
     instance: Option<i64>,
     /// A refusal does not fail the instance.
     optional: bool,
-    caller: Option<SyncSender<Outcome>>,
+    caller: Option<SyncSender<Reply>>,
     /// The task in the store.
     task: Option<i64>,
+    /// It waits for the device's next session.
+    quiet: bool,
+    /// The body that the device answered with.
+    raw: Option<String>,
+}
+
+/// What a caller gets.
+pub(super) enum Reply {
+    /// An outcome, and the body it came in.
+    Answered(Outcome, Option<String>),
+    /// Nothing: the device cannot be asked for a session, or is known no more.
+    Unasked(Refusal),
 }
 
 /// A message to be queued.
@@ -118,8 +130,18 @@ pub(super) struct Order<'a> {
     pub(super) payload: Payload,
     pub(super) instance: Option<i64>,
     pub(super) optional: bool,
-    pub(super) caller: Option<SyncSender<Outcome>>,
+    /// No connection request for it.
+    pub(super) quiet: bool,
+    pub(super) caller: Option<SyncSender<Reply>>,
+    /// The task in the store.
     pub(super) task: Option<i64>,
+}
+
+impl<'a> Order<'a> {
+    /// A message that nobody waits for.
+    pub(super) fn new(device: &'a str, payload: Payload) -> Order<'a> {
+        Order { device, payload, instance: None, optional: false, quiet: false, caller: None, task: None }
+    }
 }
 
 impl Office {
@@ -228,6 +250,7 @@ impl Office {
     /// The store's.
     pub fn forget(&self, device: &str) -> Result<bool, Error> {
         let was_known = self.store.delete_device(device)?;
+        self.give_up(device, true, &Refusal::new(404, "Device not found"));
         let mut desk = self.desk();
         let queue =
             desk.lines.get_mut(device).map(|line| std::mem::take(&mut line.queue)).unwrap_or_default();
@@ -298,6 +321,13 @@ impl Office {
         }
     }
 
+    /// The body of the answer that [`Office::answered`] is about to tell, if somebody waits for it.
+    pub fn heard(&self, ticket: Ticket, body: &[u8]) {
+        if let Some(origin) = self.desk().waiting.get_mut(&ticket).filter(|origin| origin.caller.is_some()) {
+            origin.raw = Some(String::from_utf8_lossy(body).into_owned());
+        }
+    }
+
     /// What became of a message.
     pub fn answered(&self, ticket: Ticket, outcome: Outcome) {
         let Some(origin) = self.desk().waiting.remove(&ticket) else { return };
@@ -320,7 +350,7 @@ impl Office {
         }
         if let Some(caller) = origin.caller {
             // The script may have ended its wait.
-            let _ = caller.try_send(outcome);
+            let _ = caller.try_send(Reply::Answered(outcome, origin.raw));
         }
     }
 
@@ -343,7 +373,7 @@ impl Office {
         }
         let what = describe::payload(&order.payload);
         line.queue.push_back((ticket, order.payload));
-        let knock = !line.is_in_session() && !std::mem::replace(&mut line.knocking, true);
+        let knock = !order.quiet && !line.is_in_session() && !std::mem::replace(&mut line.knocking, true);
         let device = order.device.to_owned();
         desk.services.sent(order.instance);
         let origin = Origin {
@@ -353,6 +383,8 @@ impl Office {
             optional: order.optional,
             caller: order.caller,
             task: order.task,
+            quiet: order.quiet,
+            raw: None,
         };
         desk.waiting.insert(ticket, origin);
         drop(desk);
@@ -363,34 +395,74 @@ impl Office {
         Ok(ticket)
     }
 
+    /// Queues a message and waits for the answer that goes with `method`.
+    ///
+    /// # Errors
+    /// 400 for a message that is another method; those of [`Office::ask`].
+    pub(super) fn call(
+        self: &Arc<Office>,
+        order: Order<'_>,
+        method: Method,
+        patience: Duration,
+        until: &Fence,
+    ) -> Result<Answer, Refusal> {
+        if order.payload.method() != method.name() {
+            let why = format!("the message is {}, its type {}", order.payload.method(), method.name());
+            return Err(Refusal::new(400, why));
+        }
+        self.ask(order, patience, until).and_then(|response| answer(response, method))
+    }
+
     /// Queues a message and waits for its answer.
     ///
     /// # Errors
-    /// Those of queueing; 408 when no answer came in time, the message then being withdrawn if it still waits; the
-    /// device's fault.
-    pub(super) fn call(
+    /// Those of queueing; 400 when the device cannot be asked for a session; 408 when no answer came in time, the
+    /// message then being withdrawn if it still waits; the device's fault.
+    pub(super) fn ask(
         self: &Arc<Office>,
-        device: &str,
-        payload: Payload,
-        instance: Option<i64>,
-        method: Method,
+        order: Order<'_>,
+        patience: Duration,
         until: &Fence,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<Response, Refusal> {
         let (sender, receiver) = sync_channel(1);
-        let order = Order { device, payload, instance, optional: false, caller: Some(sender), task: None };
-        let ticket = self.enqueue(order)?;
-        let deadline = Instant::now() + self.settings.answer;
-        let outcome = loop {
+        let device = order.device;
+        let ticket = self.enqueue(Order { caller: Some(sender), ..order })?;
+        let start = Instant::now();
+        loop {
             match receiver.recv_timeout(Duration::from_millis(50)) {
-                Ok(outcome) => break outcome,
-                Err(_) if until.ended().is_none() && Instant::now() < deadline => {}
+                Ok(Reply::Answered(Ok(response), _)) => return Ok(response),
+                Ok(Reply::Answered(Err(unmet), raw)) => return Err(refusal(unmet, raw)),
+                Ok(Reply::Unasked(refusal)) => return Err(refusal),
+                Err(_) if until.ended().is_none() && start.elapsed() < patience => {}
                 Err(_) => {
                     self.withdraw(device, ticket);
                     return Err(Refusal::new(408, "Request timeout"));
                 }
             }
+        }
+    }
+
+    /// Takes back what waits for a device and has a caller, who is told why; without `quiet` not what waits for the
+    /// next session anyway.
+    pub(super) fn give_up(&self, device: &str, quiet: bool, why: &Refusal) {
+        let mut desk = self.desk();
+        let Desk { lines, waiting, .. } = &mut *desk;
+        let Some(line) = lines.get_mut(device) else { return };
+        let concerns = |ticket: &Ticket| {
+            waiting.get(ticket).is_some_and(|origin| origin.caller.is_some() && (quiet || !origin.quiet))
         };
-        answer(outcome, method)
+        let gone: Vec<Ticket> = line.queue.iter().map(|(ticket, _)| *ticket).filter(concerns).collect();
+        line.queue.retain(|(ticket, _)| !gone.contains(ticket));
+        let origins: Vec<Origin> = gone.iter().filter_map(|ticket| waiting.remove(ticket)).collect();
+        drop(desk);
+        for origin in origins {
+            if let Some(instance) = origin.instance {
+                services::answered(self, instance, None);
+            }
+            if let Some(caller) = origin.caller {
+                let _ = caller.try_send(Reply::Unasked(why.clone()));
+            }
+        }
     }
 
     /// Takes a message back that still waits.
@@ -408,20 +480,24 @@ impl Office {
         }
     }
 
-    /// Queues a reading of what the ACS keeps of every device.
-    pub(super) fn refresh(self: &Arc<Office>, device: &str, instance: Option<i64>) -> bool {
-        let Ok(Some(known)) = self.store.device(device) else { return false };
-        let names: &[&str] = match known.data_model.as_str() {
+    /// What the ACS keeps of a device, as the paths to read; none for an unknown one.
+    pub(super) fn kept_paths(&self, device: &str) -> Option<&'static [&'static str]> {
+        let known = self.store.device(device).ok()??;
+        Some(match known.data_model.as_str() {
             "InternetGatewayDevice" => {
                 &["InternetGatewayDevice.DeviceInfo.", "InternetGatewayDevice.WANDevice."]
             }
             _ => &["Device.DeviceInfo.", "Device.IP.Interface."],
-        };
+        })
+    }
+
+    /// Queues a reading of what the ACS keeps of every device.
+    pub(super) fn refresh(self: &Arc<Office>, device: &str, instance: Option<i64>) -> bool {
+        let Some(names) = self.kept_paths(device) else { return false };
         names.iter().all(|name| {
             let request = Request::GetParameterValues(vec![(*name).to_owned()]);
             let Ok(payload) = Payload::of(request, Namespace::V1_0) else { return false };
-            self.enqueue(Order { device, payload, instance, optional: true, caller: None, task: None })
-                .is_ok()
+            self.enqueue(Order { instance, optional: true, ..Order::new(device, payload) }).is_ok()
         })
     }
 
@@ -468,6 +544,11 @@ impl Office {
             office.watcher.news(&News::ConnectionRequest { device: &device, result: &result });
             if sent {
                 office.watcher.news(&News::UdpRequest { device: &device });
+                return;
+            }
+            // A device that is busy has a session, or soon another.
+            if let Some(why) = result.err().filter(|why| !why.contains("too busy")) {
+                office.give_up(&device, false, &Refusal::new(400, why));
             }
         });
     }
@@ -520,25 +601,31 @@ fn rows(values: &[ParameterValue]) -> Vec<(String, String, String)> {
     values.iter().map(row).collect()
 }
 
-/// The outcome of a blocking call as scripts see it.
-fn answer(outcome: Outcome, method: Method) -> Result<Answer, Refusal> {
+/// The answer to a blocking call as scripts see it.
+fn answer(response: Response, method: Method) -> Result<Answer, Refusal> {
     use crate::cwmp::rpc::Status;
-    match (outcome, method) {
-        (Ok(Response::GetParameterValues(values)), Method::GetParameterValues) => {
+    match (response, method) {
+        (Response::GetParameterValues(values), Method::GetParameterValues) => {
             Ok(Answer::Values(values.into_iter().map(|item| (item.name, item.value.text)).collect()))
         }
-        (Ok(Response::SetParameterValues(_)), Method::SetParameterValues)
-        | (Ok(Response::DeleteObject(_)), Method::DeleteObject) => Ok(Answer::Done),
-        (Ok(Response::AddObject { instance_number, status }), Method::AddObject) => {
+        (Response::SetParameterValues(_), Method::SetParameterValues)
+        | (Response::DeleteObject(_), Method::DeleteObject) => Ok(Answer::Done),
+        (Response::AddObject { instance_number, status }, Method::AddObject) => {
             Ok(Answer::Added { instance_number, status: u8::from(status == Status::Committed) })
         }
-        (Ok(Response::GetParameterNames(names)), Method::GetParameterNames) => {
+        (Response::GetParameterNames(names), Method::GetParameterNames) => {
             Ok(Answer::Names(names.into_iter().map(|item| item.name).collect()))
         }
-        (Ok(other), method) => {
+        (other, method) => {
             Err(Refusal::new(400, format!("the answer was to {}, not to {}", other.name(), method.name())))
         }
-        (Err(Unmet::Fault(fault)), _) => Err(Refusal {
+    }
+}
+
+/// Why a message had no success, as scripts see it; `raw` is what the device said.
+fn refusal(unmet: Unmet, raw: Option<String>) -> Refusal {
+    match unmet {
+        Unmet::Fault(fault) => Refusal {
             message: fault.string,
             code: fault.code.to_string(),
             parameter_faults: fault
@@ -546,7 +633,8 @@ fn answer(outcome: Outcome, method: Method) -> Result<Answer, Refusal> {
                 .into_iter()
                 .map(|item| (item.parameter_name, item.code.to_string(), item.string))
                 .collect(),
-        }),
-        (Err(Unmet::Broken(why)), _) => Err(Refusal::new(500, why)),
+            raw_response: raw,
+        },
+        Unmet::Broken(why) => Refusal { raw_response: raw, ..Refusal::new(500, why) },
     }
 }

@@ -271,7 +271,7 @@ impl Shared {
             if let Fact::Informed(inform, _) = &fact {
                 device.clone_from(&inform.device_id.serial_number);
             }
-            if let Err(reply) = self.take(fact, &mut live, &device, peer) {
+            if let Err(reply) = self.take(fact, &mut live, &device, body, peer) {
                 // Not acknowledged: the CPE will try again.
                 live.session.abandon();
                 if let Some((device, number)) = live.known.take() {
@@ -298,7 +298,7 @@ impl Shared {
     ///
     /// # Errors
     /// What to answer with instead of an acknowledgement.
-    fn take(&self, fact: Fact, live: &mut Live, device: &str, peer: &str) -> Result<(), Reply> {
+    fn take(&self, fact: Fact, live: &mut Live, device: &str, body: &[u8], peer: &str) -> Result<(), Reply> {
         let failed = |error: crate::lab::store::Error| {
             self.office.trouble(&error);
             Reply::plain(503, "the store failed").with("Retry-After", "60")
@@ -321,6 +321,7 @@ impl Shared {
             }
             Fact::Answered(ticket, outcome) => {
                 live.outstanding = None;
+                self.office.heard(ticket, body);
                 self.office.answered(ticket, outcome);
             }
             Fact::Transferred(complete) => {

@@ -192,24 +192,14 @@ impl Host for Script {
 
     fn enqueue(&self, device: &str, message: &str) -> Result<(), Refusal> {
         let payload = self.office.payload(device, message)?;
-        let order = Order {
-            device,
-            payload,
-            instance: Some(self.instance),
-            optional: false,
-            caller: None,
-            task: None,
-        };
+        let order = Order { instance: Some(self.instance), ..Order::new(device, payload) };
         self.office.enqueue(order).map(drop)
     }
 
     fn call(&self, device: &str, message: &str, method: Method, until: &Fence) -> Result<Answer, Refusal> {
         let payload = self.office.payload(device, message)?;
-        if payload.method() != method.name() {
-            let why = format!("the message is {}, its type {}", payload.method(), method.name());
-            return Err(Refusal::new(400, why));
-        }
-        self.office.call(device, payload, Some(self.instance), method, until)
+        let order = Order { instance: Some(self.instance), ..Order::new(device, payload) };
+        self.office.call(order, method, self.office.settings.answer, until)
     }
 
     fn credential(&self, username: &str, password: &str) -> Result<String, String> {

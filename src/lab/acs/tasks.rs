@@ -28,8 +28,7 @@ impl Office {
             return Err(Refusal::new(404, "Device not found"));
         }
         let task = self.store.add_task(device, payload.method(), message).map_err(broken)?;
-        let order =
-            Order { device, payload, instance: None, optional: false, caller: None, task: Some(task) };
+        let order = Order { task: Some(task), ..Order::new(device, payload) };
         if let Err(refusal) = self.enqueue(order) {
             self.settle_task(task, Progress::Failed, &json!({ "error": refusal.message }));
             return Err(refusal);
@@ -75,9 +74,7 @@ impl Office {
                 self.payload(&task.serial_number, &task.message)
                     .and_then(|payload| {
                         let device = task.serial_number.as_str();
-                        let (instance, caller) = (None, None);
-                        let order =
-                            Order { device, payload, instance, optional: false, caller, task: Some(task.id) };
+                        let order = Order { task: Some(task.id), ..Order::new(device, payload) };
                         self.enqueue(order)
                     })
                     .map(drop)

@@ -8,6 +8,7 @@
 mod agent;
 mod ctl;
 mod kept;
+mod lua;
 mod options;
 mod served;
 mod show;
@@ -31,8 +32,10 @@ use self::served::Served;
 use self::show::{Show, Signal, Tone};
 use super::acs::guard::Auth;
 use super::acs::office::{Office, Settings};
+use super::acs::profiles::Profiles;
+use super::acs::scripts::Scripts;
 use super::acs::server::Server;
-use super::api::Control;
+use super::api::{Control, Parts};
 use super::lua::vm::Limits;
 use super::store::{Definition, Status, Store};
 use super::{diff, router};
@@ -122,7 +125,10 @@ fn serve(options: &Options) -> Result<(), String> {
         fill: options.fill,
         ..Settings::default()
     };
-    let office = Office::new(store, Box::new(show), settings);
+    let scripts = Scripts::new();
+    let office = Office::new(store, scripts.watch(Box::new(show)), settings);
+    scripts.attach(&office);
+    let profiles = Profiles::new(&office, &scripts);
     let secure = match (options.https, &options.cert) {
         (Some(listen), Some(cert)) => {
             let key = options.key.as_ref().unwrap_or(cert);
@@ -143,7 +149,9 @@ fn serve(options: &Options) -> Result<(), String> {
     let _control = match options.control {
         Some(listen) => {
             let token = token(options.token_file.as_deref())?;
-            let control = Control::start(office, listen, server.url(), token.clone())
+            let (scripts, profiles) = (Arc::clone(&scripts), Arc::clone(&profiles));
+            let parts = Parts { office, scripts, profiles, acs: server.url() };
+            let control = Control::start(parts, listen, token.clone())
                 .map_err(|error| format!("the control cannot listen: {error}"))?;
             match &options.token_file {
                 Some(file) => {
@@ -155,9 +163,11 @@ fn serve(options: &Options) -> Result<(), String> {
         }
         None => None,
     };
+    let running = lua::start(options, &scripts, &profiles)?;
     while signals.asked() != Some(Asked::Stop) {
         thread::sleep(TICK);
     }
+    drop(running);
     Ok(())
 }
 
@@ -311,7 +321,7 @@ fn wait(
 /// The built-in service with the command line's variables.
 fn zero_touch(options: &Options) -> Service {
     let value = |(name, value): &(&str, &str)| ((*name).to_owned(), Json::String((*value).to_owned()));
-    let mut variables: super::lua::service::Variables = VARIABLES.iter().map(value).collect();
+    let mut variables: crate::lab::lua::service::Variables = VARIABLES.iter().map(value).collect();
     variables.extend(options.variables.clone());
     Service { name: "zero-touch".to_owned(), script: ZERO_TOUCH.to_owned(), variables, devices: Vec::new() }
 }

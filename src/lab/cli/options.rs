@@ -8,13 +8,12 @@ use std::time::Duration;
 use lexopt::prelude::*;
 use serde_json::Value as Json;
 
+use super::lua;
 use crate::http::auth::Credentials;
 use crate::lab::acs::guard::Auth;
 use crate::lab::acs::quirks::Quirks;
 use crate::lab::lua::service::Variables;
-use crate::lab::lua::vm::MAX_SCRIPT;
 use crate::lab::models::Model;
-use crate::sys::fs::read_capped;
 
 /// Flags of both modes: name, value, what for, and whether `mini-acs` and `lab` have it.
 pub const FLAGS: &[(&str, &str, &str, bool, bool)] = &[
@@ -23,6 +22,14 @@ pub const FLAGS: &[(&str, &str, &str, bool, bool)] = &[
     ("service", "FILE", "a Lua script of the Services environment", true, true),
     ("var", "NAME=VALUE", "a variable of the --service before it; of the built-in one in lab", true, true),
     ("device", "SERIAL", "attaches the --service before it to this device", true, false),
+    (
+        "script",
+        "FILE",
+        "a Lua script of the Scripts environment, or a folder of them (*.lua); runs until it ends",
+        true,
+        false,
+    ),
+    ("profile", "FILE", "a profile, or one that is built in: openwrt-tr181, tr098", true, false),
     (
         "auth",
         "KIND[:USER:PASSWORD]",
@@ -86,6 +93,10 @@ pub struct Options {
     pub services: Vec<Service>,
     /// `--var` before any `--service`: for the built-in one.
     pub variables: Variables,
+    /// `--script`: names and texts.
+    pub scripts: Vec<(String, String)>,
+    /// `--profile`: names and texts.
+    pub profiles: Vec<(String, String)>,
     /// `--auth`.
     pub auth: Auth,
     /// `--allow-remote`.
@@ -176,6 +187,8 @@ pub fn parse(mode: Mode, arguments: impl IntoIterator<Item = OsString>) -> Resul
         db: None,
         services: Vec::new(),
         variables: Variables::new(),
+        scripts: Vec::new(),
+        profiles: Vec::new(),
         auth: Auth::None,
         allow_remote: false,
         https: None,
@@ -222,6 +235,8 @@ pub fn parse(mode: Mode, arguments: impl IntoIterator<Item = OsString>) -> Resul
             "db" => options.db = Some(PathBuf::from(parser.value().map_err(text)?)),
             "agent" => options.agent = Some(PathBuf::from(parser.value().map_err(text)?)),
             "keep" => options.keep = Some(PathBuf::from(parser.value().map_err(text)?)),
+            "script" => options.scripts.extend(lua::scripts(Path::new(&parser.value().map_err(text)?))?),
+            "profile" => options.profiles.push(lua::profile(Path::new(&parser.value().map_err(text)?))?),
             "service" => options.services.push(read_service(Path::new(&parser.value().map_err(text)?))?),
             _ => {
                 let value = parser.value().map_err(text)?;
@@ -320,11 +335,7 @@ fn address(value: &str) -> Result<SocketAddr, String> {
 }
 
 fn read_service(path: &Path) -> Result<Service, String> {
-    let bytes = read_capped(path, MAX_SCRIPT).map_err(|error| format!("--service: {error}"))?;
-    let script =
-        String::from_utf8(bytes).map_err(|_| format!("--service: {} is not UTF-8", path.display()))?;
-    let name =
-        path.file_stem().map_or_else(|| "service".to_owned(), |name| name.to_string_lossy().into_owned());
+    let (name, script) = lua::read("--service", path)?;
     Ok(Service { name, script, variables: Variables::new(), devices: Vec::new() })
 }
 
@@ -371,6 +382,8 @@ mod tests {
             "--listen nine",
             "--quirk x",
             "--service /nonexistent",
+            "--script /nonexistent",
+            "--profile /nonexistent",
             "--keep /x",
             "--agent /x",
             "--listen",

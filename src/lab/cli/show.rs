@@ -148,6 +148,12 @@ impl Watcher for Show {
                 Err(why) => self.line("rpc", &format!("{request} → refused: {why}"), Tone::Bad),
             },
             News::Printed { line, .. } => self.line("script", line, Tone::Plain),
+            News::Script { name, line } => self.line("script", &format!("{name}: {line}"), Tone::Plain),
+            News::ScriptEnded { name, reason } => {
+                let (what, tone) =
+                    if reason.is_empty() { ("has ended", Tone::Quiet) } else { ("has failed", Tone::Bad) };
+                self.line("script", &format!("{name} {what}"), tone);
+            }
             News::Service { instance, name, status, reason } => {
                 let because = if reason.is_empty() { String::new() } else { format!(": {reason}") };
                 let tone = match status {

@@ -30,6 +30,57 @@ pub trait Host: Send + Sync {
     fn refresh(&self, device: &str) -> bool;
 }
 
+/// What the *Scripts* environment may ask besides.
+pub trait Fleet: Host {
+    /// As [`Host::call`] without a connection request: the message waits for the device's next session.
+    ///
+    /// # Errors
+    /// Those of [`Host::call`].
+    fn call_later(
+        &self,
+        device: &str,
+        message: &str,
+        method: Method,
+        until: &Fence,
+    ) -> Result<Answer, Refusal>;
+
+    /// Reads afresh what the ACS keeps of a device, and waits for it; whether the device answered.
+    fn refresh_now(&self, device: &str, until: &Fence) -> bool;
+
+    /// A device by its serial number.
+    fn device(&self, serial_number: &str) -> Option<Card>;
+
+    /// All devices, by serial number.
+    fn devices(&self) -> Vec<Card>;
+
+    /// Forgets a device and what waits for it; whether it was known.
+    fn delete_device(&self, serial_number: &str) -> bool;
+
+    /// Corrects a device's model; whether the device is known.
+    fn set_model(&self, serial_number: &str, model: &str) -> bool;
+}
+
+/// A device as scripts see it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Card {
+    /// `sn`.
+    pub serial_number: String,
+    /// `model`, once heard of.
+    pub model: String,
+    /// `vendor`.
+    pub vendor: String,
+    /// `version`, of the software.
+    pub version: String,
+    /// `product_class`.
+    pub product_class: String,
+    /// `data_model`: `TR-098`, `TR-181`, or nothing before the first contact.
+    pub data_model: String,
+    /// `status`: whether it is online.
+    pub online: bool,
+    /// `cwmp`: whether it ever spoke CWMP.
+    pub cwmp: bool,
+}
+
 /// The third argument of `send_cwmp_message`: which answer is expected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
@@ -99,12 +150,14 @@ pub struct Refusal {
     pub code: String,
     /// `parameter_faults`: name, code, text.
     pub parameter_faults: Vec<(String, String, String)>,
+    /// `raw_response`: the device's answer as it came.
+    pub raw_response: Option<String>,
 }
 
 impl Refusal {
-    /// A refusal without parameter faults.
+    /// A refusal that no answer of a device stands behind.
     pub fn new(code: u16, message: impl Into<String>) -> Refusal {
-        Refusal { message: message.into(), code: code.to_string(), parameter_faults: Vec::new() }
+        Refusal { message: message.into(), code: code.to_string(), ..Refusal::default() }
     }
 }
 
@@ -154,8 +207,7 @@ impl Stop {
 #[derive(Debug, Clone)]
 pub struct Fence {
     stop: Stop,
-    deadline: Instant,
-    limit: Duration,
+    limit: Option<(Instant, Duration)>,
 }
 
 /// Which of the two it was.
@@ -167,10 +219,14 @@ pub enum Ended {
     TimeUp(Duration),
 }
 
+/// How long somebody sleeps who asks for for ever.
+const AGES: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 impl Fence {
-    /// A fence that falls in `limit` from now, or when `stop` is given.
+    /// A fence that falls in `limit` from now, or when `stop` is given; [`Duration::MAX`] is no limit.
     pub fn new(stop: &Stop, limit: Duration) -> Fence {
-        Fence { stop: stop.clone(), deadline: Instant::now() + limit, limit }
+        let limit = Instant::now().checked_add(limit).filter(|_| limit < AGES).map(|end| (end, limit));
+        Fence { stop: stop.clone(), limit }
     }
 
     /// Whether the run must end, and why.
@@ -178,17 +234,16 @@ impl Fence {
         if self.stop.is_stopped() {
             return Some(Ended::Stopped);
         }
-        (Instant::now() >= self.deadline).then_some(Ended::TimeUp(self.limit))
+        self.limit.filter(|(end, _)| Instant::now() >= *end).map(|(_, limit)| Ended::TimeUp(limit))
     }
 
     /// How long the run may still take.
     pub fn left(&self) -> Duration {
-        self.deadline.saturating_duration_since(Instant::now())
+        self.limit.map_or(AGES, |(end, _)| end.saturating_duration_since(Instant::now()))
     }
 
     /// Sleeps `time`, less if the fence falls before.
     pub fn sleep(&self, time: Duration) {
-        let wanted = Instant::now().checked_add(time).unwrap_or(self.deadline);
-        self.stop.sleep_until(wanted.min(self.deadline));
+        self.stop.sleep_until(Instant::now() + time.min(self.left()));
     }
 }

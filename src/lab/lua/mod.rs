@@ -5,6 +5,9 @@
 //! ```
 
 pub mod host;
+pub mod json;
+pub mod profile;
+pub mod script;
 pub mod service;
 pub mod vm;
 pub mod words;

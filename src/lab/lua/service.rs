@@ -50,7 +50,7 @@ pub fn run(
         let (host, missing) = (Arc::clone(host), missing.clone());
         vm::run_apart(limits, stop, move |vm| {
             let start = |error: mlua::Error| Trouble::Start(error.to_string());
-            words::install(vm, &host).map_err(start)?;
+            words::install(vm, &host, words::MAX_LINES).map_err(start)?;
             install(vm, &host, device, &variables, missing).map_err(start)?;
             vm.exec(&script)?;
             Ok(vm.lua().globals().raw_get("provisioning_status").unwrap_or(Value::Nil))

@@ -39,6 +39,7 @@ impl Host for Fake {
                 message: "Invalid arguments".into(),
                 code: "9003".into(),
                 parameter_faults: vec![("Device.B".into(), "9007".into(), "too long".into())],
+                raw_response: Some("<Fault/>".into()),
             }),
             Method::SetParameterValues => {
                 until.sleep(Duration::from_secs(3600));
@@ -245,9 +246,9 @@ fn blocking_calls() {
     );
     assert_eq!(
         printed(
-            "local r = send_cwmp_message(device_id, 'bad', 1) print(r.error_code, r.parameter_faults[1].parameter_name, r.parameter_faults[1].fault_code)"
+            "local r = send_cwmp_message(device_id, 'bad', 1) print(r.error_code, r.parameter_faults[1].parameter_name, r.parameter_faults[1].fault_code, r.raw_response)"
         ),
-        "9003\tDevice.B\t9007"
+        "9003\tDevice.B\t9007\t<Fault/>"
     );
     assert_eq!(
         printed(

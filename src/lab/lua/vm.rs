@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use mlua::chunk::ChunkMode;
-use mlua::{Function, HookTriggers, Lua, LuaOptions, StdLib, Table, VmState};
+use mlua::{FromLuaMulti, Function, HookTriggers, IntoLuaMulti, Lua, LuaOptions, StdLib, Table, VmState};
 
 use super::host::{Ended, Fence, Stop};
 
@@ -180,19 +180,48 @@ impl Vm {
     /// # Errors
     /// [`Trouble`], most serious first: when the fence fell it is that, whatever the script made of it.
     pub fn exec(&self, script: &str) -> Result<(), Trouble> {
+        let script = self.load(script)?;
+        self.call(&script, ())
+    }
+
+    /// Reads a script, which is not run yet.
+    ///
+    /// # Errors
+    /// [`Trouble::Syntax`], [`Trouble::Memory`].
+    pub fn load(&self, script: &str) -> Result<Function, Trouble> {
         if script.len() > MAX_SCRIPT {
             return Err(Trouble::Syntax(format!("it is longer than {MAX_SCRIPT} bytes")));
         }
-        let result = self.lua.load(script).set_name("=<string>").set_mode(ChunkMode::Text).exec();
-        match self.fence.ended() {
-            Some(Ended::Stopped) => return Err(Trouble::Stopped),
-            Some(Ended::TimeUp(limit)) => return Err(Trouble::Time(limit)),
-            None => {}
-        }
-        result.map_err(|error| self.trouble(&error))
+        let chunk = self.lua.load(script).set_name("=<string>").set_mode(ChunkMode::Text);
+        chunk.into_function().map_err(|error| self.trouble(&error))
     }
 
-    fn trouble(&self, error: &mlua::Error) -> Trouble {
+    /// Calls a function of the script.
+    ///
+    /// # Errors
+    /// As [`Vm::exec`].
+    pub fn call<R: FromLuaMulti>(
+        &self,
+        function: &Function,
+        arguments: impl IntoLuaMulti,
+    ) -> Result<R, Trouble> {
+        let result = function.call(arguments);
+        match self.fence.ended() {
+            Some(ended) => Err(self.ended(ended)),
+            None => result.map_err(|error| self.trouble(&error)),
+        }
+    }
+
+    /// The trouble that a fallen fence is.
+    pub fn ended(&self, ended: Ended) -> Trouble {
+        match ended {
+            Ended::Stopped => Trouble::Stopped,
+            Ended::TimeUp(limit) => Trouble::Time(limit),
+        }
+    }
+
+    /// What an error of Lua's is.
+    pub fn trouble(&self, error: &mlua::Error) -> Trouble {
         match error {
             mlua::Error::SyntaxError { message, .. } => Trouble::Syntax(message.clone()),
             mlua::Error::MemoryError(_) => Trouble::Memory(self.limits.memory),
@@ -224,14 +253,11 @@ pub fn run_apart<T: Send + 'static>(
     drop(lost);
     let (sender, receiver) = mpsc::channel();
     let theirs = stop.clone();
-    let thread = thread::Builder::new()
-        .name("lua".to_owned())
-        .stack_size(STACK)
-        .spawn(move || {
-            // Nobody listens any more when the run was given up.
-            let _ = sender.send(Vm::new(limits, &theirs).and_then(|vm| body(&vm)));
-        })
-        .map_err(|error| Trouble::Start(error.to_string()))?;
+    let body = move || {
+        // Nobody listens any more when the run was given up.
+        let _ = sender.send(Vm::new(limits, &theirs).and_then(|vm| body(&vm)));
+    };
+    let thread = self::thread(body).map_err(|error| Trouble::Start(error.to_string()))?;
     let fence = Fence::new(stop, limits.time);
     let mut grace = false;
     loop {
@@ -248,6 +274,14 @@ pub fn run_apart<T: Send + 'static>(
     }
     LOST.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
     Err(Trouble::Lost(limits.time))
+}
+
+/// A thread with room for a state.
+///
+/// # Errors
+/// The system's.
+pub fn thread(body: impl FnOnce() + Send + 'static) -> std::io::Result<thread::JoinHandle<()>> {
+    thread::Builder::new().name("lua".to_owned()).stack_size(STACK).spawn(body)
 }
 
 /// Looks at the fence every `stride` instructions.

@@ -10,25 +10,26 @@ use std::time::Duration;
 use mlua::{Function, IntoLua, Lua, Result, Table, Value, Variadic};
 
 use super::host::{Answer, Fence, Host, Method, Refusal};
+use super::json;
 use super::vm::{Vm, fell};
 
 /// Longest printed line, in bytes; the rest is cut.
 const MAX_LINE: usize = 16 * 1024;
-/// Most printed lines of a run.
-const MAX_LINES: usize = 10_000;
+/// Most printed lines of a run that has an end.
+pub const MAX_LINES: usize = 10_000;
 /// Longest random string.
 const MAX_RANDOM: usize = 64 * 1024;
 /// What random strings are made of.
 const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
-/// Adds `print`, `sleep`, `generate_random_string`, `send_cwmp_message`, `send_cwmp_message_and_forget` and
-/// `refresh_device_parameters` to the globals.
+/// Adds `print`, `sleep`, `generate_random_string`, `send_cwmp_message`, `send_cwmp_message_and_forget`,
+/// `refresh_device_parameters`, `json_encode` and `json_decode` to the globals; `print` takes `lines` lines at most.
 ///
 /// # Errors
 /// For lack of memory.
-pub fn install(vm: &Vm, host: &Arc<dyn Host>) -> Result<()> {
+pub fn install(vm: &Vm, host: &Arc<dyn Host>, lines: usize) -> Result<()> {
     let (lua, globals) = (vm.lua(), vm.lua().globals());
-    globals.raw_set("print", print(lua, host)?)?;
+    globals.raw_set("print", print(lua, host, lines)?)?;
     globals.raw_set("sleep", sleep(lua, vm.fence())?)?;
     globals.raw_set(
         "generate_random_string",
@@ -52,18 +53,11 @@ pub fn install(vm: &Vm, host: &Arc<dyn Host>) -> Result<()> {
         "send_cwmp_message",
         lua.create_function(
             move |lua, (device, message, kind, _): (Value, Value, Value, Variadic<Value>)| {
-                let answer = arguments(&device, &message).and_then(|(device, message)| {
-                    let method = number(&kind).and_then(Method::from_number);
-                    let method =
-                        method.ok_or_else(|| Refusal::new(400, "the message type must be 0 to 4"))?;
-                    theirs.call(&device, &message, method, &fence)
-                });
-                if let Some(ended) = fence.ended() {
-                    return Err(fell(ended));
-                }
-                match answer {
-                    Ok(answer) => answer_value(lua, answer),
-                    Err(refusal) => error_table(lua, &refusal).map(Value::Table),
+                let answer = call_arguments(&device, &message, &kind)
+                    .and_then(|(device, message, method)| theirs.call(&device, &message, method, &fence));
+                match fence.ended() {
+                    Some(ended) => Err(fell(ended)),
+                    None => outcome(lua, answer),
                 }
             },
         )?,
@@ -74,7 +68,33 @@ pub fn install(vm: &Vm, host: &Arc<dyn Host>) -> Result<()> {
         lua.create_function(move |_, device: Value| {
             Ok(text(&device).is_some_and(|device| theirs.refresh(&device)))
         })?,
-    )
+    )?;
+    json::install(lua)
+}
+
+/// The three arguments that name a blocking call, checked.
+pub(super) fn call_arguments(
+    device: &Value,
+    message: &Value,
+    kind: &Value,
+) -> std::result::Result<(String, String, Method), Refusal> {
+    let (device, message) = arguments(device, message)?;
+    let method = number(kind).and_then(Method::from_number);
+    Ok((device, message, method.ok_or_else(|| Refusal::new(400, "the message type must be 0 to 4"))?))
+}
+
+/// How long `sleep` sleeps for this argument.
+pub(super) fn duration(seconds: &Value) -> Duration {
+    let seconds = number(seconds).filter(|seconds| *seconds > 0.0).unwrap_or(0.0);
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+}
+
+/// What a blocking call gives its script.
+pub(super) fn outcome(lua: &Lua, answer: std::result::Result<Answer, Refusal>) -> Result<Value> {
+    match answer {
+        Ok(answer) => answer_value(lua, answer),
+        Err(refusal) => error_table(lua, &refusal).map(Value::Table),
+    }
 }
 
 /// A value as text: a string in UTF-8, or a number as Lua prints whole ones.
@@ -88,7 +108,7 @@ pub(super) fn text(value: &Value) -> Option<String> {
 }
 
 /// A value as a number; a string that reads as one counts, as everywhere in Lua 5.1.
-fn number(value: &Value) -> Option<f64> {
+pub(super) fn number(value: &Value) -> Option<f64> {
     match value {
         Value::Integer(number) => Some(*number as f64),
         Value::Number(number) => Some(*number),
@@ -97,9 +117,30 @@ fn number(value: &Value) -> Option<f64> {
     }
 }
 
-fn print(lua: &Lua, host: &Arc<dyn Host>) -> Result<Function> {
+/// A value as a whole number that is not negative.
+pub(super) fn whole(value: &Value) -> Option<usize> {
+    match value {
+        Value::Integer(number) => usize::try_from(*number).ok(),
+        Value::Number(number) if number.fract() == 0.0 && (0.0..1e15).contains(number) => {
+            Some(*number as usize)
+        }
+        _ => None,
+    }
+}
+
+fn print(lua: &Lua, host: &Arc<dyn Host>, max: usize) -> Result<Function> {
+    let host = Arc::clone(host);
+    printer(lua, move |line| host.print(line), max)
+}
+
+/// Adds a `print` that hands its lines, not too many, to `to`.
+pub(super) fn print_to(lua: &Lua, to: impl Fn(&str) + Send + 'static) -> Result<()> {
+    lua.globals().raw_set("print", printer(lua, to, MAX_LINES)?)
+}
+
+fn printer(lua: &Lua, to: impl Fn(&str) + Send + 'static, max: usize) -> Result<Function> {
     let tostring: Function = lua.globals().get("tostring")?;
-    let (host, lines) = (Arc::clone(host), AtomicUsize::new(0));
+    let lines = AtomicUsize::new(0);
     lua.create_function(move |_, values: Variadic<Value>| {
         let mut out = Vec::new();
         for (at, value) in values.into_iter().enumerate() {
@@ -112,8 +153,8 @@ fn print(lua: &Lua, host: &Arc<dyn Host>) -> Result<Function> {
             out.extend_from_slice(&bytes[..bytes.len().min(room)]);
         }
         match lines.fetch_add(1, Ordering::Relaxed) {
-            line if line < MAX_LINES => host.print(&String::from_utf8_lossy(&out)),
-            MAX_LINES => host.print(&format!("(more than {MAX_LINES} lines: the rest is not kept)")),
+            line if line < max => to(&String::from_utf8_lossy(&out)),
+            line if line == max => to(&format!("(more than {max} lines: the rest is not kept)")),
             _ => {}
         }
         Ok(())
@@ -123,8 +164,7 @@ fn print(lua: &Lua, host: &Arc<dyn Host>) -> Result<Function> {
 fn sleep(lua: &Lua, fence: &Fence) -> Result<Function> {
     let fence = fence.clone();
     lua.create_function(move |_, seconds: Value| {
-        let seconds = number(&seconds).filter(|seconds| *seconds > 0.0).unwrap_or(0.0);
-        fence.sleep(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
+        fence.sleep(duration(&seconds));
         fence.ended().map_or(Ok(()), |ended| Err(fell(ended)))
     })
 }
@@ -157,7 +197,7 @@ fn arguments(device: &Value, message: &Value) -> std::result::Result<(String, St
     Ok((device, message.to_owned()))
 }
 
-fn error_table(lua: &Lua, refusal: &Refusal) -> Result<Table> {
+pub(super) fn error_table(lua: &Lua, refusal: &Refusal) -> Result<Table> {
     let table = lua.create_table()?;
     table.raw_set("error_message", refusal.message.as_str())?;
     table.raw_set("error_code", refusal.code.as_str())?;
@@ -171,6 +211,9 @@ fn error_table(lua: &Lua, refusal: &Refusal) -> Result<Table> {
             faults.raw_push(fault)?;
         }
         table.raw_set("parameter_faults", faults)?;
+    }
+    if let Some(raw) = &refusal.raw_response {
+        table.raw_set("raw_response", raw.as_str())?;
     }
     Ok(table)
 }

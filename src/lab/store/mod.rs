@@ -7,6 +7,7 @@
 mod credential;
 mod device;
 mod file;
+mod fleet;
 mod history;
 mod service;
 mod task;
