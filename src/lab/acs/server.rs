@@ -388,7 +388,7 @@ impl Shared {
         while !self.office.stop.wait(SWEEP) {
             self.sweep();
             count = count.wrapping_add(1);
-            if count % WATCH == 0 {
+            if count.is_multiple_of(WATCH) {
                 self.office.watch(&mut known);
             }
         }
