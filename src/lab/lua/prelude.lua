@@ -66,7 +66,7 @@ local function replacement(repl, kind, whole, number, ...)
       local c = sub(repl, mark + 1, mark + 1)
       local index = c ~= "" and plain_find("0123456789", c, 1, true)
       if not index then
-        parts[#parts + 1] = c
+        parts[#parts + 1] = c == "" and "\0" or c
       elseif index == 1 or index == 2 and number == 0 then
         parts[#parts + 1] = whole
       elseif index - 1 > number then
