@@ -241,7 +241,7 @@ impl Scripts {
 
     /// A script's thread, from its start to its end.
     fn run(&self, desk: &Arc<Desk>, text: &str, mailbox: &Arc<Mailbox>) {
-        let limits = Limits { time: Duration::MAX, ..desk.office.settings.limits };
+        let limits = Limits { time: Duration::MAX, work: u32::MAX, ..desk.office.settings.limits };
         let fleet: Arc<dyn Fleet> = Arc::clone(desk) as Arc<dyn Fleet>;
         let result = Vm::new(limits, mailbox.signal()).and_then(|vm| script::run(&vm, text, &fleet, mailbox));
         let reason = match result {
