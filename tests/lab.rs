@@ -105,7 +105,18 @@ fn a_refused_value_fails_and_says_why() {
 fn other_scripts_and_quirks() {
     let good = script("print('hello', get_variable_value('x')) set_provisioning_status('provisioned')");
     let path = good.path().to_str().unwrap();
-    for quirk in ["cookie-serial", "no-cookie", "empty-ok", "empty-answers", "malformed-faults"] {
+    for quirk in [
+        "cookie-serial",
+        "no-cookie",
+        "empty-ok",
+        "empty-answers",
+        "malformed-faults",
+        "genieacs",
+        "oktopus",
+        "acsrs",
+        "axiros",
+        "no-names",
+    ] {
         let (output, stdout) = lab(&["--service", path, "--var", "x=1", "--quirk", quirk]);
         assert!(output.status.success(), "{quirk}: {output:?}");
         assert!(stdout.contains("script   hello\t1"), "{stdout}");

@@ -52,7 +52,7 @@ pub enum News<'a> {
         /// Without the line end.
         line: &'a str,
     },
-    /// One of the *Scripts* printed a line.
+    /// One of the *Scripts*, or a profile, printed a line.
     Script {
         /// Its name.
         name: &'a str,

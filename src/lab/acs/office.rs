@@ -108,6 +108,8 @@ struct Origin {
     /// A refusal does not fail the instance.
     optional: bool,
     caller: Option<SyncSender<Reply>>,
+    /// The task in the store.
+    task: Option<i64>,
     /// It waits for the device's next session.
     quiet: bool,
     /// The body that the device answered with.
@@ -133,6 +135,7 @@ pub(super) struct Order<'a> {
     /// No connection request for it.
     pub(super) quiet: bool,
     pub(super) caller: Option<SyncSender<Reply>>,
+    /// The task in the store.
     pub(super) task: Option<i64>,
 }
 
@@ -249,6 +252,7 @@ impl Office {
     /// The store's.
     pub fn forget(&self, device: &str) -> Result<bool, Error> {
         let was_known = self.store.delete_device(device)?;
+        self.give_up(device, true, &Refusal::new(404, "Device not found"));
         let mut desk = self.desk();
         let queue =
             desk.lines.get_mut(device).map(|line| std::mem::take(&mut line.queue)).unwrap_or_default();
@@ -383,6 +387,9 @@ impl Office {
             quiet: order.quiet,
             raw: None,
             task: order.task,
+            task: order.task,
+            quiet: order.quiet,
+            raw: None,
         };
         desk.waiting.insert(ticket, origin);
         drop(desk);

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value as Json, json};
 
 use super::fallback;
+use super::news::News;
 use super::office::{Office, Order};
 use super::payload::Payload;
 use super::scripts::Scripts;
@@ -202,7 +203,7 @@ impl Profiles {
         arguments: &[Json],
     ) -> Result<Option<Json>, Error> {
         let profile = self.profile(name)?;
-        profile.call(hook, device, arguments, &mut Vec::new()).map_err(Error::Hook)
+        Job::new(self, name, &profile, device).call(hook, arguments)
     }
 
     /// What the profile knows by itself ([`FACTS`]).
@@ -212,7 +213,7 @@ impl Profiles {
     pub fn fact(&self, name: &str, device: &str, what: &str) -> Result<Json, Error> {
         let (_, hook) = FACTS.iter().find(|(known, _)| *known == what).ok_or_else(|| no_such(what))?;
         let profile = self.profile(name)?;
-        Ok(Job::new(self, &profile, device).hook(hook, &[])?.unwrap_or(Json::Null))
+        Ok(Job::new(self, name, &profile, device).hook(hook, &[])?.unwrap_or(Json::Null))
     }
 
     /// Reads something ([`READS`]) of a device: get, send, parse.
@@ -222,7 +223,7 @@ impl Profiles {
     pub fn read(&self, name: &str, device: &str, what: &str) -> Result<Json, Error> {
         let (_, get, parse) = READS.iter().find(|(known, ..)| *known == what).ok_or_else(|| no_such(what))?;
         let profile = self.profile(name)?;
-        Job::new(self, &profile, device).read((get, &[]), parse, &[])
+        Job::new(self, name, &profile, device).read((get, &[]), parse, &[])
     }
 
     /// Writes something ([`WRITES`]) to a device: set, send; or the built-in way if the hook leaves it to the host. Gives the device's
@@ -233,7 +234,7 @@ impl Profiles {
     pub fn write(&self, name: &str, device: &str, what: &str, input: &Json) -> Result<Json, Error> {
         let (_, hook) = WRITES.iter().find(|(known, _)| *known == what).ok_or_else(|| no_such(what))?;
         let profile = self.profile(name)?;
-        Job::new(self, &profile, device).write(hook, what, input)
+        Job::new(self, name, &profile, device).write(hook, what, input)
     }
 
     /// Runs a diagnostic ([`DIAGNOSTICS`]) and waits for its result.
@@ -243,7 +244,7 @@ impl Profiles {
     pub fn diagnose(&self, name: &str, device: &str, what: &str, input: &Json) -> Result<Json, Error> {
         let profile = self.profile(name)?;
         let steps = steps(what).ok_or_else(|| no_such(what))?;
-        Job::new(self, &profile, device).diagnose(&steps, input)
+        Job::new(self, name, &profile, device).diagnose(&steps, input)
     }
 
     fn profile(&self, name: &str) -> Result<Profile, Error> {
@@ -323,20 +324,31 @@ fn direction(test: &Json) -> &'static str {
 struct Job<'a> {
     office: &'a Arc<Office>,
     scripts: &'a Scripts,
+    name: &'a str,
     profile: &'a Profile,
     device: &'a str,
 }
 
 impl<'a> Job<'a> {
-    fn new(profiles: &'a Profiles, profile: &'a Profile, device: &'a str) -> Job<'a> {
-        Job { office: &profiles.office, scripts: &profiles.scripts, profile, device }
+    fn new(profiles: &'a Profiles, name: &'a str, profile: &'a Profile, device: &'a str) -> Job<'a> {
+        Job { office: &profiles.office, scripts: &profiles.scripts, name, profile, device }
+    }
+
+    /// Calls a hook; what it prints is told.
+    fn call(&self, hook: &str, arguments: &[Json]) -> Result<Option<Json>, Error> {
+        let mut printed = Vec::new();
+        let result = self.profile.call(hook, self.device, arguments, &mut printed);
+        for line in &printed {
+            self.office.watcher.news(&News::Script { name: self.name, line });
+        }
+        result.map_err(Error::Hook)
     }
 
     fn hook(&self, hook: &'static str, arguments: &[Json]) -> Result<Option<Json>, Error> {
         if !self.profile.has(hook) {
             return Err(Error::Lacks(hook));
         }
-        self.profile.call(hook, self.device, arguments, &mut Vec::new()).map_err(Error::Hook)
+        self.call(hook, arguments)
     }
 
     /// The text of a hook that must give one.

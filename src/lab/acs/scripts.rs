@@ -21,6 +21,7 @@ use crate::sys::clock::epoch_seconds;
 use super::news::{News, Watcher};
 use super::office::{Office, Order};
 use super::payload::Payload;
+use super::presence::Presence;
 
 /// Most scripts that are kept, and most threads of scripts that are alive.
 const MAX_SCRIPTS: usize = 64;
@@ -28,8 +29,6 @@ const MAX_SCRIPTS: usize = 64;
 const MAX_LOG: usize = 2000;
 /// How long an asynchronous message waits for its device.
 const LATER: Duration = Duration::from_secs(24 * 3600);
-/// A device that was silent for so long is offline, unless it informs less often.
-const KEEP_ALIVE: i64 = 300;
 
 /// The scripts of a mini-ACS.
 #[derive(Default)]
@@ -242,7 +241,7 @@ impl Scripts {
 
     /// A script's thread, from its start to its end.
     fn run(&self, desk: &Arc<Desk>, text: &str, mailbox: &Arc<Mailbox>) {
-        let limits = Limits { time: Duration::MAX, ..desk.office.settings.limits };
+        let limits = Limits { time: Duration::MAX, work: u32::MAX, ..desk.office.settings.limits };
         let fleet: Arc<dyn Fleet> = Arc::clone(desk) as Arc<dyn Fleet>;
         let result = Vm::new(limits, mailbox.signal()).and_then(|vm| script::run(&vm, text, &fleet, mailbox));
         let reason = match result {
@@ -330,14 +329,14 @@ impl Desk {
         method: Method,
         until: &Fence,
     ) -> Result<Answer, Refusal> {
-        let payload = Payload::parse(message).map_err(|why| Refusal::new(400, why))?;
+        let payload = self.office.payload(device, message)?;
         let patience = if quiet { LATER } else { self.office.settings.answer };
         self.office.call(Order { quiet, ..Order::new(device, payload) }, method, patience, until)
     }
 
     fn card(&self, device: Device) -> Card {
         Card {
-            online: self.office.is_online(&device),
+            online: self.office.presence(&device.serial_number) == Presence::Online,
             cwmp: device.first_contact.is_some(),
             data_model: match device.data_model.as_str() {
                 "InternetGatewayDevice" => "TR-098",
@@ -354,20 +353,6 @@ impl Desk {
     }
 }
 
-impl Office {
-    /// Whether a device has a session, or informed as lately as it usually does (TR-069 has no other sign of life).
-    pub fn is_online(&self, device: &Device) -> bool {
-        let serial = &device.serial_number;
-        let silence = self.store.silence(serial).ok().flatten();
-        let interval = |root: &str| {
-            let name = format!("{root}.ManagementServer.PeriodicInformInterval");
-            self.store.value(serial, &name).ok().flatten().and_then(|text| text.parse::<i64>().ok())
-        };
-        let usual = interval(&device.data_model).unwrap_or(0).saturating_mul(2).max(KEEP_ALIVE);
-        self.in_session(serial) || silence.is_some_and(|seconds| seconds <= usual)
-    }
-}
-
 impl Host for Desk {
     fn print(&self, line: &str) {
         self.log.add(line);
@@ -375,7 +360,7 @@ impl Host for Desk {
     }
 
     fn enqueue(&self, device: &str, message: &str) -> Result<(), Refusal> {
-        let payload = Payload::parse(message).map_err(|why| Refusal::new(400, why))?;
+        let payload = self.office.payload(device, message)?;
         self.office.enqueue(Order::new(device, payload)).map(drop)
     }
 

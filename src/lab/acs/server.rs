@@ -273,7 +273,7 @@ impl Shared {
                 Fact::Answered(ticket, _) => self.office.heard(*ticket, body),
                 _ => {}
             }
-            if let Err(reply) = self.take(fact, &mut live, &device, peer) {
+            if let Err(reply) = self.take(fact, &mut live, &device, body, peer) {
                 // Not acknowledged: the CPE will try again.
                 live.session.abandon();
                 if let Some((device, number)) = live.known.take() {
@@ -300,7 +300,7 @@ impl Shared {
     ///
     /// # Errors
     /// What to answer with instead of an acknowledgement.
-    fn take(&self, fact: Fact, live: &mut Live, device: &str, peer: &str) -> Result<(), Reply> {
+    fn take(&self, fact: Fact, live: &mut Live, device: &str, body: &[u8], peer: &str) -> Result<(), Reply> {
         let failed = |error: crate::lab::store::Error| {
             self.office.trouble(&error);
             Reply::plain(503, "the store failed").with("Retry-After", "60")
@@ -323,6 +323,7 @@ impl Shared {
             }
             Fact::Answered(ticket, outcome) => {
                 live.outstanding = None;
+                self.office.heard(ticket, body);
                 self.office.answered(ticket, outcome);
             }
             Fact::Transferred(complete) => {
@@ -389,7 +390,7 @@ impl Shared {
         while !self.office.stop.wait(SWEEP) {
             self.sweep();
             count = count.wrapping_add(1);
-            if count % WATCH == 0 {
+            if count.is_multiple_of(WATCH) {
                 self.office.watch(&mut known);
             }
         }

@@ -7,6 +7,7 @@
 
 mod devices;
 mod keep;
+mod lua;
 mod request;
 mod services;
 mod tasks;
@@ -21,6 +22,8 @@ use serde_json::{Value as Json, json};
 use crate::http::auth::same;
 use crate::http::serve::{Limits, Request};
 use crate::lab::acs::office::Office;
+use crate::lab::acs::profiles::Profiles;
+use crate::lab::acs::scripts::Scripts;
 use crate::lab::front::{Entrance, Front, Peer, Reply, Service};
 use crate::lab::lua::host::Refusal;
 use crate::lab::store::{Error, MAX_FILE};
@@ -71,6 +74,19 @@ const ROUTES: &[(&str, &str, Handler)] = &[
     ("PUT", "files/{name}", keep::put_file),
     ("DELETE", "files/{name}", keep::delete_file),
     ("GET", "trace", keep::trace),
+    ("GET", "scripts", lua::scripts),
+    ("GET", "scripts/{name}", lua::show_script),
+    ("PUT", "scripts/{name}", lua::put_script),
+    ("DELETE", "scripts/{name}", lua::delete_script),
+    ("POST", "scripts/{name}/start", lua::start_script),
+    ("POST", "scripts/{name}/stop", lua::stop_script),
+    ("GET", "scripts/{name}/log", lua::script_log),
+    ("GET", "profiles", lua::profiles),
+    ("GET", "profiles/{name}", lua::show_profile),
+    ("PUT", "profiles/{name}", lua::put_profile),
+    ("DELETE", "profiles/{name}", lua::delete_profile),
+    ("POST", "profiles/{name}/hooks/{hook}", lua::hook),
+    ("POST", "profiles/{name}/jobs", lua::job),
 ];
 
 /// The running control; dropping it ends it.
@@ -78,15 +94,26 @@ pub struct Control {
     front: Front,
 }
 
+/// What is controlled.
+pub struct Parts {
+    /// Devices, queues, store.
+    pub office: Arc<Office>,
+    /// The running scripts.
+    pub scripts: Arc<Scripts>,
+    /// The profiles.
+    pub profiles: Arc<Profiles>,
+    /// Where devices reach the ACS, with a slash at its end, for file transfers.
+    pub acs: String,
+}
+
 struct Desk {
-    office: Arc<Office>,
-    /// Where devices reach the ACS, with a slash at its end.
-    acs: String,
+    parts: Parts,
     token: String,
 }
 
 /// A call that has its route.
 struct Call<'a> {
+    parts: &'a Parts,
     office: &'a Arc<Office>,
     acs: &'a str,
     arguments: Vec<String>,
@@ -98,12 +125,12 @@ struct Call<'a> {
 struct Failure(u16, String);
 
 impl Control {
-    /// Listens at a loopback address; `acs` is the URL of the ACS, for file transfers.
+    /// Listens at a loopback address.
     ///
     /// # Errors
     /// [`ErrorKind::PermissionDenied`] for any other address, [`ErrorKind::InvalidInput`] for a token of less than
     /// sixteen characters; the system's.
-    pub fn start(office: Arc<Office>, listen: SocketAddr, acs: String, token: String) -> io::Result<Control> {
+    pub fn start(parts: Parts, listen: SocketAddr, token: String) -> io::Result<Control> {
         if !listen.ip().is_loopback() {
             let why = format!("{listen} is not a loopback address, and the control listens on no other");
             return Err(io::Error::new(ErrorKind::PermissionDenied, why));
@@ -117,7 +144,7 @@ impl Control {
             is_file.then_some(MAX_FILE)
         };
         let entrance = Entrance { listen, identity: None, limits: LIMITS, rule };
-        let front = Front::start(entrance, Arc::new(Desk { office, acs, token }))?;
+        let front = Front::start(entrance, Arc::new(Desk { parts, token }))?;
         Ok(Control { front })
     }
 
@@ -177,8 +204,9 @@ impl Desk {
                 })
                 .collect();
             let query = pairs.ok_or_else(|| Failure(400, "the query is not UTF-8".to_owned()))?;
-            let (office, acs, body) = (&self.office, self.acs.as_str(), request.body.as_slice());
-            return handler(&Call { office, acs, arguments, query, body });
+            let (parts, body) = (&self.parts, request.body.as_slice());
+            let (office, acs) = (&parts.office, parts.acs.as_str());
+            return handler(&Call { parts, office, acs, arguments, query, body });
         }
         match allowed.as_slice() {
             [] => Err(Failure(404, format!("there is no {ROOT}{path}"))),

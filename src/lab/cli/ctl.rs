@@ -77,6 +77,25 @@ pub const VERBS: &[(&str, &str, &str)] = &[
     ("put", "FILE [NAME]", "keeps a file for Download"),
     ("fetch", "NAME", "writes a file to stdout"),
     ("delete-file", "NAME", "removes one"),
+    ("scripts", "", "all scripts"),
+    (
+        "script",
+        "LUA-FILE [NAME]",
+        "starts a script of the Scripts environment, in the place of one that has ended",
+    ),
+    ("script-log", "NAME", "what a script printed"),
+    ("start-script", "NAME", "starts one again"),
+    ("stop-script", "NAME", "tells one to end"),
+    ("delete-script", "NAME", "forgets one that has ended"),
+    ("profiles", "", "all profiles"),
+    ("profile", "NAME", "one: its hooks, and what they can do"),
+    ("put-profile", "LUA-FILE [NAME]", "takes a profile"),
+    ("delete-profile", "NAME", "forgets one"),
+    ("hook", "PROFILE HOOK SERIAL [JSON…]", "calls one hook with these arguments"),
+    ("fact", "PROFILE SERIAL WHAT", "what a profile knows by itself"),
+    ("read", "PROFILE SERIAL WHAT", "reads something of a device with a profile"),
+    ("write", "PROFILE SERIAL WHAT JSON", "writes something"),
+    ("diagnose", "PROFILE SERIAL WHAT JSON", "runs a diagnostic and shows its result"),
     ("trace", "[SERIAL]", "every message of all sessions, or of one device, as they come, until interrupted"),
     ("openapi", "", "the description of the control"),
 ];
@@ -269,6 +288,34 @@ fn call(words: &[String], wait: u32) -> Result<Call, String> {
             let body = json!({ "serial_number": word(1), "service": service, "variables": variables });
             with(post, "instances".to_owned(), body)
         }
+        "scripts" | "profiles" => simple(get, word(0).to_owned()),
+        "script" | "put-profile" => {
+            let text = String::from_utf8(contents(word(1), MAX_SCRIPT)?)
+                .map_err(|_| format!("{} is not UTF-8", word(1)))?;
+            let name = if words.len() > 2 { word(2).to_owned() } else { stem(word(1)) };
+            let folder = if word(0) == "script" { "scripts" } else { "profiles" };
+            with(put, format!("{folder}/{}", encoded(&name)), json!({ "text": text }))
+        }
+        "script-log" => simple(get, format!("scripts/{}/log", id(1))),
+        "start-script" => simple(post, format!("scripts/{}/start", id(1))),
+        "stop-script" => simple(post, format!("scripts/{}/stop", id(1))),
+        "delete-script" => simple(delete, format!("scripts/{}", id(1))),
+        "profile" => simple(get, format!("profiles/{}", id(1))),
+        "delete-profile" => simple(delete, format!("profiles/{}", id(1))),
+        "hook" => {
+            let arguments: Vec<Json> =
+                words[4..].iter().map(|text| of_json(text)).collect::<Result<_, _>>()?;
+            let body = json!({ "serial_number": word(3), "arguments": arguments });
+            Call { wait, ..with(post, format!("profiles/{}/hooks/{}", id(1), id(2)), body) }
+        }
+        "fact" | "read" | "write" | "diagnose" => {
+            let mut body = json!({ "serial_number": word(2), "action": word(0), "what": word(3) });
+            if words.len() > 4 {
+                body["input"] = of_json(word(4))?;
+            }
+            // A diagnostic takes its time.
+            Call { wait: wait.max(300), ..with(post, format!("profiles/{}/jobs", id(1)), body) }
+        }
         "credential" => with(put, format!("credentials/{}", id(1)), json!({ "password": word(2) })),
         "delete-credential" => simple(delete, format!("credentials/{}", id(1))),
         "put" => {
@@ -376,6 +423,10 @@ fn pairs(words: &[String], value: impl Fn(&str) -> Json) -> Result<Map<String, J
         .collect()
 }
 
+fn of_json(text: &str) -> Result<Json, String> {
+    serde_json::from_str(text).map_err(|error| format!("{text:?} is no JSON: {error}"))
+}
+
 fn contents(file: &str, most: usize) -> Result<Vec<u8>, String> {
     if file != "-" {
         return read_capped(Path::new(file), most).map_err(|error| error.to_string());
@@ -429,6 +480,7 @@ mod tests {
                 "NAME=VALUE" => "a=b".to_owned(),
                 "LUA-FILE" | "XML-FILE" => path.clone(),
                 "FILE" if *verb == "put" => path.clone(),
+                "JSON" => "{}".to_owned(),
                 _ => "x/y".to_owned(),
             };
             let line = format!("{verb} {}", usage.split_whitespace().map(word).collect::<Vec<_>>().join(" "));

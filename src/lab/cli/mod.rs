@@ -36,6 +36,7 @@ use super::acs::profiles::Profiles;
 use super::acs::scripts::Scripts;
 use super::acs::server::Server;
 use super::api::Control;
+use super::api::{Control, Parts};
 use super::lua::vm::Limits;
 use super::store::{Definition, Status, Store};
 use super::{diff, router};
@@ -149,7 +150,9 @@ fn serve(options: &Options) -> Result<(), String> {
     let _control = match options.control {
         Some(listen) => {
             let token = token(options.token_file.as_deref())?;
-            let control = Control::start(office, listen, server.url(), token.clone())
+            let (scripts, profiles) = (Arc::clone(&scripts), Arc::clone(&profiles));
+            let parts = Parts { office, scripts, profiles, acs: server.url() };
+            let control = Control::start(parts, listen, token.clone())
                 .map_err(|error| format!("the control cannot listen: {error}"))?;
             match &options.token_file {
                 Some(file) => {

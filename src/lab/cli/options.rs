@@ -23,6 +23,14 @@ pub const FLAGS: &[(&str, &str, &str, bool, bool)] = &[
     ("var", "NAME=VALUE", "a variable of the --service before it; of the built-in one in lab", true, true),
     ("device", "SERIAL", "attaches the --service before it to this device", true, false),
     (
+        "script",
+        "FILE",
+        "a Lua script of the Scripts environment, or a folder of them (*.lua); runs until it ends",
+        true,
+        false,
+    ),
+    ("profile", "FILE", "a profile, or one that is built in: openwrt-tr181, tr098", true, false),
+    (
         "auth",
         "KIND[:USER:PASSWORD]",
         "what CPEs must show, these or a credential of the store; KIND is basic or digest",

@@ -1,5 +1,6 @@
 //! What a script may ask of the world: the trait that the mini-ACS and the tests implement, and the stop signal.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -203,20 +204,23 @@ impl Stop {
     }
 }
 
-/// What ends a run from outside the script: the signal, or the deadline.
+/// What ends a run from outside the script: the signal, the deadline, or too much work.
 #[derive(Debug, Clone)]
 pub struct Fence {
     stop: Stop,
     limit: Option<(Instant, Duration)>,
+    worn: Arc<AtomicBool>,
 }
 
-/// Which of the two it was.
+/// Which of them it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
     /// [`Stop::stop`].
     Stopped,
     /// The run took longer than this.
     TimeUp(Duration),
+    /// The script computed more than it may.
+    Worn,
 }
 
 /// How long somebody sleeps who asks for for ever.
@@ -226,13 +230,21 @@ impl Fence {
     /// A fence that falls in `limit` from now, or when `stop` is given; [`Duration::MAX`] is no limit.
     pub fn new(stop: &Stop, limit: Duration) -> Fence {
         let limit = Instant::now().checked_add(limit).filter(|_| limit < AGES).map(|end| (end, limit));
-        Fence { stop: stop.clone(), limit }
+        Fence { stop: stop.clone(), limit, worn: Arc::default() }
+    }
+
+    /// Makes it fall: the script has computed enough.
+    pub fn wear(&self) {
+        self.worn.store(true, Ordering::Relaxed);
     }
 
     /// Whether the run must end, and why.
     pub fn ended(&self) -> Option<Ended> {
         if self.stop.is_stopped() {
             return Some(Ended::Stopped);
+        }
+        if self.worn.load(Ordering::Relaxed) {
+            return Some(Ended::Worn);
         }
         self.limit.filter(|(end, _)| Instant::now() >= *end).map(|(_, limit)| Ended::TimeUp(limit))
     }

@@ -6,6 +6,7 @@
 
 pub mod host;
 pub mod json;
+pub mod pattern;
 pub mod profile;
 pub mod script;
 pub mod service;

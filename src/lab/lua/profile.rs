@@ -19,7 +19,7 @@ use crate::cwmp::soap;
 use crate::cwmp::soap::envelope::{Envelope, Header, Namespace};
 
 /// What a hook may use.
-const LIMITS: Limits = Limits { memory: 64 * 1024 * 1024, time: Duration::from_secs(1) };
+const LIMITS: Limits = Limits { memory: 64 * 1024 * 1024, time: Duration::from_secs(1), work: u32::MAX };
 /// Most names of one `cwmp_get_params`.
 const MAX_NAMES: usize = 10_000;
 

@@ -7,7 +7,7 @@
 //! ```
 //! All of a script happens on one thread in one state. Once it listens, the script and its callbacks are coroutines that
 //! give way to each other where they wait: in `sleep`, in a blocking message, in a refresh. `pcall` is made of coroutines too, so that
-//! Lua 5.1 can wait inside it. Where Lua cannot give way (in `table.sort`, `string.gsub`, a coroutine of the script's own) waiting keeps
+//! Lua 5.1 can wait inside it. Where Lua cannot give way (in `table.sort`, a coroutine of the script's own) waiting keeps
 //! the whole script.
 
 use std::collections::VecDeque;
@@ -69,7 +69,7 @@ function pcall(f, ...)
   return step(resume(child, ...))
 end
 
-for name, library in pairs { gsub = string, sort = table, foreach = table, foreachi = table } do
+for name, library in pairs { sort = table, foreach = table, foreachi = table } do
   local plain = library[name]
   library[name] = plain and function(...)
     local co = running()

@@ -2,19 +2,24 @@
 //!
 //! Time: a count hook looks at the fence. Once the fence has fallen it raises an error and re-arms itself to every instruction;
 //! `pcall` and `coroutine.resume` are wrapped to raise again what they caught then, so that no loop of
-//! protected calls lives on. What still cannot be interrupted (a C function that computes for hours) is given
-//! up with its thread. A pattern in Lua 5.1 recurses once for each of its characters: patterns are bounded and the
+//! protected calls lives on. Patterns are matched by ourselves ([`pattern`]), so that they can be interrupted. What still cannot be (a C
+//! function that computes for hours) is given up with its thread. Matching recurses once for each item of a pattern: the
 //! thread's stack is large, so that none overflows it.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use mlua::chunk::ChunkMode;
-use mlua::{FromLuaMulti, Function, HookTriggers, IntoLuaMulti, Lua, LuaOptions, StdLib, Table, VmState};
+use mlua::{
+    FromLuaMulti, Function, HookTriggers, IntoLuaMulti, Lua, LuaOptions, LuaString, MultiValue, StdLib,
+    Table, Value, VmState,
+};
 
 use super::host::{Ended, Fence, Stop};
+use super::pattern::{self, Capture};
 
 /// Largest script, in bytes.
 pub const MAX_SCRIPT: usize = 1024 * 1024;
@@ -24,7 +29,7 @@ const MAX_LOST: usize = 4;
 const GRACE: Duration = Duration::from_secs(2);
 /// Instructions between two looks at the fence.
 const STRIDE: u32 = 1000;
-/// Of a run's thread: nested `string.gsub` callbacks and long patterns live on the C stack.
+/// Of a run's thread: nested calls of C functions and long patterns live on the C stack.
 const STACK: usize = 16 * 1024 * 1024;
 
 /// The globals of the base library that stay.
@@ -58,30 +63,8 @@ const OS: &[&str] = &["clock", "date", "difftime", "time"];
 /// What goes of `string`: `dump` makes byte code.
 const NOT_STRING: &[&str] = &["dump"];
 
-/// Wraps what could outlive the fence or overflow the stack. `fallen` raises when the fence has fallen.
-const PRELUDE: &str = r#"
-local fallen, type, error = ...
-local pcall0, resume0 = pcall, coroutine.resume
-local function after(...) fallen() return ... end
-function pcall(...) return after(pcall0(...)) end
-function coroutine.resume(...) return after(resume0(...)) end
-local function text(value, at, name)
-  local kind = type(value)
-  if kind ~= "string" and kind ~= "number" then
-    error("bad argument #" .. at .. " to '" .. name .. "' (string expected, got " .. kind .. ")", 3)
-  end
-end
-for _, name in pairs { "find", "match", "gmatch", "gsub" } do
-  local native = string[name]
-  string[name] = function(s, p, ...)
-    text(s, 1, name)
-    text(p, 2, name)
-    if type(p) == "string" and #p > 4096 then error("the pattern is longer than 4096 bytes", 2) end
-    return native(s, p, ...)
-  end
-end
-string.gfind = string.gmatch
-"#;
+/// Takes what it is called with in [`restrict`].
+const PRELUDE: &str = include_str!("prelude.lua");
 
 /// The threads of runs that were given up.
 static LOST: Mutex<Vec<thread::JoinHandle<()>>> = Mutex::new(Vec::new());
@@ -93,11 +76,13 @@ pub struct Limits {
     pub memory: usize,
     /// Wall-clock time, sleeping included.
     pub time: Duration,
+    /// Thousands of instructions of the Lua machine; [`u32::MAX`] is no limit.
+    pub work: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { memory: 64 * 1024 * 1024, time: Duration::from_secs(60) }
+        Limits { memory: 64 * 1024 * 1024, time: Duration::from_secs(60), work: 20_000_000 }
     }
 }
 
@@ -112,6 +97,8 @@ pub enum Trouble {
     Memory(usize),
     /// Longer than allowed.
     Time(Duration),
+    /// More instructions than allowed, in thousands.
+    Work(u32),
     /// Ended from outside.
     Stopped,
     /// It did not end even when it had to; its thread was given up.
@@ -127,6 +114,9 @@ impl fmt::Display for Trouble {
             Trouble::Uncaught(why) => write!(f, "the script raised an error: {why}"),
             Trouble::Memory(limit) => write!(f, "the script used more than {} MiB of memory", limit >> 20),
             Trouble::Time(limit) => write!(f, "the script ran longer than {} s", limit.as_secs_f32()),
+            Trouble::Work(limit) => {
+                write!(f, "the script computed more than {limit} thousand instructions")
+            }
             Trouble::Stopped => f.write_str("the script was stopped"),
             Trouble::Lost(limit) => {
                 write!(
@@ -159,9 +149,9 @@ impl Vm {
         let libraries = StdLib::TABLE | StdLib::OS | StdLib::STRING | StdLib::MATH;
         let lua = Lua::new_with(libraries, LuaOptions::new()).map_err(start)?;
         let fence = Fence::new(stop, limits.time);
-        restrict(&lua, &fence).map_err(start)?;
+        restrict(&lua, &fence, limits.memory).map_err(start)?;
         lua.set_memory_limit(limits.memory).map_err(start)?;
-        arm(&lua, STRIDE, fence.clone()).map_err(start)?;
+        arm(&lua, fence.clone(), limits.work).map_err(start)?;
         Ok(Vm { lua, fence, limits })
     }
 
@@ -217,6 +207,7 @@ impl Vm {
         match ended {
             Ended::Stopped => Trouble::Stopped,
             Ended::TimeUp(limit) => Trouble::Time(limit),
+            Ended::Worn => Trouble::Work(self.limits.work),
         }
     }
 
@@ -284,13 +275,19 @@ pub fn thread(body: impl FnOnce() + Send + 'static) -> std::io::Result<thread::J
     thread::Builder::new().name("lua".to_owned()).stack_size(STACK).spawn(body)
 }
 
-/// Looks at the fence every `stride` instructions.
-fn arm(lua: &Lua, stride: u32, fence: Fence) -> mlua::Result<()> {
-    lua.set_global_hook(HookTriggers::new().every_nth_instruction(stride), move |lua, _| {
-        let Some(ended) = fence.ended() else { return Ok(VmState::Continue) };
-        if stride > 1 {
-            arm(lua, 1, fence.clone())?;
+/// Counts instructions and looks at the fence now and then; at every one once it has fallen.
+fn arm(lua: &Lua, fence: Fence, work: u32) -> mlua::Result<()> {
+    let strides = AtomicU32::new(0);
+    lua.set_global_hook(HookTriggers::new().every_nth_instruction(STRIDE), move |lua, _| {
+        if work != u32::MAX && strides.fetch_add(1, Ordering::Relaxed) >= work {
+            fence.wear();
         }
+        let Some(ended) = fence.ended() else { return Ok(VmState::Continue) };
+        let (each, fence) = (HookTriggers::new().every_nth_instruction(1), fence.clone());
+        lua.set_global_hook(each, move |_, _| match fence.ended() {
+            Some(ended) => Err(fell(ended)),
+            None => Ok(VmState::Continue),
+        })?;
         Err(fell(ended))
     })
 }
@@ -300,22 +297,72 @@ pub(super) fn fell(ended: Ended) -> mlua::Error {
     mlua::Error::RuntimeError(match ended {
         Ended::Stopped => Trouble::Stopped.to_string(),
         Ended::TimeUp(limit) => Trouble::Time(limit).to_string(),
+        Ended::Worn => "the script computed too much".to_owned(),
     })
 }
 
 /// Takes away what is not in the lists above and installs the prelude.
-fn restrict(lua: &Lua, fence: &Fence) -> mlua::Result<()> {
+fn restrict(lua: &Lua, fence: &Fence, memory: usize) -> mlua::Result<()> {
     let globals = lua.globals();
     keep(&globals, |name| BASE.contains(&name))?;
     keep(&globals.get("os")?, |name| OS.contains(&name))?;
     keep(&globals.get("string")?, |name| !NOT_STRING.contains(&name))?;
-    let fence = fence.clone();
-    let fallen = lua.create_function(move |_, ()| match fence.ended() {
+    let theirs = fence.clone();
+    let fallen = lua.create_function(move |_, ()| match theirs.ended() {
         Some(ended) => Err(fell(ended)),
         None => Ok(()),
     })?;
-    let kept: (Function, Function) = (globals.get("type")?, globals.get("error")?);
-    lua.load(PRELUDE).set_name("=prelude").set_mode(ChunkMode::Text).call((fallen, kept.0, kept.1))
+    let theirs = fence.clone();
+    let search = lua.create_function(move |lua, given: (LuaString, LuaString, usize, bool)| {
+        search(lua, &theirs, &given)
+    })?;
+    let rep = lua.create_function(move |lua, (text, count): (LuaString, f64)| {
+        let count = if count >= 1.0 { count as usize } else { 0 };
+        // Lua's own would grow its buffer up to the limit first.
+        match text.as_bytes().len().checked_mul(count).filter(|length| *length < memory) {
+            Some(_) => lua.create_string(text.as_bytes().repeat(count)),
+            None => Err(mlua::Error::MemoryError("not enough memory".to_owned())),
+        }
+    })?;
+    let mut kept: Vec<Value> = [fallen, search, rep].into_iter().map(Value::Function).collect();
+    for name in ["type", "error", "tostring", "tonumber", "select"] {
+        kept.push(globals.get(name)?);
+    }
+    lua.load(PRELUDE).set_name("=prelude").set_mode(ChunkMode::Text).call(MultiValue::from_vec(kept))
+}
+
+/// The first match of a pattern in a text from a place on: nil, or what is wrong; then start, end and captures. `^` is an
+/// anchor only where the last argument says so.
+fn search(
+    lua: &Lua,
+    fence: &Fence,
+    (text, pattern, at, anchors): &(LuaString, LuaString, usize, bool),
+) -> mlua::Result<MultiValue> {
+    let (text, pattern) = (text.as_bytes(), pattern.as_bytes());
+    let (pattern, here) = match pattern.strip_prefix(b"^") {
+        Some(rest) if *anchors => (rest, true),
+        _ => (&pattern[..], false),
+    };
+    let from = at.saturating_sub(1).min(text.len());
+    let found = match pattern::search(&text, pattern, from, here, &|| fence.ended().is_none()) {
+        Ok(None) => return Ok(MultiValue::from_vec(vec![Value::Nil, Value::Nil])),
+        Ok(Some(found)) => found,
+        Err(why) => {
+            return match fence.ended() {
+                Some(ended) => Err(fell(ended)),
+                None => Ok(MultiValue::from_vec(vec![Value::String(lua.create_string(why.to_string())?)])),
+            };
+        }
+    };
+    let place = |at: usize| Value::Number(at as f64);
+    let mut out = vec![Value::Nil, place(found.from + 1), place(found.to)];
+    for capture in found.captures {
+        out.push(match capture {
+            Capture::Text(from, to) => Value::String(lua.create_string(&text[from..to])?),
+            Capture::Position(at) => place(at + 1),
+        });
+    }
+    Ok(MultiValue::from_vec(out))
 }
 
 fn keep(table: &Table, wanted: impl Fn(&str) -> bool) -> mlua::Result<()> {

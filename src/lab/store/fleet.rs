@@ -1,4 +1,5 @@
 //! What scripts may change of devices: their model.
+//! What scripts may change of devices: correcting a model.
 
 use rusqlite::params;
 

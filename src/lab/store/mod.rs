@@ -112,7 +112,7 @@ impl Store {
         let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
         let tables: i64 =
             transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        if found > SCHEMA || found < 0 || (found == 0 && tables > 0) {
+        if !(0..=SCHEMA).contains(&found) || (found == 0 && tables > 0) {
             return Err(Error::Schema(found));
         }
         for (schema, number) in SCHEMAS.iter().zip(1..).filter(|(_, number)| *number > found) {
