@@ -13,9 +13,10 @@ mod prosody;
 #[path = "support/scripted.rs"]
 mod scripted;
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -191,6 +192,35 @@ fn from_a_request_to_a_session_and_through_a_restart() {
     let (status, time) = agent.stop();
     assert!(status.success() && time < Duration::from_secs(2), "{status} after {time:?}");
     acs.finish();
+}
+
+#[test]
+fn a_session_with_the_mini_acs() {
+    let Some(prosody) = Prosody::start(free_port()) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut acs = Command::new(env!("CARGO_BIN_EXE_rcwmpd"))
+        .env("NO_COLOR", "1")
+        .args(["mini-acs", "--listen", "127.0.0.1:0", "--db"])
+        .arg(folder.path().join("db"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(acs.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let url = lines.next().unwrap();
+    let url = url.split_once("http://").unwrap().1.split_whitespace().next().unwrap();
+    let router = router(&format!("http://{url}"), prosody.port(), "plain.example");
+    router.write("/etc/ca.pem", &std::fs::read_to_string(prosody.ca("ca")).unwrap());
+    let agent = router.start(&[]);
+    agent.wait_for("XMPP connection as", 1);
+    agent.wait_for("Waiting the next session", 1);
+    let mut peer = Peer::log_in(prosody.port(), "acs");
+    has(&peer.request("cpe@plain.example/wan", USER, PASSWORD), &["type='result'"]);
+    agent.wait_for("End session", 2);
+    drop(agent);
+    acs.kill().unwrap();
+    acs.wait().unwrap();
+    let seen: Vec<String> = lines.collect();
+    assert!(seen.iter().any(|line| line.contains("6 CONNECTION REQUEST")), "{seen:#?}");
 }
 
 #[test]
