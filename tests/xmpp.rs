@@ -137,7 +137,7 @@ fn from_a_request_to_a_session_and_through_a_restart() {
         is(&format!("{CONNECTION}TLSEstablished"), "1");
         is("Device.ManagementServer.ConnReqJabberID", "cpe@sha256.example/wan");
         assert!(value(&text, "Device.ManagementServer.SupportedConnReqMethods").contains("XMPP"));
-        assert!(value(&text, &format!("{CONNECTION}LastChangeDate")) > "2024".to_owned());
+        assert!(value(&text, &format!("{CONNECTION}LastChangeDate")).as_str() > "2024");
         let received: u32 = value(&text, &format!("{CONNECTION}Stats.ReceivedMessages")).parse().unwrap();
         assert!(received >= 3, "{received}");
         let only = [("Device.ManagementServer.ConnReqAllowedJabberIDs", "xsd:string", "other@acs.example")];

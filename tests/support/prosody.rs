@@ -219,7 +219,7 @@ fn base64(bytes: &[u8]) -> String {
         char::from(DIGITS[usize::from_str_radix(&chunk, 2).unwrap()])
     };
     let mut out: String = bits.as_bytes().chunks(6).map(digit).collect();
-    while out.len() % 4 != 0 {
+    while out.len() & 3 != 0 {
         out.push('=');
     }
     out
