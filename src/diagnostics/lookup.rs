@@ -402,4 +402,36 @@ mod tests {
         assert_eq!(System::parse("").servers.len(), 1);
         assert!(System::read("/nonexistent".as_ref()).servers.is_empty());
     }
+
+    #[test]
+    #[cfg(feature = "xmpp")]
+    fn services_of_a_domain() {
+        use std::time::{Duration, Instant};
+
+        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = server.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            let mut block = [0; 512];
+            let (length, from) = server.recv_from(&mut block).unwrap();
+            let mut message = block[..length].to_vec();
+            // From somebody who guesses, and then the answer.
+            message[2] = 0x80;
+            message[1] ^= 1;
+            server.send_to(&message, from).unwrap();
+            message[1] ^= 1;
+            message[7] = 1;
+            message.extend([
+                0xc0, 12, 0, 33, 0, 1, 0, 0, 0, 9, 0, 10, 0, 1, 0, 2, 0x14, 0x66, 1, b'h', 0xc0, 30,
+            ]);
+            server.send_to(&message, from).unwrap();
+        });
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "nameserver 127.0.0.1\n").unwrap();
+        let ask = |name: &str| {
+            let deadline = Instant::now() + Duration::from_secs(20);
+            services(name, file.path(), port, &AtomicBool::new(false), deadline)
+        };
+        assert_eq!(ask("_xmpp-client._tcp.a.b"), Some(vec![(1, 2, 5222, "h.a.b".to_owned())]));
+        assert_eq!(ask("_xmpp-client._tcp.a.b"), None, "nobody is there any more");
+    }
 }

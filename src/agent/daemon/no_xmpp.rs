@@ -25,6 +25,4 @@ impl Daemon {
     pub(super) fn configure_xmpp(&mut self) {}
 
     pub(super) fn run_xmpp(&mut self, _ready: &[RawFd], _now: Duration) {}
-
-    pub(super) fn tell_xmpp(&mut self) {}
 }

@@ -125,7 +125,7 @@ impl Daemon {
     }
 
     /// What the model shows of the connection.
-    pub(super) fn tell_xmpp(&mut self) {
+    fn tell_xmpp(&mut self) {
         let xmpp = &self.xmpp;
         let system = self.model.backend();
         system.tell("XMPPServerConnectAlgorithms", "DNS-SRV,DNS,ServerTable");

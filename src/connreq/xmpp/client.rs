@@ -416,3 +416,117 @@ fn condition(error: Option<&Element>) -> String {
     let word = children.iter().map(|child| child.name.as_str()).find(|name| *name != "text");
     word.unwrap_or("without a word").chars().take(MAX_WORD).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+    use std::time::Instant;
+
+    use super::*;
+    use crate::connreq::xmpp::request::Settings;
+    use crate::http::auth::Credentials;
+
+    const HEADER: &str =
+        "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>";
+
+    /// A connection that is logged in, and the server's end of it.
+    fn online() -> (Online, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let (wire, _) = Wire::connect(&[listener.local_addr().unwrap()], None, deadline).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        server.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let mut talk = Talk { link: Link::Plain(wire), stream: Stream::default(), stats: Stats::default() };
+        talk.stream.feed(HEADER.as_bytes());
+        talk.link.never_wait().unwrap();
+        let jid = "cpe@a.b/wan".to_owned();
+        (Online { talk, jid, keep_alive: None, beat: None, has_more: true }, server)
+    }
+
+    fn rule() -> Rule {
+        let mut rule = Rule::default();
+        rule.set(Settings { credentials: Credentials::new("u", "p"), allowed: Vec::new() });
+        rule
+    }
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn heard(server: &mut TcpStream, length: usize) -> String {
+        let mut octets = vec![0; length];
+        server.read_exact(&mut octets).unwrap();
+        String::from_utf8(octets).unwrap()
+    }
+
+    /// Serves until something has come of it.
+    fn served(online: &mut Online, rule: &mut Rule, now: Duration) -> Result<Vec<Answer>, Fault> {
+        let end = Instant::now() + Duration::from_secs(5);
+        loop {
+            match online.serve(now, rule) {
+                Ok(answers) if answers.is_empty() && Instant::now() < end => {}
+                done => return done,
+            }
+        }
+    }
+
+    #[test]
+    fn blanks_when_nothing_else_was_sent() {
+        let (mut online, mut server) = online();
+        let mut rule = rule();
+        assert_eq!(online.deadline(at(0)), Some(at(0)), "what came with the login is looked at");
+        assert_eq!(online.serve(at(0), &mut rule), Ok(Vec::new()));
+        assert_eq!(online.deadline(at(0)), None);
+        online.keep_alive(Some(at(10)), at(0));
+        assert_eq!(online.deadline(at(1)), Some(at(10)));
+        assert_eq!(online.serve(at(9), &mut rule), Ok(Vec::new()));
+        server.write_all(b"<iq type='get' id='1'/>").unwrap();
+        assert_eq!(served(&mut online, &mut rule, at(9)).unwrap().len(), 1);
+        let answer = heard(&mut server, 7);
+        assert_eq!(answer, "<iq typ");
+        assert_eq!(online.deadline(at(9)), Some(at(19)), "an answer was sent");
+        assert_eq!(online.serve(at(19), &mut rule), Ok(Vec::new()));
+        assert_eq!(online.deadline(at(19)), Some(at(29)));
+        drop(online);
+        let mut rest = String::new();
+        server.read_to_string(&mut rest).unwrap();
+        assert!(rest.ends_with("</iq> </stream:stream>"), "{rest}");
+    }
+
+    #[test]
+    fn requests_are_counted_and_the_end_is_noticed() {
+        let (mut online, mut server) = online();
+        let mut rule = rule();
+        let request = "<iq from='a@b/c' type='get' id='1'><connectionRequest \
+             xmlns='urn:broadband-forum-org:cwmp:xmppConnReq-1-0'><username>u</username><password>p</password>\
+             </connectionRequest></iq>";
+        let (first, second) = request.split_at(50);
+        server.write_all(first.as_bytes()).unwrap();
+        assert_eq!(online.serve(at(0), &mut rule), Ok(Vec::new()));
+        server.write_all(second.as_bytes()).unwrap();
+        let answers = served(&mut online, &mut rule, at(0)).unwrap();
+        assert!(answers[0].accepted && answers[0].from == "a@b/c");
+        server.write_all(b"<iq from='x' type='set' id='2'/><iq type='error' id='3'/>").unwrap();
+        while online.stats().received < 3 {
+            online.serve(at(0), &mut rule).unwrap();
+        }
+        let expected = Stats { received: 3, transmitted: 2, received_errors: 1, transmitted_errors: 1 };
+        assert_eq!(online.stats(), expected);
+        server.write_all(b"<stream:error><conflict xmlns='x'/></stream:error>").unwrap();
+        assert_eq!(served(&mut online, &mut rule, at(0)), Err(Fault::Ended("conflict".to_owned())));
+    }
+
+    #[test]
+    fn a_flood_does_not_hold_up_the_loop() {
+        let (mut online, mut server) = online();
+        let flood = std::thread::spawn(move || while server.write_all(&[b' '; 65_536]).is_ok() {});
+        let mut rule = rule();
+        for _ in 0..50 {
+            let begun = Instant::now();
+            assert_eq!(online.serve(at(0), &mut rule), Ok(Vec::new()));
+            assert!(begun.elapsed() < Duration::from_secs(2));
+        }
+        drop(online);
+        flood.join().unwrap();
+    }
+}

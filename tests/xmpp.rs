@@ -1,0 +1,325 @@
+//! Connection requests over XMPP (TR-069 Annex K), by prosody and by servers that are none.
+#![cfg(all(feature = "lab", feature = "xmpp", feature = "tls"))]
+#![allow(clippy::unwrap_used)]
+
+#[path = "support/agent.rs"]
+mod agent;
+#[path = "support/messages.rs"]
+mod messages;
+#[path = "support/play.rs"]
+mod play;
+#[path = "support/prosody.rs"]
+mod prosody;
+#[path = "support/scripted.rs"]
+mod scripted;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use agent::{Agent, Router, free_port};
+use messages::{get_values, set_values};
+use play::{end, has, inform, inform_with, methods, say, stays_quiet, value};
+use prosody::{Peer, Prosody, SECRET};
+use rcwmp::connreq::xmpp::client::{Account, Fault, Online, Stats, login};
+use rcwmp::http::tls::{Client, Settings};
+use rcwmp::http::wire::{Secure, Wire};
+use rcwmp::lab::router::{CONNECTION_REQUEST_USER as USER, PASSWORD};
+use scripted::{Scripted, Step, step};
+
+fn tls(ca: PathBuf) -> Client {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    Client::new(&Settings { ca, identity: None, insecure: false, clock: Arc::new(move || Some(now)) })
+        .unwrap()
+}
+
+fn account(domain: &str, use_tls: bool) -> Account {
+    Account {
+        username: "cpe".to_owned(),
+        password: SECRET.to_owned(),
+        domain: domain.to_owned(),
+        resource: "wan".to_owned(),
+        use_tls,
+    }
+}
+
+fn log_in(port: u16, account: &Account, tls: Option<&dyn Secure>) -> Result<Online, Fault> {
+    let at = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let (wire, _) = Wire::connect(&[at], None, Instant::now() + Duration::from_secs(20)).unwrap();
+    login(wire, account, tls, "fyko+d2lbbFgONRv9qkxdawL", Stats::default())
+}
+
+#[test]
+fn logins_at_a_real_server() {
+    let Some(prosody) = Prosody::start(free_port()) else { return };
+    let ours = tls(prosody.ca("ca"));
+    let check = |account: &Account| log_in(prosody.port(), account, Some(&ours));
+    for domain in ["sha1.example", "sha256.example", "plain.example"] {
+        let online = check(&account(domain, true)).unwrap_or_else(|why| panic!("{domain}: {why}"));
+        assert_eq!((online.jid(), online.is_tls()), (format!("cpe@{domain}/wan").as_str(), true));
+    }
+    for domain in ["sha1.example", "sha256.example"] {
+        assert!(!check(&account(domain, false)).unwrap().is_tls(), "{domain}");
+    }
+    let chosen = check(&Account { resource: String::new(), ..account("sha1.example", true) }).unwrap();
+    assert!(chosen.jid().len() > "cpe@sha1.example/".len(), "{}", chosen.jid());
+
+    let refused = |account: &Account| check(account).err().unwrap();
+    // The password would go as it is.
+    assert_eq!(refused(&account("plain.example", false)), Fault::Lacking("login that we know"));
+    assert_eq!(refused(&account("acs.example", true)), Fault::Lacking("TLS"));
+    for domain in ["sha1.example", "sha256.example", "plain.example"] {
+        let wrong = Account { password: "wrong".to_owned(), ..account(domain, true) };
+        let fault = refused(&wrong);
+        assert_eq!(fault, Fault::NotAuthorized("not-authorized".to_owned()), "{domain}");
+        assert_eq!(fault.status(), "Error_AuthenticationFailure");
+    }
+    let fault = refused(&account("wrong.example", true)).to_string();
+    assert!(fault.contains("is for another host"), "{fault}");
+    let others = tls(prosody.ca("other"));
+    let fault = log_in(prosody.port(), &account("sha1.example", true), Some(&others)).err().unwrap();
+    assert!(fault.to_string().contains("signed by nobody we trust"), "{fault}");
+    let fault = log_in(prosody.port(), &account("sha1.example", true), None).err().unwrap();
+    assert_eq!(fault, Fault::Tls("this build has none".to_owned()));
+    assert!(matches!(refused(&account("unknown.example", true)), Fault::Ended(_)));
+}
+
+/// A router with a connection to a domain on this port, from the start.
+fn router(url: &str, port: u16, domain: &str) -> Router {
+    let router = play::router(url);
+    let text = router.read("/etc/config/cwmp")
+        + &format!(
+            "\nconfig xmpp 'xmpp'\n\toption connection 'home'\n\nconfig xmpp_connection 'home'\n\toption enable '1'\n\
+             \toption username 'cpe'\n\toption password '{SECRET}'\n\toption domain '{domain}'\n\
+             \toption resource 'wan'\n\toption use_tls '1'\n\toption connect_algorithm 'ServerTable'\n\
+             \toption retry_initial_interval '1'\n\toption retry_max_interval '1'\n\toption keepalive_interval '1'\n\
+             \nconfig xmpp_server 'one'\n\toption enable '1'\n\toption connection 'home'\n\
+             \toption address '127.0.0.1'\n\toption port '{port}'\n"
+        );
+    router.write("/etc/config/cwmp", &text);
+    router.set("acs", "ssl_capath", "/etc/ca.pem");
+    router
+}
+
+fn memory(agent: &Agent) -> usize {
+    let text = std::fs::read_to_string(format!("/proc/{}/status", agent.child.id())).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").trim().parse().unwrap()
+}
+
+/// A session for a connection request, with what comes before its end.
+fn requested(more: Vec<Step>) -> Vec<Step> {
+    let mut steps = vec![inform_with(&["6 CONNECTION REQUEST"])];
+    steps.extend(more);
+    steps.push(end());
+    steps
+}
+
+#[test]
+fn from_a_request_to_a_session_and_through_a_restart() {
+    const CONNECTION: &str = "Device.XMPP.Connection.1.";
+    let Some(mut prosody) = Prosody::start(free_port()) else { return };
+    let names = ["Status", "JabberID", "TLSEstablished", "LastChangeDate", "Stats.ReceivedMessages"]
+        .map(|name| format!("{CONNECTION}{name}"));
+    let server = "Device.ManagementServer.";
+    let others = ["ConnReqJabberID", "SupportedConnReqMethods"].map(|name| format!("{server}{name}"));
+    let asked: Vec<&str> = names.iter().chain(&others).map(String::as_str).collect();
+    let read = say(get_values("1", &asked));
+    let checked = step().computed(|seen| {
+        let text = seen.text();
+        let is = |name: &str, expected: &str| assert_eq!(value(&text, name), expected, "{name}");
+        is(&format!("{CONNECTION}Status"), "Enabled");
+        is(&format!("{CONNECTION}JabberID"), "cpe@sha256.example/wan");
+        is(&format!("{CONNECTION}TLSEstablished"), "1");
+        is("Device.ManagementServer.ConnReqJabberID", "cpe@sha256.example/wan");
+        assert!(value(&text, "Device.ManagementServer.SupportedConnReqMethods").contains("XMPP"));
+        assert!(value(&text, &format!("{CONNECTION}LastChangeDate")).as_str() > "2024");
+        let received: u32 = value(&text, &format!("{CONNECTION}Stats.ReceivedMessages")).parse().unwrap();
+        assert!(received >= 3, "{received}");
+        let only = [("Device.ManagementServer.ConnReqAllowedJabberIDs", "xsd:string", "other@acs.example")];
+        say(set_values("2", &only, ""))
+    });
+    let mut steps = vec![inform(), methods(), end()];
+    steps.extend(requested(vec![read, checked]));
+    steps.extend(requested(vec![]));
+    steps.extend(requested(vec![]));
+    let acs = Scripted::start(steps);
+    let router = router(&acs.url(), prosody.port(), "sha256.example");
+    router.write("/etc/ca.pem", &std::fs::read_to_string(prosody.ca("ca")).unwrap());
+    let agent = router.start(&[]);
+    agent.wait_for("XMPP connection as \"cpe@sha256.example/wan\" with TLS", 1);
+    agent.wait_for("End session", 1);
+
+    let to = "cpe@sha256.example/wan";
+    let mut peer = Peer::log_in(prosody.port(), "acs");
+    let answer = peer.request(to, USER, "wrong");
+    has(
+        &answer,
+        &[
+            "type='error'",
+            "<error type='cancel'><not-authorized xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>",
+        ],
+    );
+    assert!(!answer.contains("wrong"), "{answer}");
+    stays_quiet(&agent, "Start session", 1);
+    let answer = peer.request(to, USER, PASSWORD);
+    assert!(answer.contains("type='result'") && answer.trim().ends_with("/>"), "{answer}");
+    agent.wait_for("End session", 2);
+    agent.wait_for("Waiting the next session", 2);
+
+    // Now only the other one may ask; the connection is the same.
+    has(&peer.request(to, USER, PASSWORD), &["type='error'", "code='503'", "<service-unavailable "]);
+    stays_quiet(&agent, "Start session", 2);
+    let mut other = Peer::log_in(prosody.port(), "other");
+    has(&other.request(to, USER, PASSWORD), &["type='result'"]);
+    agent.wait_for("End session", 3);
+    assert_eq!(agent.log().matches("XMPP connection as").count(), 1, "{}", agent.log());
+
+    prosody.stop();
+    agent.wait_for("; again in ", 1);
+    thread::sleep(Duration::from_millis(500));
+    prosody.restart();
+    agent.wait_for("XMPP connection as", 2);
+    let mut other = Peer::log_in(prosody.port(), "other");
+    has(&other.request(to, USER, PASSWORD), &["type='result'"]);
+    agent.wait_for("End session", 4);
+    let log = agent.log();
+    assert!(!log.contains(SECRET) && !log.contains(PASSWORD), "{log}");
+    let (status, time) = agent.stop();
+    assert!(status.success() && time < Duration::from_secs(2), "{status} after {time:?}");
+    acs.finish();
+}
+
+#[test]
+fn a_session_with_the_mini_acs() {
+    let Some(prosody) = Prosody::start(free_port()) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut acs = Command::new(env!("CARGO_BIN_EXE_rcwmpd"))
+        .env("NO_COLOR", "1")
+        .args(["mini-acs", "--listen", "127.0.0.1:0", "--db"])
+        .arg(folder.path().join("db"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(acs.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let url = lines.next().unwrap();
+    let url = url.split_once("http://").unwrap().1.split_whitespace().next().unwrap();
+    let router = router(&format!("http://{url}"), prosody.port(), "plain.example");
+    router.write("/etc/ca.pem", &std::fs::read_to_string(prosody.ca("ca")).unwrap());
+    let agent = router.start(&[]);
+    agent.wait_for("XMPP connection as", 1);
+    agent.wait_for("Waiting the next session", 1);
+    let mut peer = Peer::log_in(prosody.port(), "acs");
+    has(&peer.request("cpe@plain.example/wan", USER, PASSWORD), &["type='result'"]);
+    agent.wait_for("End session", 2);
+    drop(agent);
+    acs.kill().unwrap();
+    acs.wait().unwrap();
+    let seen: Vec<String> = lines.collect();
+    assert!(seen.iter().any(|line| line.contains("6 CONNECTION REQUEST")), "{seen:#?}");
+}
+
+#[test]
+fn stanzas_of_strangers_are_survived() {
+    let Some(prosody) = Prosody::start(free_port()) else { return };
+    let mut steps = vec![inform(), methods(), end()];
+    steps.extend(requested(vec![]));
+    let acs = Scripted::start(steps);
+    let router = router(&acs.url(), prosody.port(), "sha1.example");
+    router.write("/etc/ca.pem", &std::fs::read_to_string(prosody.ca("ca")).unwrap());
+    let agent = router.start(&[]);
+    agent.wait_for("XMPP connection as", 1);
+    agent.wait_for("Waiting the next session", 1);
+    let to = "cpe@sha1.example/wan";
+    let mut peer = Peer::log_in(prosody.port(), "acs");
+    let before = memory(&agent);
+    let deep = |depth: usize| format!("{}{}", "<a>".repeat(depth), "</a>".repeat(depth));
+    for round in 0..20 {
+        peer.say(&format!("<message to='{to}'><body>{}</body></message>", "x".repeat(100_000)));
+        peer.say(&format!("<message to='{to}'>{}</message>", deep(500)));
+        peer.say(&format!("<iq to='{to}' id='h{round}' type='get'>{}</iq>", deep(2000)));
+        peer.say(&format!("<message to='{to}'>{}</message>", "<b/>".repeat(2000)));
+        peer.say(&format!(
+            "<presence to='{to}' type='subscribe'/><iq to='{to}' id='&lt;&amp;' type='result'/>"
+        ));
+        peer.say(&format!("<iq to='{to}' id='&lt;&amp;{round}' type='set'><x xmlns='&quot;&lt;'/></iq>"));
+        peer.hear(&format!("&lt;&amp;{round}"));
+    }
+    // Guesses are slowed down, and right ones of others are not.
+    for _ in 0..15 {
+        peer.request(to, "x", "y");
+    }
+    has(&peer.request(to, "x", "y"), &["<service-unavailable "]);
+    stays_quiet(&agent, "Start session", 1);
+    let mut other = Peer::log_in(prosody.port(), "other");
+    has(&other.request(to, USER, PASSWORD), &["type='result'"]);
+    agent.wait_for("End session", 2);
+    let grown = memory(&agent).saturating_sub(before);
+    assert!(grown < 1024, "{grown} KB more");
+    assert_eq!(agent.log().matches("XMPP connection as").count(), 1, "{}", agent.log());
+    acs.finish();
+}
+
+/// A server that says this to everybody, the last of it for ever, and then listens.
+fn hostile(start: &str, more: &str) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (start, more) = (start.to_owned(), more.repeat(4096 / more.len().max(1)));
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.write_all(start.as_bytes());
+        while !more.is_empty() && stream.write_all(more.as_bytes()).is_ok() {}
+        let _ = TcpStream::shutdown(&stream, std::net::Shutdown::Write);
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    port
+}
+
+#[test]
+fn servers_that_are_none() {
+    const HEADER: &str = "<?xml version='1.0'?><stream:stream xmlns='jabber:client' \
+         xmlns:stream='http://etherx.jabber.org/streams' id='1' version='1.0'>";
+    let check = |start: &str, more: &str, expected: &str| {
+        let begun = Instant::now();
+        let fault = log_in(hostile(start, more), &account("sha1.example", false), None).err().unwrap();
+        assert!(fault.to_string().contains(expected), "{start:.200}: {fault}");
+        assert!(begun.elapsed() < Duration::from_secs(15), "{start:.200}");
+    };
+    let offer = |mechanism: &str| {
+        format!(
+            "{HEADER}<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>{mechanism}\
+             </mechanism></mechanisms></stream:features>"
+        )
+    };
+    check("", "", "it was closed");
+    check("HTTP/1.1 400 Bad Request\r\n\r\n", "", "malformed");
+    check("<?xml version='1.0'?><stream:stream a='", "x", "does not end");
+    check("<!DOCTYPE a [<!ENTITY b 'c'>]>", "", "forbids");
+    check(HEADER, "<a>", "does not end");
+    check(&format!("{HEADER}<a b='"), "c", "does not end");
+    check(HEADER, "\0", "malformed");
+    check(&format!("{HEADER}<stream:features><mechanisms"), "", "it was closed");
+    check(&format!("{HEADER}<stream:features>&x;</stream:features>"), "", "forbids");
+    check(&format!("{HEADER}{HEADER}"), "", "forbids");
+    check(&format!("{HEADER}<stream:error><host-unknown xmlns='x'/></stream:error>"), "", "host-unknown");
+    check(&format!("{HEADER}</stream:stream>"), "", "says no more");
+    check(&format!("{HEADER}<message/>"), "", "has no features");
+    check(&format!("{HEADER}<stream:features/>"), "", "has no login that we know");
+    check(&offer("PLAIN"), "", "has no login that we know");
+    check(&offer("ANONYMOUS"), "", "has no login that we know");
+    let said =
+        |what: &str| format!("{}<{what} xmlns='urn:ietf:params:xml:ns:xmpp-sasl'", offer("SCRAM-SHA-1"));
+    // A server that does not know the password.
+    check(&format!("{}/>", said("success")), "", "does not prove");
+    check(&format!("{}>dj1BQUFB</success>", said("success")), "", "does not prove");
+    check(&format!("{}>!</challenge>", said("challenge")), "", "challenge is malformed");
+    // r=fyko+d2lbbFgONRv9qkxdawLx,s=QSXC,i=4294967295
+    let endless = "cj1meWtvK2QybGJiRmdPTlJ2OXFreGRhd0x4LHM9UVNYQyxpPTQyOTQ5NjcyOTU=";
+    check(&format!("{}>{endless}</challenge>", said("challenge")), "", "too many iterations");
+    check(&format!("{}><aborted/></failure>", said("failure")), "", "refuses the login: aborted");
+    check(&format!("{}/>", said("nonsense")), "", "has no answer to the login");
+}
