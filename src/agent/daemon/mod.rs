@@ -466,7 +466,6 @@ impl Daemon {
             self.leaving_deadline(),
             self.light_deadline(),
             self.xmpp.deadline(now),
-            self.bus.deadline(),
             self.measure_at.filter(|_| self.exchange.is_none()),
             // What cannot be served now must not keep the loop awake.
             self.exchange.is_none().then(|| self.notices.deadline()),

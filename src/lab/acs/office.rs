@@ -114,8 +114,6 @@ struct Origin {
     quiet: bool,
     /// The body that the device answered with.
     raw: Option<String>,
-    /// The task in the store.
-    task: Option<i64>,
 }
 
 /// What a caller gets.
@@ -384,9 +382,6 @@ impl Office {
             instance: order.instance,
             optional: order.optional,
             caller: order.caller,
-            quiet: order.quiet,
-            raw: None,
-            task: order.task,
             task: order.task,
             quiet: order.quiet,
             raw: None,

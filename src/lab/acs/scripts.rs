@@ -408,10 +408,6 @@ impl Fleet for Desk {
     }
 
     fn delete_device(&self, serial_number: &str) -> bool {
-        if !matches!(self.office.store.device(serial_number), Ok(Some(_))) {
-            return false;
-        }
-        self.office.give_up(serial_number, true, &Refusal::new(404, "Device not found"));
         self.office.forget(serial_number).unwrap_or(false)
     }
 

@@ -35,7 +35,6 @@ use super::acs::office::{Office, Settings};
 use super::acs::profiles::Profiles;
 use super::acs::scripts::Scripts;
 use super::acs::server::Server;
-use super::api::Control;
 use super::api::{Control, Parts};
 use super::lua::vm::Limits;
 use super::store::{Definition, Status, Store};

@@ -1,4 +1,3 @@
-//! What scripts may change of devices: their model.
 //! What scripts may change of devices: correcting a model.
 
 use rusqlite::params;
