@@ -205,9 +205,9 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn check(input: Json, path: Option<&str>, expected: &[(&str, &str)]) {
+    fn check(input: &Json, path: Option<&str>, expected: &[(&str, &str)]) {
         let mut out = Vec::new();
-        collect(&input, path, 0, &mut out).unwrap();
+        collect(input, path, 0, &mut out).unwrap();
         let found: Vec<(&str, &str)> =
             out.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
         assert_eq!(found, expected, "{input}");
@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn inputs() {
         check(
-            json!([{ "path": "Device.WiFi.Radio.1.", "enable": { "value": true, "writable": true }, "channel": { "value": "6" },
+            &json!([{ "path": "Device.WiFi.Radio.1.", "enable": { "value": true, "writable": true }, "channel": { "value": "6" },
                 "name": { "value": "radio0", "writable": false }, "possible_channels": { "value": ["1", "6"] } }]),
             None,
             &[
@@ -226,12 +226,12 @@ mod tests {
             ],
         );
         check(
-            json!({ "a": { "path": "X.1", "ssid": { "value": "s" }, "pppoe": { "path": "X.1.P.", "username": { "value": "u" } } } }),
+            &json!({ "a": { "path": "X.1", "ssid": { "value": "s" }, "pppoe": { "path": "X.1.P.", "username": { "value": "u" } } } }),
             None,
             &[("X.1.SSID", "s"), ("X.1.P.Username", "u")],
         );
         check(
-            json!({ "host": { "value": "127.0.0.1" }, "number_of_repetitions": { "value": 2 } }),
+            &json!({ "host": { "value": "127.0.0.1" }, "number_of_repetitions": { "value": 2 } }),
             Some("Device.IP.Diagnostics.IPPing."),
             &[
                 ("Device.IP.Diagnostics.IPPing.Host", "127.0.0.1"),
@@ -239,8 +239,8 @@ mod tests {
                 ("Device.IP.Diagnostics.IPPing.DiagnosticsState", "Requested"),
             ],
         );
-        check(json!({ "enable": { "value": true } }), None, &[]);
-        check(json!("text"), None, &[]);
+        check(&json!({ "enable": { "value": true } }), None, &[]);
+        check(&json!("text"), None, &[]);
         let mut deep = json!({});
         for _ in 0..20 {
             deep = json!({ "a": deep });

@@ -243,7 +243,8 @@ fn prepare(vm: &Vm, device: &str, print: &mut dyn FnMut(&Lua)) -> Result<(), Tro
     let install = || {
         json::install(lua)?;
         globals.raw_set("sn", device)?;
-        globals.raw_set("cwmp_get_params", lua.create_function(get_params)?)?;
+        globals
+            .raw_set("cwmp_get_params", lua.create_function(|lua, list: Value| get_params(lua, &list))?)?;
         lua.load(RESPONSE_TO_MAP).set_name("=prelude").exec()
     };
     install().map_err(start)
@@ -262,8 +263,8 @@ end
 "#;
 
 /// A GetParameterValues of a list of names, or of one.
-fn get_params(lua: &Lua, list: Value) -> mlua::Result<(Value, Value)> {
-    let names: Result<Vec<String>, String> = match &list {
+fn get_params(lua: &Lua, list: &Value) -> mlua::Result<(Value, Value)> {
+    let names: Result<Vec<String>, String> = match list {
         Value::Table(table) => table
             .sequence_values::<Value>()
             .map(|value| {

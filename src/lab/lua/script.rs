@@ -112,6 +112,9 @@ struct Letters {
     lost: usize,
 }
 
+/// What a task waits for, on a thread of its own.
+type Work = Box<dyn FnOnce(&dyn Fleet) -> Done + Send>;
+
 /// What a wait came to.
 enum Done {
     Answer(std::result::Result<Answer, Refusal>),
@@ -417,28 +420,27 @@ impl Loop<'_> {
             let time = words::duration(argument(0)).min(Duration::from_secs(100 * 365 * 24 * 3600));
             return Wait::Until(Instant::now() + time);
         }
-        let work: Box<dyn FnOnce(&dyn Fleet, &Mailbox) -> Done + Send> =
-            if word == "refresh_device_parameters" {
-                let device = words::text(argument(0)).unwrap_or_default();
-                let fence = self.vm.fence().clone();
-                Box::new(move |host, _| Done::Flag(host.refresh_now(&device, &fence)))
-            } else {
-                match words::call_arguments(argument(0), argument(1), argument(2)) {
-                    Ok((device, message, method)) => {
-                        let (fence, later) = (self.vm.fence().clone(), word == "send_cwmp_async_message");
-                        Box::new(move |host, _| {
-                            Done::Answer(match later {
-                                true => host.call_later(&device, &message, method, &fence),
-                                false => host.call(&device, &message, method, &fence),
-                            })
+        let work: Work = if word == "refresh_device_parameters" {
+            let device = words::text(argument(0)).unwrap_or_default();
+            let fence = self.vm.fence().clone();
+            Box::new(move |host| Done::Flag(host.refresh_now(&device, &fence)))
+        } else {
+            match words::call_arguments(argument(0), argument(1), argument(2)) {
+                Ok((device, message, method)) => {
+                    let (fence, later) = (self.vm.fence().clone(), word == "send_cwmp_async_message");
+                    Box::new(move |host| {
+                        Done::Answer(match later {
+                            true => host.call_later(&device, &message, method, &fence),
+                            false => host.call(&device, &message, method, &fence),
                         })
-                    }
-                    Err(refusal) => return Wait::Ready(self.values(Done::Answer(Err(refusal)))),
+                    })
                 }
-            };
+                Err(refusal) => return Wait::Ready(self.values(Done::Answer(Err(refusal)))),
+            }
+        };
         let (host, mailbox) = (Arc::clone(&self.host), Arc::clone(&self.mailbox));
         let spawned = thread::Builder::new().name("lua-wait".to_owned()).spawn(move || {
-            let done = work(host.as_ref(), &mailbox);
+            let done = work(host.as_ref());
             mailbox.finish(task, done);
         });
         match spawned {
