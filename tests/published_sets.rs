@@ -18,7 +18,7 @@ use rcwmp::model::value::Input;
 use router::{Router, open_with};
 
 /// Without a value of their type where nobody says any: no country is configured, and the kernel's `00` is no name.
-const BLANK: &[&str] = &[".RegulatoryDomain"];
+const BLANK: &[&str] = &[".RegulatoryDomain", ".RoamingStatus", ".IMEI"];
 /// Object, method, and the published answer: what a router of that age says, whatever the set.
 const ANSWERS: &[(&str, &str, &str)] = &[
     ("system", "board", "system.board-openwrt-one-25.12"),

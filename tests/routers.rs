@@ -48,10 +48,6 @@ const PASSING: &[&str] = &[
     "Device.Time.Status",
 ];
 
-/// Without a value of their type where nobody says any: no country is configured, and the kernel's `00` is no name; no
-/// modem, or nobody who could ask it.
-const BLANK: &[&str] = &[".RegulatoryDomain", ".RoamingStatus", ".IMEI"];
-
 fn folders() -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = fs::read_dir(FOLDER).unwrap().map(|entry| entry.unwrap().path()).collect();
     found.retain(|path| path.is_dir());
