@@ -1,5 +1,6 @@
 //! bbfdm's JSON plugins as firmwares bring them: `tests/bbf-plugins/*.json`, in the format of bbfdm's version 2, over
 //! a router's files and programs on ubus.
+#![cfg(feature = "lab")]
 #![allow(clippy::unwrap_used)]
 
 use std::process::Command;
