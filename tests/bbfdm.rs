@@ -1,4 +1,5 @@
 //! bbfdm behind a part of the model: asked and changed as icwmp does it, and whatever it does not answer is a fault.
+#![cfg(feature = "lab")]
 #![allow(clippy::unwrap_used)]
 
 use std::fmt::Write as _;
