@@ -136,18 +136,18 @@ fn secrets_and_files(control: &str, name: &str, all: &Mutex<Acknowledged>) -> Op
     let body = json!({ "password": name }).to_string();
     let (status, _) = call(control, "PUT", "credentials/user", body.as_bytes())?;
     assert_eq!(status, 204);
-    keep_last(all.lock().unwrap().credentials.get_mut("user").unwrap(), name.to_owned());
+    keep_last(all.lock().unwrap().credentials.get_mut("user").unwrap(), &name.to_owned());
     let content = name.repeat(20_000).into_bytes();
     all.lock().unwrap().files.entry("firmware".into()).or_default().push(content.clone());
     let (status, _) = call(control, "PUT", "files/firmware", &content)?;
     assert_eq!(status, 204);
-    keep_last(all.lock().unwrap().files.get_mut("firmware").unwrap(), content);
+    keep_last(all.lock().unwrap().files.get_mut("firmware").unwrap(), &content);
     Some(())
 }
 
 /// Forgets what came before an acknowledged one.
-fn keep_last<T: PartialEq>(list: &mut Vec<T>, acknowledged: T) {
-    let at = list.iter().position(|one| *one == acknowledged).unwrap();
+fn keep_last<T: PartialEq>(list: &mut Vec<T>, acknowledged: &T) {
+    let at = list.iter().position(|one| one == acknowledged).unwrap();
     list.drain(..at);
 }
 
@@ -159,7 +159,7 @@ fn informs(url: &str, name: &str, all: &Mutex<Acknowledged>) -> Option<()> {
     all.lock().unwrap().informs.entry("INFORMER".into()).or_default().push(name.to_owned());
     let inform = Message::Request(Request::Inform(Box::new(cpe.inform(EventCode::Periodic))));
     http.post(Post::Soap(&octets(inform, "1"))).ok()?;
-    keep_last(all.lock().unwrap().informs.get_mut("INFORMER").unwrap(), name.to_owned());
+    keep_last(all.lock().unwrap().informs.get_mut("INFORMER").unwrap(), &name.to_owned());
     let complete = TransferComplete {
         command_key: name.to_owned(),
         fault_code: 0,
