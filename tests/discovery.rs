@@ -13,7 +13,7 @@ mod scripted;
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use agent::{Agent, Router};
 use messages::{get_values, set_values};
@@ -161,6 +161,10 @@ fn the_interval_of_dhcp_decides_until_the_acs_sets_one() {
     agent.stop();
     let agent = router.start(&[]);
     agent.wait_for("STARTING", 1);
+    let until = Instant::now() + Duration::from_secs(20);
+    while !String::from_utf8_lossy(&router.run(&["-c", "get", MULTIPLIER]).stdout).contains("1100") {
+        assert!(Instant::now() < until, "the offer");
+    }
     agent.stop();
     let shown = router.run(&["-c", "get", MINIMUM]);
     has(&String::from_utf8_lossy(&shown.stdout), &["2"]);

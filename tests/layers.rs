@@ -18,7 +18,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("backend/", &["backend", "model", "uci", "ubus", "sys"]),
     ("connreq/", &["connreq", "http", "sys"]),
     ("transfer/", &["transfer", "http", "sys"]),
-    ("diagnostics/", &["diagnostics", "http", "sys"]),
+    ("diagnostics/", &["diagnostics", "http", "sys", "ubus"]),
     ("sys/", &["sys"]),
     (
         "agent/",

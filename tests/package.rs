@@ -242,7 +242,15 @@ fn the_firewall_rule() {
     // Those by UDP have no switch.
     rule(
         &[("cwmp.cpe.http_connection_request_enable", "no")],
-        &["type rule", "src zone-of-wan", "target ACCEPT", "proto udp", "dest_port 7547"],
+        &[
+            "type rule",
+            "src zone-of-wan",
+            "target ACCEPT",
+            "proto udp",
+            "dest_port 7547",
+            " 192.0.2.7",
+            " 2001:db8::7",
+        ],
     );
     let both = ("cwmp.cpe.incoming_rule", "IP_Port");
     // The name server of the stub knows acs.example, with these.

@@ -120,3 +120,76 @@ fn clients_outlive_their_interface() {
     }
     assert!(router.config("network").iter().all(|line| !line.contains("ip1") && !line.contains("client")));
 }
+
+/// A rule without its zone is another rule: what let guests into the LAN would let everybody into the router.
+#[test]
+fn rules_of_an_interface_that_goes() {
+    const FIREWALL: &str = "
+config zone
+\toption name 'wan'
+\tlist network 'wan'
+\tlist network 'wan6'
+
+config zone
+\toption name 'guest'
+\tlist network 'guest'
+
+config rule 'into_guest'
+\toption src 'wan'
+\toption dest 'guest'
+\toption proto 'tcp'
+\toption dest_port '22'
+\toption target 'ACCEPT'
+
+config rule 'ping'
+\toption src 'wan'
+\toption proto 'icmp'
+\toption target 'ACCEPT'
+
+config forwarding 'out'
+\toption src 'guest'
+\toption dest 'wan'
+
+config redirect 'web'
+\toption name 'web'
+\toption target 'DNAT'
+\toption src 'wan'
+\toption dest 'guest'
+\toption proto 'tcp'
+\toption src_dport '80'
+\toption dest_ip '192.0.2.80'
+";
+    let network = "
+config interface 'wan'
+\toption proto 'dhcp'
+\toption device 'eth1'
+
+config interface 'wan6'
+\toption proto 'dhcpv6'
+\toption device 'eth1'
+
+config interface 'guest'
+\toption proto 'static'
+\toption device 'eth2'
+";
+    let mut router =
+        support::router_with(&[("etc/config/network", network), ("etc/config/firewall", FIREWALL)]);
+    let zones = |router: &support::Router| -> Vec<String> {
+        let all = router.config("firewall").into_iter();
+        all.filter(|line| ["option src ", "option dest ", "enabled"].iter().any(|word| line.contains(word)))
+            .map(|line| line.trim().trim_start_matches("option ").replace('\'', ""))
+            .collect()
+    };
+    let whole = ["src wan", "dest guest", "src wan", "src guest", "dest wan", "src wan", "dest guest"];
+    assert_eq!(zones(&router), whole);
+    // Its zone has another interface.
+    let wan = router.find("Device.IP.Interface.", "Name", "wan");
+    router.delete(&wan);
+    assert_eq!(zones(&router), whole);
+    // Nobody is left in this one.
+    let guest = router.find("Device.IP.Interface.", "Name", "guest");
+    router.delete(&guest);
+    let off = zones(&router).iter().filter(|line| *line == "enabled 0").count();
+    let kept: Vec<String> = zones(&router).into_iter().filter(|line| line != "enabled 0").collect();
+    assert_eq!((off, kept), (2, whole.map(str::to_owned).to_vec()), "{:?}", router.config("firewall"));
+}

@@ -106,6 +106,13 @@ impl Backend for System {
         })
     }
 
+    fn release(&mut self, source: &Source, at: Place<'_>, raw: &Raw) -> Result<()> {
+        self.releasing = true;
+        let done = self.write(source, at, raw);
+        self.releasing = false;
+        done
+    }
+
     fn write(&mut self, source: &Source, at: Place<'_>, raw: &Raw) -> Result<()> {
         let raw = match source.via {
             "" => raw.clone(),

@@ -75,6 +75,8 @@ pub struct System {
     pub(super) statistics: Statistics,
     /// The sample sets that a commit forces to show what they have.
     pub(super) forcing: Vec<u32>,
+    /// What is written is what is left of a reference whose row goes.
+    pub(super) releasing: bool,
     /// What programs on ubus will be told with the commit.
     pub(super) tellings: Vec<Telling>,
     /// With what reading has taught since the last commit.
@@ -173,6 +175,7 @@ impl System {
             bbfdm: Bbfdm::default(),
             statistics: Statistics::default(),
             forcing: Vec::new(),
+            releasing: false,
             bus: Bus::new(places.ubus_socket),
             logical: None,
             interfaces: None,
@@ -247,6 +250,18 @@ impl System {
         let document = self.uci.package(package).map_err(|why| reading(package, &why))?;
         let sections = document.sections().filter(|section| ty == "*" || section.ty() == ty);
         Ok(sections.map(|section| seen(section, &numbers)).collect())
+    }
+
+    /// A package's file as it is now; none where there is none.
+    ///
+    /// # Errors
+    /// As [`System::sections`].
+    pub fn package_bytes(&mut self, package: &str) -> Result<Option<Vec<u8>>> {
+        match self.uci.package(package) {
+            Ok(document) => Ok(Some(document.to_bytes())),
+            Err(uci::StoreError::NoPackage(_)) => Ok(None),
+            Err(why) => Err(reading(package, &why)),
+        }
     }
 
     /// As [`System::sections`], each with the texts of some options; all in one walk, for what looks at every row.

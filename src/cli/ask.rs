@@ -1,5 +1,6 @@
 //! `rcwmpd status`, `inform` and `reload`: the daemon is asked over ubus, and its answer printed as JSON.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -49,7 +50,9 @@ pub fn ask(options: &Options, question: &Question) -> ExitCode {
             let failed = |answer: &Table| {
                 answer.get("status").and_then(crate::ubus::blobmsg::Value::as_i64).is_some_and(|n| n < 0)
             };
-            answers.iter().for_each(|answer| println!("{}", json::print(answer)));
+            // Whoever reads may have enough.
+            let mut out = std::io::stdout().lock();
+            answers.iter().for_each(|answer| drop(writeln!(out, "{}", json::print(answer))));
             if answers.iter().any(failed) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
         }
         Err(why) => refused(&why),

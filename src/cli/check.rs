@@ -59,7 +59,7 @@ pub(super) fn validate(options: &Options) -> ExitCode {
     complaints.iter().for_each(|line| eprintln!("{line}"));
     match complaints.len() {
         0 => {
-            println!("configuration and data model are in order");
+            let _ = writeln!(std::io::stdout(), "configuration and data model are in order");
             ExitCode::SUCCESS
         }
         count => {

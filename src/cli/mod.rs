@@ -9,6 +9,7 @@ mod commands;
 mod wish;
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -89,11 +90,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     match mode {
         Mode::Help => {
-            println!("{}", help());
+            let _ = writeln!(std::io::stdout(), "{}", help());
             ExitCode::SUCCESS
         }
         Mode::Version => {
-            println!("rcwmpd {}", env!("CARGO_PKG_VERSION"));
+            let _ = writeln!(std::io::stdout(), "rcwmpd {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS
         }
         Mode::Daemon => match daemon::run(&options) {

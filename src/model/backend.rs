@@ -151,6 +151,15 @@ pub trait Backend {
     /// place is out of order.
     fn write(&mut self, source: &Source, at: Place<'_>, raw: &Raw) -> Result<()>;
 
+    /// As [`Backend::write`], of a reference whose row goes (TR-069 3.6.3): what is left of it. A place in which
+    /// nothing means more than the row did, as no zone in a rule of a firewall, becomes harmless instead.
+    ///
+    /// # Errors
+    /// As [`Backend::write`].
+    fn release(&mut self, source: &Source, at: Place<'_>, raw: &Raw) -> Result<()> {
+        self.write(source, at, raw)
+    }
+
     /// Stages a new row and describes it.
     ///
     /// # Errors

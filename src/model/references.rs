@@ -61,7 +61,7 @@ impl<B: Backend> Model<B> {
         for Referrer { target, param, left } in referrers {
             let staged = self.raw_of(&param, &target.name, &left).and_then(|raw| {
                 let place = Place { name: &target.name, rows: &target.rows };
-                self.backend.write(&param.source, place, &raw)
+                self.backend.release(&param.source, place, &raw)
             });
             if let Err(why) = staged {
                 self.complain(&target.name, "cannot be emptied", &why.to_string());

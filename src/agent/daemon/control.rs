@@ -8,6 +8,7 @@ use super::{Daemon, both_clocks};
 use crate::agent::commands::{self, Command};
 use crate::agent::control::{RUNNING, Status, Wanted};
 use crate::agent::desk::Call;
+use crate::agent::redact::shown_url;
 use crate::cwmp::event::EventCode;
 use crate::cwmp::fault::{self, Fault};
 use crate::model::date;
@@ -179,7 +180,8 @@ impl Daemon {
         Status {
             is_up: self.may_begin(),
             start_time: time(self.since.wall),
-            acs_url: self.settings.acs.url.clone(),
+            // Without a password that stands in it: others may ask than those who may read the settings.
+            acs_url: shown_url(&self.settings.acs.url),
             last_status: match last.map(|record| record.success) {
                 _ if self.exchange.is_some() => RUNNING,
                 None => "N/A",

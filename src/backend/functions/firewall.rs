@@ -143,7 +143,7 @@ fn log_bits(text: &str) -> u32 {
 
 /// What identifies the settings: the beginning of the SHA-256 of their file.
 fn version(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
-    let digest = system.text("/etc/config/firewall").map(|text| Sha256::digest(text.as_bytes()));
+    let digest = system.package_bytes("firewall")?.map(Sha256::digest);
     let hex = |digest: &[u8]| digest.iter().take(8).map(|octet| format!("{octet:02x}")).collect::<String>();
     Ok(digest.map(|digest| Raw::One(hex(&digest))))
 }
@@ -384,6 +384,15 @@ fn write(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<()
     let old = system.option_text(&address)?;
     let given = raw.text();
     let new = match aspect {
+        // Without its zone a rule would mean other traffic, that of the router itself or of everybody. So it
+        // keeps the zone, and is off unless others are in there.
+        "zone" if given.is_empty() && system.releasing => {
+            if !netif::has_others(system, &old)? {
+                system
+                    .set_option(&format!("firewall.{}.enabled", row.addr), Some(&Raw::One("0".to_owned())))?;
+            }
+            return Ok(());
+        }
         // No interface named is no zone, unless every zone is meant.
         "zone" if given.is_empty() => {
             if old == "*" {

@@ -154,6 +154,8 @@ fn write(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<()
         if good { Ok(()) } else { Err(Error::bad_value(at.name, "the firewall takes addresses only")) }
     };
     match what {
+        // It keeps its zone, in which others may be; without any it forwards nothing.
+        "interface" if text.is_empty() && system.releasing => Ok(()),
         "interface" => {
             let zone = netif::zone_for(system, at.name, &text)?;
             put(system, &format!("{base}.src"), &zone)

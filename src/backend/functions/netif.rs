@@ -133,6 +133,16 @@ pub fn face_of(system: &mut System, zone: &str) -> Result<String> {
     Ok(found.and_then(|zone| face(zone, &interfaces)).unwrap_or_default().to_owned())
 }
 
+/// Whether a zone would go on without the interface that stands for it.
+///
+/// # Errors
+/// As [`System::sections`].
+pub fn has_others(system: &mut System, zone: &str) -> Result<bool> {
+    let zones = zones(system)?;
+    let Some(found) = zones.iter().find(|one| one.name == zone) else { return Ok(zone == "*") };
+    Ok(found.networks.len() > 1 || system.option(&format!("firewall.{}.device", found.addr))?.is_some())
+}
+
 /// The zone that an interface stands for, for writing a parameter `name`.
 ///
 /// # Errors

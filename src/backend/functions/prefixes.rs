@@ -35,7 +35,8 @@ fn row(system: &mut System, prefix: &Address6, origin: &str, parent: Option<&Add
     let on_link = if origin == "PrefixDelegation" { "0" } else { "1" };
     let cols = vec![
         origin.to_owned(),
-        parent.map(text).unwrap_or_default(),
+        // A reference is by the prefix: to one that is passed on whole it would lead back here.
+        parent.map(text).filter(|parent| *parent != name).unwrap_or_default(),
         parent.map(|parent| child_bits(parent, prefix)).unwrap_or_default(),
         preferred,
         valid,

@@ -182,7 +182,8 @@ fn token(file: Option<&Path>) -> Result<String, String> {
         return Ok(text.trim().to_owned());
     }
     let token = fresh()?;
-    write_atomic(file, format!("{token}\n").as_bytes(), 0o600)
+    let file = std::path::absolute(file).map_err(|error| format!("--token-file: {error}"))?;
+    write_atomic(&file, format!("{token}\n").as_bytes(), 0o600)
         .map_err(|error| format!("--token-file: {error}"))?;
     Ok(token)
 }
