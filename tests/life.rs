@@ -5,6 +5,8 @@
 
 #[path = "support/agent.rs"]
 mod agent;
+#[path = "support/copy.rs"]
+mod copy;
 #[path = "support/messages.rs"]
 mod messages;
 #[path = "support/package.rs"]
@@ -15,11 +17,12 @@ mod play;
 mod scripted;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use agent::Agent;
+use copy::copy;
 use messages::envelope;
 use play::{codes, confirm, end, has, inform, methods, say, value};
 use rcwmp::lab::router::objects::Router;
@@ -187,18 +190,6 @@ impl Life {
         for path in list.lines().map(|path| path.trim_start_matches('/')) {
             copy(&old.root().join(path), &self.root().join(path));
         }
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    if from.is_dir() {
-        fs::create_dir_all(to).unwrap();
-        for entry in fs::read_dir(from).unwrap() {
-            let name = entry.unwrap().file_name();
-            copy(&from.join(&name), &to.join(&name));
-        }
-    } else {
-        fs::copy(from, to).unwrap();
     }
 }
 

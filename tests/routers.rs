@@ -17,6 +17,8 @@
 
 #[path = "support/bus.rs"]
 mod bus;
+#[path = "support/copy.rs"]
+mod copy;
 #[path = "support/fixture.rs"]
 mod fixture;
 #[path = "support/router.rs"]

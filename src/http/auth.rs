@@ -337,16 +337,7 @@ impl DigestAnswer {
     /// Whether the response proves knowledge of the password for this user, realm, method and
     /// body. Takes the same time whatever part differs. Nonce, count and uri are not judged.
     pub fn proves(&self, who: &Credentials, realm: &str, method: &str, body: &[u8]) -> bool {
-        let proof = Proof {
-            algorithm: self.algorithm,
-            realm,
-            nonce: &self.nonce,
-            uri: &self.uri,
-            qop: self.qop,
-            count: &self.count_text,
-            cnonce: &self.cnonce,
-        };
-        let expected = proof.response(&who.username, &who.password, method, body);
+        let expected = self.proof(realm).response(&who.username, &who.password, method, body);
         self.fits(&expected, &who.username, realm)
     }
 
@@ -355,7 +346,11 @@ impl DigestAnswer {
         if !matches!(self.algorithm, Algorithm::Md5 | Algorithm::Md5Sess) {
             return false;
         }
-        let proof = Proof {
+        self.fits(&self.proof(realm).with_key(key.to_owned(), method, body), username, realm)
+    }
+
+    fn proof<'a>(&'a self, realm: &'a str) -> Proof<'a> {
+        Proof {
             algorithm: self.algorithm,
             realm,
             nonce: &self.nonce,
@@ -363,8 +358,7 @@ impl DigestAnswer {
             qop: self.qop,
             count: &self.count_text,
             cnonce: &self.cnonce,
-        };
-        self.fits(&proof.with_key(key.to_owned(), method, body), username, realm)
+        }
     }
 
     fn fits(&self, expected: &str, username: &str, realm: &str) -> bool {

@@ -8,6 +8,8 @@
 
 #[path = "../support/bus.rs"]
 mod bus;
+#[path = "../support/copy.rs"]
+mod copy;
 #[path = "../support/fixture.rs"]
 mod fixture;
 #[path = "../support/opens.rs"]
@@ -20,7 +22,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fixture::{copy, programs};
+use copy::copy;
+use fixture::programs;
 use opens::Opens;
 use router::Router;
 

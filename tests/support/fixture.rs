@@ -7,19 +7,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use crate::bus::{Bus, Offers};
+use crate::copy::copy;
 use crate::router::{Router, open_with, put};
-
-pub fn copy(from: &Path, to: &Path) {
-    if from.is_dir() {
-        fs::create_dir_all(to).unwrap();
-        for entry in fs::read_dir(from).unwrap() {
-            let name = entry.unwrap().file_name();
-            copy(&from.join(&name), &to.join(&name));
-        }
-    } else {
-        fs::copy(from, to).unwrap();
-    }
-}
 
 /// Lays out the files of `kernel`.
 fn kernel(text: &str, root: &Path) {

@@ -1,20 +1,23 @@
 //! DHCPv4 clients (TR-181 `Device.DHCPv4.Client.`): netifd's interfaces of `proto dhcp`, and what they learnt.
-//!
-//! A client that is off leaves its interface to static addresses (`proto static`), marked with
-//! `option rcwmp_dhcpv4 'off'`. One that AddObject made is a section `rcwmp-dhcpv4`, which netifd does not
-//! read; once it is told its interface it stands for that one's client.
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use super::clients::Clients;
 use super::{dhcp_options, ip, netifd, proc_net, topology};
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::backend::{Place, Raw, Row};
 use crate::model::{Error, Result};
 
-/// The type of the sections that AddObject makes.
-const MADE: &str = "rcwmp-dhcpv4";
-/// What a client keeps with its section.
-const LISTS: [&str; 4] = ["sendopts", "rcwmp_sendopts", "reqopts", "rcwmp_reqopts"];
+/// The table of them.
+const CLIENTS: Clients = Clients {
+    proto: "dhcp",
+    idle: "static",
+    mark: "rcwmp_dhcpv4",
+    made: "rcwmp-dhcpv4",
+    name: "dhcpclient",
+    fresh: &[],
+    kept: &["sendopts", "rcwmp_sendopts", "reqopts", "rcwmp_reqopts"],
+};
 
 /// The functions behind parameters.
 pub const VALUES: &[ValueFn] = &[
@@ -29,124 +32,35 @@ pub const VALUES: &[ValueFn] = &[
 pub const TABLES: &[TableFn] =
     &[TableFn { name: "dhcp_clients", rows, add: Some(add), delete: Some(delete) }];
 
-/// A section made by AddObject.
-struct Made {
-    name: String,
-    interface: String,
-}
-
-fn made(system: &mut System) -> Result<Vec<Made>> {
-    let mut out = Vec::new();
-    for section in system.sections("network", MADE)? {
-        let Some(name) = section.name else { continue };
-        let interface = topology::text(system, &format!("network.{name}"), "interface")?;
-        out.push(Made { name, interface });
-    }
-    Ok(out)
-}
-
 /// The section of the outermost row: the interface, or the client's own while it has none.
 fn addr(at: &Place<'_>) -> Result<String> {
     let row = at.rows.first().ok_or_else(|| Error::UnknownName(at.name.to_owned()))?;
     Ok(row.row.addr.clone())
 }
 
-/// The client of the outermost row: its own section if AddObject made it, and its interface if it has one.
-fn client(system: &mut System, at: &Place<'_>) -> Result<(Option<String>, String)> {
-    let row = at.rows.first().ok_or_else(|| Error::UnknownName(at.name.to_owned()))?;
-    let name = row.row.name.clone();
-    Ok(match made(system)?.into_iter().find(|made| made.name == name) {
-        Some(made) => (Some(made.name), made.interface),
-        None => (None, name),
-    })
-}
-
-/// Whether an interface's client is on, off, or not there.
-fn state(system: &mut System, interface: &str) -> Result<Option<bool>> {
-    let section = format!("network.{interface}");
-    if topology::text(system, &section, "proto")? == "dhcp" {
-        return Ok(Some(true));
-    }
-    Ok((topology::text(system, &section, "rcwmp_dhcpv4")? == "off").then_some(false))
-}
-
-fn switch(system: &mut System, interface: &str, on: bool) -> Result<()> {
-    let section = format!("network.{interface}");
-    topology::put(system, &section, "proto", if on { "dhcp" } else { "static" })?;
-    topology::put(system, &section, "rcwmp_dhcpv4", if on { "" } else { "off" })
-}
-
 fn rows(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
-    let made = made(system)?;
-    let mut out = Vec::new();
-    for interface in topology::interfaces(system)? {
-        let known = made.iter().any(|made| made.interface == interface.name);
-        if !known && state(system, &interface.name)?.is_some() {
-            out.push(Row { name: interface.name.clone(), addr: interface.name, cols: Vec::new() });
-        }
-    }
-    for Made { name, interface } in made {
-        let addr = if interface.is_empty() { name.clone() } else { interface };
-        out.push(Row { name, addr, cols: Vec::new() });
-    }
-    Ok(out)
+    CLIENTS.rows(system)
 }
 
 fn add(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Row> {
-    let name = topology::free_name(system, "network", "dhcpclient")?;
-    topology::new_section(system, "network", MADE, Some(&name))?;
-    Ok(Row { name: name.clone(), addr: name, cols: Vec::new() })
+    CLIENTS.add(system)
 }
 
 fn delete(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
-    let (own, interface) = client(system, &at)?;
-    detach(system, &interface)?;
-    match own {
-        Some(own) => system.delete_section(&format!("network.{own}")),
-        None => Ok(()),
-    }
-}
-
-/// Leaves an interface to static addresses, without a client.
-fn detach(system: &mut System, interface: &str) -> Result<()> {
-    if interface.is_empty() || state(system, interface)?.is_none() {
-        return Ok(());
-    }
-    switch(system, interface, false)?;
-    let section = format!("network.{interface}");
-    for option in LISTS.into_iter().chain(["rcwmp_dhcpv4"]) {
-        topology::put_list(system, &section, option, Vec::new())?;
-    }
-    Ok(())
-}
-
-fn is_on(system: &mut System, at: &Place<'_>) -> Result<bool> {
-    match client(system, at)? {
-        (Some(own), interface) if interface.is_empty() => {
-            Ok(topology::text(system, &format!("network.{own}"), "enable")? == "1")
-        }
-        (_, interface) => Ok(state(system, &interface)? == Some(true)),
-    }
+    CLIENTS.delete(system, &at)
 }
 
 fn enable(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
-    Ok(Some(Raw::one(if is_on(system, &at)? { "1" } else { "0" })))
+    Ok(Some(Raw::one(if CLIENTS.is_on(system, &at)? { "1" } else { "0" })))
 }
 
 fn set_enable(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
-    let on = topology::truth(&raw.text());
-    match client(system, &at)? {
-        (Some(own), interface) if interface.is_empty() => {
-            topology::put(system, &format!("network.{own}"), "enable", if on { "1" } else { "" })
-        }
-        (_, interface) if on == (state(system, &interface)? == Some(true)) => Ok(()),
-        (_, interface) => switch(system, &interface, on),
-    }
+    CLIENTS.set_on(system, &at, topology::truth(&raw.text()))
 }
 
 fn status(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
-    let (_, interface) = client(system, &at)?;
-    Ok(Some(Raw::one(match (is_on(system, &at)?, interface.is_empty()) {
+    let interface = CLIENTS.interface(system, &at)?;
+    Ok(Some(Raw::one(match (CLIENTS.is_on(system, &at)?, interface.is_empty()) {
         (false, _) => "Disabled",
         (true, true) => "Error_Misconfigured",
         (true, false) if topology::text(system, &format!("network.{interface}"), "disabled")? == "1" => {
@@ -157,43 +71,11 @@ fn status(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<
 }
 
 fn interface(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
-    Ok(Some(Raw::one(client(system, &at)?.1)))
+    Ok(Some(Raw::One(CLIENTS.interface(system, &at)?)))
 }
 
 fn set_interface(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
-    let (own, now) = client(system, &at)?;
-    let wanted = raw.text();
-    if wanted == now {
-        return Ok(());
-    }
-    if let (Some(own), "") = (&own, wanted.as_str()) {
-        detach(system, &now)?;
-        return topology::put(system, &format!("network.{own}"), "interface", "");
-    }
-    let Some(own) = own.filter(|_| now.is_empty()) else {
-        return Err(Error::bad_value(
-            at.name,
-            "the client belongs to its interface: delete it and add another",
-        ));
-    };
-    if made(system)?.iter().any(|made| made.interface == wanted) || state(system, &wanted)?.is_some() {
-        return Err(Error::bad_value(at.name, "the interface has a client already"));
-    }
-    let (from, to) = (format!("network.{own}"), format!("network.{wanted}"));
-    let proto = topology::text(system, &to, "proto")?;
-    if !matches!(proto.as_str(), "" | "none" | "static") {
-        return Err(Error::bad_value(at.name, "the interface has another protocol"));
-    }
-    let on = topology::text(system, &from, "enable")? == "1";
-    topology::put(system, &from, "enable", "")?;
-    topology::put(system, &from, "interface", &wanted)?;
-    for list in LISTS {
-        if let Some(raw) = system.option(&format!("{from}.{list}"))? {
-            system.set_option(&format!("{to}.{list}"), Some(&raw))?;
-            system.set_option(&format!("{from}.{list}"), None)?;
-        }
-    }
-    switch(system, &wanted, on)
+    CLIENTS.set_interface(system, &at, &raw.text())
 }
 
 fn learnt(system: &mut System, at: Place<'_>, field: &str) -> Result<Option<Raw>> {

@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod bbf;
 pub mod bridge_vlans;
 pub mod bridging;
+pub mod clients;
 pub mod crypt;
 pub mod ddns;
 pub mod deviceinfo;
