@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::schema::{How, Notify, Object, Origin, Param, Rows, Source};
+use super::schema::{How, Key, Notify, Object, Origin, Param, Rows, Source};
 use super::value::{Format, Kind, Type};
 
 /// The largest file that is read, in bytes.
@@ -355,7 +355,7 @@ impl RawObject<'_> {
             out.push(param.keep());
         }
         let part = |part: &str| out.iter().any(|param| param.name == part);
-        if let Some(key) = self.unique.iter().find(|key| !(table && key.split('+').all(part))) {
+        if let Some(key) = self.unique.iter().find(|key| !(table && Key::parse(key).params().all(part))) {
             return Err(format!("{key:?} is not parameters of a table with + between them"));
         }
         let rows = self.rows.map(RawRows::build).transpose()?;
