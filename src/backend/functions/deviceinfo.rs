@@ -217,7 +217,8 @@ fn config_files(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<
         let cols = vec![format!("UCI configuration {name}"), "1".to_owned()];
         Row { addr: name.clone(), name, cols }
     };
-    Ok(system.names("/etc/config").into_iter().filter(is_package).map(row).collect())
+    let folder = system.config_folder();
+    Ok(system.names(&folder).into_iter().filter(is_package).map(row).collect())
 }
 
 fn log_files(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
