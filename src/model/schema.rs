@@ -68,6 +68,18 @@ pub enum Notify {
     CanDeny,
 }
 
+impl Notify {
+    /// As TR-106 writes it (`activeNotify`).
+    pub fn name(self) -> &'static str {
+        match self {
+            Notify::Normal => "normal",
+            Notify::Forced => "forceEnabled",
+            Notify::Default => "forceDefaultEnabled",
+            Notify::CanDeny => "canDeny",
+        }
+    }
+}
+
 /// Where a value lives. `spec` is an address that the backend understands; in it `{}` stands for the
 /// innermost instance, `{1}`, `{2}` … for the instance of that level, `{c1}` for a column of the innermost row,
 /// `{#1}` for the number of the instance of that level, `{@1}` for one less.
