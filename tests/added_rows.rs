@@ -1,4 +1,4 @@
-//! AddObject and DeleteObject for every table of the network: a new row has the standard's defaults, but for those
+//! AddObject and DeleteObject for every table of these roots: a new row has the standard's defaults, but for those
 //! that `tests/profiles/defaults` gives a reason for (`path TAB reason`), and nothing of it is left when it goes.
 #![allow(clippy::unwrap_used, clippy::disallowed_macros, reason = "a test that panics has failed")]
 
@@ -16,23 +16,31 @@ const REASONS: &str = include_str!("profiles/defaults");
 /// What is looked at.
 const ROOTS: &[&str] = &[
     "Bridging",
+    "Cellular",
     "DHCPv4",
     "DHCPv6",
     "DNS",
     "DSLite",
+    "DynamicDNS",
     "Ethernet",
     "Firewall",
     "GRE",
     "IP",
     "IPv6rd",
     "MAP",
+    "MQTT",
     "NAT",
     "NeighborDiscovery",
     "PPP",
+    "PeriodicStatistics",
     "QoS",
     "RouterAdvertisement",
     "Routing",
+    "SSH",
+    "Users",
     "VXLAN",
+    "WiFi",
+    "XMPP",
 ];
 
 const FIREWALL: &str = "
@@ -60,7 +68,22 @@ fn router() -> Router {
         ("etc/config/firewall", FIREWALL),
         ("etc/config/sqm", "config queue\n\toption interface 'wan'\n\toption enabled '0'\n"),
     ];
-    files.push(("etc/init.d/sqm", "#!/bin/sh\n"));
+    files.extend([
+        ("etc/init.d/sqm", "#!/bin/sh\n"),
+        ("etc/config/ddns", "config ddns 'global'\n"),
+        ("etc/config/dropbear", "config dropbear\n\toption Port '22'\n"),
+        (
+            "etc/config/mosquitto",
+            "config owrt 'owrt'\n\toption use_uci '1'\n\nconfig mosquitto 'mosquitto'\n",
+        ),
+        ("etc/init.d/mosquitto", "#!/bin/sh\n"),
+        ("etc/config/cwmp", "config cpe 'cpe'\n"),
+        ("etc/passwd", "root:x:0:0:root:/root:/bin/ash\n"),
+        ("etc/shadow", "root::0:0:99999:7:::\n"),
+        ("etc/group", "root:x:0:\n"),
+        ("etc/shells", "/bin/ash\n"),
+        ("etc/dropbear/authorized_keys", ""),
+    ]);
     let protos = ["map", "gre", "vxlan"].map(|proto| format!("lib/netifd/proto/{proto}.sh"));
     files.extend(protos.iter().map(|path| (path.as_str(), "#!/bin/sh\n")));
     router_with(&files)

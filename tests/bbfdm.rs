@@ -276,26 +276,63 @@ fn names_that_do_not_come_are_asked_for_in_parts() {
 fn a_lost_answer_is_never_an_empty_success() {
     let bus = offers()
         .keeps_silent_to("bbfdm", "get", &path("Device.Users."))
-        .says_to("bbfdm", "get", &path("Device.Users.User.5.Alias"), &results(&[VALUES[4]]))
+        .keeps_silent_to("bbfdm", "get", &path("Device.Users.User."))
+        .says_to("bbfdm", "get", &path("Device.Users.User.5."), &results(&VALUES[4..]))
+        .says_to("bbfdm", "get", &path("Device.Users.UserNumberOfEntries"), &results(&VALUES[..1]))
+        .keeps_silent_to("bbfdm", "get", &path("Device.Users.User.2."))
         .keeps_silent_to("bbfdm", "get", &path("Device.Users.User.2.Alias"))
         .start();
     let mut router = users(&bus);
-    // What comes alone is had alone.
+    // What comes in a smaller part is had from there.
     router.check("Device.Users.User.5.Alias", "ann");
-    let why = router.model.values(["Device.Users.User.2.Alias"]).unwrap_err();
-    assert!(matches!(why, Error::Backend { .. }), "{why}");
-    // A large read has every name, and the log says that values are missing.
+    router.check("Device.Users.User.5.Role.1.Name", "admin");
+    // What does not come at all is a fault, asked for alone or with others: a default would be a lie.
+    for asked in ["Device.Users.User.2.Alias", "Device.Users.User.2.", "Device.Users.User.*.Alias", "Device."]
+    {
+        let why = router.model.values([asked]).unwrap_err();
+        assert!(matches!(why, Error::Backend { .. }), "{asked}: {why}");
+    }
+    // As soon as each of it comes alone, the whole is there.
+    router.model.refresh();
+    for line in &VALUES[1..4] {
+        bus.now_says_to("bbfdm", "get", &path(line.0), &results(&[*line]));
+    }
     let values = router.model.values(["Device.Users."]).unwrap();
-    assert_eq!(values.len(), VALUES.len());
-    let complaints = router.model.complaints();
-    assert!(
-        complaints.iter().any(|complaint| complaint.contains("is shown as its default")),
-        "{complaints:?}"
-    );
-    // A table that cannot be listed is a fault for what is named in it.
+    let values: Vec<_> = values.iter().map(|(name, value)| (&**name, &*value.text)).collect();
+    let expected = |(name, text, _): &(&'static str, &'static str, _)| match *text {
+        "false" => (*name, "0"),
+        text => (*name, text),
+    };
+    assert_eq!(values, VALUES.iter().map(expected).collect::<Vec<_>>());
+    assert_eq!(router.model.complaints(), Vec::<String>::new());
+    // Neither is a table that cannot be listed an empty one.
     bus.now_says("bbfdm", "instances", "{}");
     router.model.refresh();
-    assert!(matches!(router.model.values(["Device.Users.User.5.Alias"]), Err(Error::Backend { .. })));
+    for asked in ["Device.Users.User.5.Alias", "Device.Users.User.", "Device.Users.User.*.Alias"] {
+        let why = router.model.values([asked]).unwrap_err();
+        assert!(matches!(why, Error::Backend { .. }), "{asked}: {why}");
+        router.model.refresh();
+    }
+    assert!(matches!(router.model.names("Device.Users.User.", true), Err(Error::Backend { .. })));
+}
+
+/// A line that names the parameter and holds a fault, or nothing, is no empty value.
+#[test]
+fn a_line_without_a_value_is_none() {
+    let name = VALUES[4].0;
+    for bad in [
+        format!(r#"{{"path":"{name}"}}"#),
+        format!(r#"{{"path":"{name}","fault":9002,"fault_msg":"because"}}"#),
+    ] {
+        let answer = format!(r#"{{"results":[{bad},{{"path":"{}","data":"1"}}]}}"#, VALUES[5].0);
+        let bus = offers()
+            .says_to("bbfdm", "get", &path("Device.Users."), &answer)
+            .says_to("bbfdm", "get", &path(name), &answer)
+            .start();
+        let mut router = users(&bus);
+        assert!(matches!(router.model.values([name]), Err(Error::Backend { .. })), "{bad}");
+        router.check(VALUES[5].0, "1");
+    }
 }
 
 #[test]
@@ -303,7 +340,9 @@ fn it_does_not_wait_for_ever() {
     let bus = offers().keeps_silent_on("bbfdm", "get").start();
     let mut router = users(&bus);
     calls(&bus);
-    assert_eq!(router.model.values(["Device.Users."]).unwrap().len(), VALUES.len());
+    for _ in 0..3 {
+        assert!(matches!(router.model.values(["Device.Users."]), Err(Error::Backend { .. })));
+    }
     assert_eq!(calls(&bus).len(), 4, "after some silence nothing is asked");
 }
 

@@ -598,8 +598,15 @@ fn port_mappings() {
     router.set(&games, &[("ExternalPort", "9000"), ("ExternalPortEndRange", "9100"), ("Protocol", "TCP")]);
     router.has("firewall", &["option src_dport '9000-9100'", "option proto 'tcp'"]);
     // A range that would run backwards is refused, and nothing has happened.
-    assert!(router.try_set(&games, &[("ExternalPort", "9200")]).is_err());
-    assert!(router.try_set(&games, &[("ExternalPortEndRange", "80")]).is_err());
+    for (list, why) in [
+        (&[("ExternalPort", "9200")][..], "from 9200 back to 9100"),
+        (&[("ExternalPortEndRange", "80")], "from 9000 back to 80"),
+        (&[("ExternalPort", "0")], "needs a first port"),
+        (&[("ExternalPort", "0"), ("ExternalPortEndRange", "3")], "needs a first port"),
+    ] {
+        let refused = router.try_set(&games, list);
+        assert!(refused.as_ref().is_err_and(|told| told.contains(why)), "{list:?}: {refused:?}");
+    }
     router.check(&games, &[("ExternalPort", "9000"), ("ExternalPortEndRange", "9100")]);
     // Named anew, it keeps its number.
     router.set(&games, &[("Description", "Play")]);

@@ -264,7 +264,11 @@ fn shapers_of_two_packages() {
     router.has("qosify", &["option disabled '0'", "option bandwidth_up '5000kbit'"]);
     assert!(router.try_set(&[(&format!("{sqm}ShapingRate"), "30000001")]).is_err());
     let link = router.find("Device.Ethernet.Link.", "Name", "br-lan");
-    router.set(&[(&format!("{qosify}Interface"), link.trim_end_matches('.'))]);
+    let on_link = format!("{qosify}Interface");
+    let why = router.try_set(&[(&on_link, link.trim_end_matches('.'))]).unwrap_err();
+    assert!(why.contains("Device.QoS.Shaper.4. has the same Interface"), "{why}");
+    router.set(&[("Device.QoS.Shaper.4.Enable", "0")]);
+    router.set(&[(&on_link, link.trim_end_matches('.'))]);
     router.has("qosify", &["option name 'lan'"]);
 
     assert!(router.model.add("Device.QoS.Shaper.", None).is_err());

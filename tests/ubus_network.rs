@@ -194,6 +194,7 @@ fn a_router_with_pppoe_and_two_stacks() {
     router.each(&ula, &ula_is);
     let guest = router.interface("guest");
     let child = router.find(&format!("{guest}IPv6Prefix."), "Origin", "Child");
+    router.check(&format!("{child}ParentPrefix"), &delegated);
     router.check(&format!("{child}ChildPrefixBits"), "0:0:0:20::/64");
     // In the prefix, of the ULA, and the one that only the kernel knows.
     router.check(&format!("{lan}IPv6AddressNumberOfEntries"), "3");

@@ -1,8 +1,9 @@
 //! Vendor files: more of the data model from `/usr/share/rcwmp/datamodel.d/*.json`, and from bbfdm's JSON plugins
 //! where a firmware has some.
 
+use crate::backend::functions;
 use crate::model::bbf::{self, Around};
-use crate::model::load::{LoadError, MAX_FILE, Templates, load};
+use crate::model::load::{LoadError, MAX_FILE, Templates, load_known};
 use crate::model::schema::Schema;
 use crate::sys::fs::Root;
 
@@ -38,9 +39,10 @@ pub fn with_vendor_files(schema: Schema, root: &Root, prefix: &str) -> (Schema, 
     // The agent's own format comes last: it has the last word.
     for (path, text) in files(root, DIRECTORY, &mut complaints) {
         // A vendor's templates are the file's own.
-        let merged = load(&path, &text, &mut Templates::default()).map_err(skipped).and_then(|objects| {
-            schema.merged(objects).map_err(|why| format!("{path}: {why}; the file is skipped"))
-        });
+        let merged =
+            load_known(&path, &text, &mut Templates::default(), functions::known).map_err(skipped).and_then(
+                |objects| schema.merged(objects).map_err(|why| format!("{path}: {why}; the file is skipped")),
+            );
         match merged {
             Ok(more) => schema = more,
             Err(why) => complaints.push(why),

@@ -28,8 +28,10 @@ const OBJECT: &str = "bbfdm";
 const CONFIG: &str = "bbf.config";
 /// How long one call may take; icwmp gives it 60 s.
 const LIMIT: Duration = Duration::from_secs(20);
-/// How many answers may be missing in a session before nothing is asked any more.
+/// How many answers may be missing one after the other before nothing is asked any more.
 const MAX_SILENT: u32 = 4;
+/// And how many in a session.
+const MAX_LOST: u32 = 16;
 /// The most parameters of one read.
 const MAX_CHUNK: usize = 500;
 /// The most names of all subtrees together.
@@ -41,10 +43,13 @@ const MAX_PARTS: usize = 32;
 #[derive(Debug)]
 pub struct Bbfdm {
     limit: Duration,
+    /// Answers that were missing since the last one that came.
     silent: u32,
+    /// Answers that were missing in this session.
+    lost: u32,
     values: HashMap<String, String>,
-    /// Subtrees whose values are all known.
-    loaded: BTreeSet<String>,
+    /// Subtrees that were asked for, and whether their answer came.
+    loaded: BTreeMap<String, bool>,
     /// How many parameters there were below each object, with instance numbers.
     sizes: HashMap<String, usize>,
     /// The instances of each table; `None`: they may have changed, and are asked for again.
@@ -66,8 +71,9 @@ impl Default for Bbfdm {
         Bbfdm {
             limit: LIMIT,
             silent: 0,
+            lost: 0,
             values: HashMap::new(),
-            loaded: BTreeSet::new(),
+            loaded: BTreeMap::new(),
             sizes: HashMap::new(),
             instances: None,
             subtrees: Vec::new(),
@@ -82,7 +88,7 @@ impl Default for Bbfdm {
 /// A line of an answer.
 struct Line {
     path: String,
-    data: String,
+    data: Option<String>,
     kind: String,
     fault: Option<(i64, String)>,
 }
@@ -212,7 +218,7 @@ impl System {
         arguments: Table,
         path: &str,
     ) -> std::result::Result<Vec<Line>, (Error, bool)> {
-        if self.bbfdm.silent >= MAX_SILENT {
+        if self.bbfdm.silent >= MAX_SILENT || self.bbfdm.lost >= MAX_LOST {
             return Err((failed(method, path, "too many answers were missing before"), false));
         }
         let optional = Table::new().with("proto", "cwmp").with("format", "raw");
@@ -224,20 +230,22 @@ impl System {
                 CallError::Timeout { .. } | CallError::Lost { .. } | CallError::Unreadable { .. }
             );
             self.bbfdm.silent += u32::from(in_parts);
+            self.bbfdm.lost += u32::from(in_parts);
             (failed(method, path, &why.to_string()), in_parts)
         })?;
         // No list at all is no answer; one without members is.
         if answer.get("results").and_then(Value::as_array).is_none() {
             return Err((failed(method, path, "the answer has no results"), false));
         }
-        let text = |line: &Table, name: &str| match line.get(name) {
-            Some(Value::String(text)) => text.to_str().into_owned(),
-            Some(other) => other.as_i64().map_or_else(String::new, |number| number.to_string()),
-            None => String::new(),
+        self.bbfdm.silent = 0;
+        let word = |line: &Table, name: &str| match line.get(name)? {
+            Value::String(text) => Some(text.to_str().into_owned()),
+            other => other.as_i64().map(|number| number.to_string()),
         };
+        let text = |line: &Table, name: &str| word(line, name).unwrap_or_default();
         let lines = answer.array("results").iter().filter_map(Value::as_table).map(|line| Line {
             path: text(line, "path"),
-            data: text(line, "data"),
+            data: word(line, "data"),
             kind: text(line, "type"),
             fault: line.number("fault").filter(|code| *code != 0).map(|code| (code, text(line, "fault_msg"))),
         });
@@ -273,21 +281,27 @@ impl System {
         if let Some(known) = self.bbfdm.values.get(&name) {
             return Ok(Some(Raw::one(known)));
         }
-        // The largest subtree around it that is sure to come.
+        // The largest subtree around it that is sure to come; where it does not, the next smaller one.
         let small = |object: &&str| self.bbfdm.sizes.get(*object).is_some_and(|count| *count <= MAX_CHUNK);
         let inside = |object: &&str| self.bbfdm.subtrees.iter().any(|subtree| object.starts_with(&**subtree));
         let around = name.match_indices('.').map(|(at, _)| &name[..=at]);
-        let around = around.filter(inside).find(small).map(str::to_owned);
-        if let Some(object) = around.filter(|object| !self.bbfdm.loaded.contains(object)) {
-            self.bbfdm.loaded.insert(object.clone());
-            // Without it, what is wanted is asked for alone.
+        let around: Vec<String> = around.filter(inside).filter(small).map(str::to_owned).collect();
+        for object in around {
+            match self.bbfdm.loaded.get(&object) {
+                Some(true) => break,
+                Some(false) => continue,
+                None => {}
+            }
             match self.bbfdm_call("get", Table::new().with("path", &*object), &object) {
                 Ok(lines) => {
                     let good = lines.into_iter().filter(|line| line.fault.is_none());
-                    self.bbfdm.values.extend(good.map(|line| (line.path, line.data)));
+                    let good = good.filter_map(|line| Some((line.path, line.data?)));
+                    self.bbfdm.values.extend(good);
+                    self.bbfdm.loaded.insert(object, true);
+                    break;
                 }
                 Err((why, false)) => return Err(why),
-                Err((_, true)) => {}
+                Err((_, true)) => drop(self.bbfdm.loaded.insert(object, false)),
             }
         }
         if let Some(known) = self.bbfdm.values.get(&name) {
@@ -297,8 +311,12 @@ impl System {
             self.bbfdm_call("get", Table::new().with("path", &*name), &name).map_err(|(why, _)| why)?;
         let found = lines.into_iter().find(|line| line.path == name);
         let found = found.ok_or_else(|| failed("get", &name, "the answer does not have it"))?;
-        self.bbfdm.values.insert(name, found.data.clone());
-        Ok(Some(Raw::One(found.data)))
+        if let Some((code, why)) = found.fault {
+            return Err(fault(&name, code, &why));
+        }
+        let data = found.data.ok_or_else(|| failed("get", &name, "the answer has no value for it"))?;
+        self.bbfdm.values.insert(name, data.clone());
+        Ok(Some(Raw::One(data)))
     }
 
     pub(super) fn bbfdm_write(&mut self, source: &Source, at: Place<'_>, raw: &Raw) -> Result<()> {
@@ -311,7 +329,7 @@ impl System {
     pub(super) fn bbfdm_add(&mut self, at: Place<'_>) -> Result<Row> {
         let table = System::stored_name(at);
         let lines = self.bbfdm_change("add", Table::new().with("path", &*table), &table)?;
-        let number = lines.first().map(|line| line.data.clone()).filter(|data| number(data));
+        let number = lines.first().and_then(|line| line.data.clone()).filter(|data| number(data));
         let name = number.ok_or_else(|| failed("add", &table, "the answer has no instance number"))?;
         Ok(Row { addr: name.clone(), name, cols: Vec::new() })
     }
@@ -365,6 +383,7 @@ impl System {
     pub(super) fn bbfdm_refresh(&mut self) {
         self.bbfdm.forget();
         self.bbfdm.silent = 0;
+        self.bbfdm.lost = 0;
     }
 }
 
@@ -384,7 +403,7 @@ impl Bbfdm {
                 None => continue,
             };
             let Some(object) = object else { continue };
-            let writable = line.data == "1";
+            let writable = line.data.as_deref() == Some("1");
             if !name.is_empty() {
                 // Commands and events belong to USP.
                 if !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')) {

@@ -20,6 +20,7 @@ pub const CONVERSIONS: &[Convert] = &[
     Convert { name: "country", get: regulatory_domain, set: country },
     Convert { name: "address_word", get: |text| Some(text.to_owned()), set: address_word },
     Convert { name: "host_prefix6", get: host_prefix6, set: short_prefix6 },
+    Convert { name: "ula_prefix", get: ula_prefix, set: |text| Some(text.to_owned()) },
     Convert { name: "hexadecimal", get: hexadecimal, set: |_| None },
     Convert { name: "plain_text", get: |text| Some(text.to_owned()), set: plain_text },
 ];
@@ -33,6 +34,11 @@ pub fn named(name: &str) -> Option<&'static Convert> {
 fn line_speed(text: &str) -> Option<String> {
     let speed: i64 = text.trim().parse().ok()?;
     Some(speed.max(0).to_string())
+}
+
+/// `auto` stands there until the first boot has drawn a prefix: netifd itself takes it for none.
+fn ula_prefix(text: &str) -> Option<String> {
+    Some(if text == "auto" { "" } else { text }.to_owned())
 }
 
 /// Digits of base 16 without a sign before them, as the kernel has the numbers of USB.

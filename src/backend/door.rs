@@ -249,6 +249,7 @@ impl Backend for System {
     }
 
     fn check(&mut self) -> Result<()> {
+        functions::nat::check_ranges(self)?;
         self.make_moves()?;
         self.uci.changes().map(drop).map_err(|why| Error::backend("checking the change", why))
     }

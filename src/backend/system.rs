@@ -109,6 +109,8 @@ pub struct System {
     waits: bool,
     /// Sections that are to stand elsewhere once all is staged.
     pub(super) moves: Vec<Move>,
+    /// Staged ranges of ports, each with the parameter to blame: whether they are any is known once all is staged.
+    pub(super) ranges: Vec<(String, String)>,
     /// Frozen for a session, as everything else.
     now: (i64, u64),
     complaints: Vec<String>,
@@ -191,6 +193,7 @@ impl System {
             orders: Vec::new(),
             waits: false,
             moves: Vec::new(),
+            ranges: Vec::new(),
             now: (clock::epoch_seconds(), 0),
             complaints,
         };
@@ -394,6 +397,7 @@ impl System {
         self.forcing.clear();
         self.ordered.clear();
         self.moves.clear();
+        self.ranges.clear();
         self.tellings.clear();
         if let Err(why) = self.bbfdm_end(false) {
             self.complain(why.to_string());
@@ -537,6 +541,11 @@ impl System {
     pub fn link(&mut self, path: &str) -> Option<String> {
         let (folder, name) = path.rsplit_once('/')?;
         Some(std::fs::read_link(self.home(folder)?.join(name)).ok()?.to_string_lossy().into_owned())
+    }
+
+    /// Where the files of UCI are, under the root.
+    pub fn config_folder(&self) -> String {
+        self.uci.config_dir().to_string_lossy().into_owned()
     }
 
     /// When a file under the root was last modified, in seconds since 1970.

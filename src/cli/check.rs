@@ -69,7 +69,8 @@ pub(super) fn validate(options: &Options) -> ExitCode {
     }
 }
 
-/// One line for each object and parameter: path, kind, type, access.
+/// One line for each object and parameter: path, kind, type, access; of a parameter its values, with `|` between
+/// them, and the notification it has before the ACS asks, in TR-181's words.
 pub(super) fn dump_model(options: &Options) -> ExitCode {
     let (schema, complaints) = vendor::with_vendor_files(compiled::schema(), &options.root, "");
     complaints.iter().for_each(|line| eprintln!("{line}"));
@@ -77,12 +78,13 @@ pub(super) fn dump_model(options: &Options) -> ExitCode {
     let mut out = std::io::stdout().lock();
     for object in schema.objects() {
         let kind = if object.is_table() { "table" } else { "object" };
-        let _ = writeln!(out, "{}\t{kind}\t\t{}", object.path, access(object.add || object.delete));
+        let _ = writeln!(out, "{}\t{kind}\t\t{}\t\t", object.path, access(object.add || object.delete));
         for param in object.params.iter() {
             let kind = param.ty.kind.name();
             let kind = if param.ty.list { format!("list({kind})") } else { kind.to_owned() };
-            let _ =
-                writeln!(out, "{}{}\tparameter\t{kind}\t{}", object.path, param.name, access(param.write));
+            let (access, values) = (access(param.write), param.ty.values.join("|"));
+            let (path, notify) = (format!("{}{}", object.path, param.name), param.notify.name());
+            let _ = writeln!(out, "{path}\tparameter\t{kind}\t{access}\t{values}\t{notify}");
         }
     }
     if complaints.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -34,7 +34,10 @@ const MODES: &[(&str, &str)] = &[
     ("inform [EVENT]", "asks it for a session, with an event such as \"2 PERIODIC\""),
     ("reload", "asks it to read its configuration again"),
     ("validate", "checks configuration and data model, every complaint at once"),
-    ("dump-model", "path, kind, type and access of every object and parameter, separated by tabs"),
+    (
+        "dump-model",
+        "path, kind, type, access, values and notification of all that the model has, separated by tabs",
+    ),
     #[cfg(feature = "lab")]
     (
         "mini-acs [ctl]",

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::schema::{How, Notify, Object, Origin, Param, Rows, Source};
+use super::schema::{How, Key, Notify, Object, Origin, Param, Rows, Source};
 use super::value::{Format, Kind, Type};
 
 /// The largest file that is read, in bytes.
@@ -59,6 +59,19 @@ pub struct Templates(BTreeMap<String, Vec<RawParam>>);
 /// [`LoadError`] for text over [`MAX_FILE`], bad JSON, unknown fields, types or names, and rows that
 /// contradict themselves.
 pub fn load(file: &str, text: &str, templates: &mut Templates) -> Result<Vec<Object>, LoadError> {
+    load_known(file, text, templates, |_, _| Ok(()))
+}
+
+/// As [`load`], and asks about each object, and about each parameter of it, whether whatever it names is known.
+///
+/// # Errors
+/// As [`load`], and at its place what `known` says.
+pub fn load_known(
+    file: &str,
+    text: &str,
+    templates: &mut Templates,
+    known: impl Fn(&Object, Option<&Param>) -> Result<(), String>,
+) -> Result<Vec<Object>, LoadError> {
     let file = File::new(file, text)?;
     let params = |pieces: Vec<&RawValue>| {
         pieces.into_iter().map(|piece| file.read(piece.get())).collect::<Result<Vec<RawParam>, LoadError>>()
@@ -75,10 +88,24 @@ pub fn load(file: &str, text: &str, templates: &mut Templates) -> Result<Vec<Obj
         let lines = params(object.params.clone())?;
         count += 1 + lines.len();
         let path = object.object.clone();
+        let places: Vec<(String, &str)> = lines
+            .iter()
+            .map(|line| line.name.clone())
+            .zip(object.params.iter().map(|line| line.get()))
+            .collect();
         let built = object.build(lines, templates).and_then(|object| {
             if count > MAX_ROWS { Err(format!("more than {MAX_ROWS} rows in one file")) } else { Ok(object) }
         });
-        out.push(built.map_err(|why| file.fail(piece.get(), &format!("{path}: {why}")))?);
+        let failed = |place: &str, why: String| file.fail(place, &format!("{path}: {why}"));
+        let built = built.map_err(|why| failed(piece.get(), why))?;
+        known(&built, None).map_err(|why| failed(piece.get(), why))?;
+        for param in built.params.iter() {
+            // What a template has brought stands where the template is used.
+            let place =
+                places.iter().find(|(name, _)| name == param.name).map_or(piece.get(), |(_, place)| place);
+            known(&built, Some(param)).map_err(|why| failed(place, format!("{}: {why}", param.name)))?;
+        }
+        out.push(built);
     }
     Ok(out)
 }
@@ -355,7 +382,7 @@ impl RawObject<'_> {
             out.push(param.keep());
         }
         let part = |part: &str| out.iter().any(|param| param.name == part);
-        if let Some(key) = self.unique.iter().find(|key| !(table && key.split('+').all(part))) {
+        if let Some(key) = self.unique.iter().find(|key| !(table && Key::parse(key).params().all(part))) {
             return Err(format!("{key:?} is not parameters of a table with + between them"));
         }
         let rows = self.rows.map(RawRows::build).transpose()?;

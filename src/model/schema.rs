@@ -68,6 +68,18 @@ pub enum Notify {
     CanDeny,
 }
 
+impl Notify {
+    /// As TR-106 writes it (`activeNotify`).
+    pub fn name(self) -> &'static str {
+        match self {
+            Notify::Normal => "normal",
+            Notify::Forced => "forceEnabled",
+            Notify::Default => "forceDefaultEnabled",
+            Notify::CanDeny => "canDeny",
+        }
+    }
+}
+
 /// Where a value lives. `spec` is an address that the backend understands; in it `{}` stands for the
 /// innermost instance, `{1}`, `{2}` … for the instance of that level, `{c1}` for a column of the innermost row,
 /// `{#1}` for the number of the instance of that level, `{@1}` for one less.
@@ -377,6 +389,37 @@ pub fn parent_path(path: &str) -> &str {
     let body = path.strip_suffix('.').unwrap_or(path);
     let body = body.strip_suffix(".{i}").unwrap_or(body);
     body.rfind('.').map_or("", |dot| &body[..=dot])
+}
+
+/// A unique key as the model's files write it: `A+B`, `A where B=c`, `A everywhere`.
+#[derive(Debug)]
+pub struct Key<'k> {
+    /// Its parameters.
+    pub parts: Vec<&'k str>,
+    /// Only rows with this value of this parameter have it.
+    pub only: Option<(&'k str, &'k str)>,
+    /// It is one for the tables of all parents.
+    pub everywhere: bool,
+}
+
+impl<'k> Key<'k> {
+    /// Reads a key; any text is one, of parameters that need not be there.
+    pub fn parse(text: &'k str) -> Key<'k> {
+        let (rest, everywhere) = match text.strip_suffix(" everywhere") {
+            Some(rest) => (rest, true),
+            None => (text, false),
+        };
+        let (parts, only) = match rest.split_once(" where ") {
+            Some((parts, only)) => (parts, Some(only.split_once('=').unwrap_or((only, "")))),
+            None => (rest, None),
+        };
+        Key { parts: parts.split('+').collect(), only, everywhere }
+    }
+
+    /// The parameters that decide about it.
+    pub fn params(&self) -> impl Iterator<Item = &'k str> {
+        self.parts.iter().copied().chain(self.only.map(|(name, _)| name))
+    }
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use super::backend::{Backend, Instance, Place, Raw};
 use super::error::{Error, Result};
 use super::memory::Memory;
 use super::path::{Path, Segment};
-use super::schema::{Object, Origin, Param, Schema};
+use super::schema::{Object, Origin, Param, Rows, Schema};
 use super::value::{Kind, Value};
 
 /// The most names or values that one request may give.
@@ -168,7 +168,7 @@ impl<B: Backend> Model<B> {
     ///
     /// # Errors
     /// [`Error::UnknownName`] for any name that does not exist, [`Error::Exhausted`] for too many values,
-    /// [`Error::Backend`] when a parameter that was named in full cannot be read.
+    /// [`Error::Backend`] when a parameter that was named in full, or any that bbfdm serves, cannot be read.
     pub fn values<'n>(&mut self, names: impl IntoIterator<Item = &'n str>) -> Result<Vec<(String, Value)>> {
         let mut out = Vec::new();
         for name in names {
@@ -283,7 +283,7 @@ impl<B: Backend> Model<B> {
                     (identifier, What::Table(here)) if !matches!(identifier, Segment::Name(_)) => {
                         // A broken file does not mean that what it held has never been.
                         let instances = match wild {
-                            true => self.instances(here, &target.name, &target.rows),
+                            true => self.shown_rows(here, &target.name, &target.rows)?,
                             false => self.list(here, &target.name, &target.rows)?,
                         };
                         let mut picked = instances
@@ -328,6 +328,19 @@ impl<B: Backend> Model<B> {
             self.complain(name, "is shown empty", &why.to_string());
             Rc::default()
         })
+    }
+
+    /// The instances of a table for an answer: as [`Model::instances`], but those of another agent come or the read fails.
+    fn shown_rows(
+        &mut self,
+        at: usize,
+        name: &str,
+        parents: &[Rc<Instance>],
+    ) -> Result<Rc<Vec<Rc<Instance>>>> {
+        match self.schema.objects()[at].rows {
+            Some(Rows { from: Origin::Bbfdm, .. }) => self.list(at, name, parents),
+            _ => Ok(self.instances(at, name, parents)),
+        }
     }
 
     /// The instances of a table, numbered.
@@ -467,7 +480,7 @@ impl<B: Backend> Model<B> {
             out.push((name.clone(), self.schema.objects()[at].add));
         }
         let length = name.len();
-        for instance in self.instances(at, name, rows).iter() {
+        for instance in self.shown_rows(at, name, rows)?.iter() {
             name.push_str(&self.identifier(at, instance));
             name.push('.');
             rows.push(Rc::clone(instance));
@@ -501,10 +514,15 @@ impl<B: Backend> Model<B> {
             Sink::Params(out) => out.push((name.to_owned(), param)),
             Sink::Values(out) => {
                 // One broken file must not hide the rest of a large read.
-                let value = self.value(at, position, name, rows).unwrap_or_else(|why| {
-                    self.complain(name, "is shown as its default", &why.to_string());
-                    Value::new(param.ty.wire(), blank(&param))
-                });
+                let value = match self.value(at, position, name, rows) {
+                    // Another agent's answer that is lost is no value: nobody knows what it would have been.
+                    Err(why) if param.source.from == Origin::Bbfdm => return Err(why),
+                    Err(why) => {
+                        self.complain(name, "is shown as its default", &why.to_string());
+                        Value::new(param.ty.wire(), blank(&param))
+                    }
+                    Ok(value) => value,
+                };
                 out.push((name.to_owned(), value));
             }
         }
@@ -516,7 +534,7 @@ impl<B: Backend> Model<B> {
         match target.what {
             What::Table(at) => {
                 let object = &schema.objects()[at];
-                for instance in self.instances(at, &target.name, &target.rows).iter() {
+                for instance in self.shown_rows(at, &target.name, &target.rows)?.iter() {
                     out.push((format!("{}{}.", target.name, self.identifier(at, instance)), object.delete));
                 }
             }

@@ -147,6 +147,11 @@ impl Store {
         Store { root, config_dir, delta_dir, cache: Map::new(), staged: Map::new(), revision: 0 }
     }
 
+    /// Where the packages are, below the root.
+    pub fn config_dir(&self) -> &std::path::Path {
+        &self.config_dir
+    }
+
     /// To be called at the start of a session: from here on each package is looked at once more,
     /// and read again if its file or its saved changes are not what they were.
     pub fn refresh(&mut self) {

@@ -25,6 +25,7 @@ pub const TABLES: &[TableFn] = &[
     TableFn { name: "config_files", rows: config_files, add: None, delete: None },
     TableFn { name: "log_files", rows: log_files, add: None, delete: None },
     TableFn { name: "data_models", rows: data_models, add: None, delete: None },
+    TableFn { name: "device_processors", rows: processors, add: None, delete: None },
     TableFn { name: "firmware_images", rows: images, add: None, delete: None },
 ];
 
@@ -217,7 +218,8 @@ fn config_files(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<
         let cols = vec![format!("UCI configuration {name}"), "1".to_owned()];
         Row { addr: name.clone(), name, cols }
     };
-    Ok(system.names("/etc/config").into_iter().filter(is_package).map(row).collect())
+    let folder = system.config_folder();
+    Ok(system.names(&folder).into_iter().filter(is_package).map(row).collect())
 }
 
 fn log_files(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
@@ -257,6 +259,34 @@ fn data_models(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<V
     Ok(known.into_iter().map(row).collect())
 }
 
+/// TR-181's word for the architecture of an image (`DISTRIB_ARCH`); it has none for some.
+fn architecture(arch: &str) -> Option<&'static str> {
+    let family = arch.split('_').next().unwrap_or_default();
+    Some(match family {
+        "aarch64" | "arm" => "arm",
+        "i386" => "i386",
+        "mips" | "mips64" => "mipseb",
+        "mipsel" | "mips64el" => "mipsel",
+        "powerpc" | "powerpc64" => "powerpc",
+        "x86" if arch == "x86_64" => "x86_64",
+        _ => return None,
+    })
+}
+
+/// The kernel's processors, of which the image says what they are.
+fn processors(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
+    let release = system.text("/etc/openwrt_release").and_then(|text| assigned(&text, "DISTRIB_ARCH"));
+    let Some(word) = release.as_deref().and_then(architecture) else { return Ok(Vec::new()) };
+    let text = system.text("/proc/cpuinfo").unwrap_or_default();
+    let number = |line: &str| {
+        let (key, value) = line.split_once(':')?;
+        (key.trim() == "processor").then(|| value.trim().parse::<u32>().ok())?
+    };
+    let row =
+        |number: u32| Row { name: number.to_string(), addr: number.to_string(), cols: vec![word.into()] };
+    Ok(text.lines().filter_map(number).take(1024).map(row).collect())
+}
+
 fn images(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
     let mut read = |what| Ok(identity(system, at, what)?.map(|raw| raw.text()).unwrap_or_default());
     let cols = vec![read("description")?, read("software_version")?];
@@ -279,6 +309,24 @@ mod tests {
             ("Q", Some("'")),
         ] {
             assert_eq!(assigned(text, name).as_deref(), value, "{name}");
+        }
+    }
+
+    #[test]
+    fn architectures() {
+        for (text, word) in [
+            ("aarch64_cortex-a53", Some("arm")),
+            ("arm_cortex-a7_neon-vfpv4", Some("arm")),
+            ("mipsel_24kc", Some("mipsel")),
+            ("mips_24kc", Some("mipseb")),
+            ("mips64_octeonplus", Some("mipseb")),
+            ("x86_64", Some("x86_64")),
+            ("i386_pentium4", Some("i386")),
+            ("powerpc_8548", Some("powerpc")),
+            ("riscv64_generic", None),
+            ("", None),
+        ] {
+            assert_eq!(architecture(text), word, "{text}");
         }
     }
 

@@ -12,6 +12,8 @@ use crate::model::{Error, Result};
 
 /// Marks a host that is nobody.
 const RESERVED: &str = "Reserved";
+/// What dnsmasq says no to when it starts.
+const TWICE: &str = "cannot stand twice";
 /// On the server's section `0` while no relay works; on a relay's `1` if it would.
 const RELAY_MARK: &str = "rcwmp_relay";
 /// dnsmasq's first address above the network, and how many, when the pool does not say.
@@ -32,6 +34,7 @@ pub const VALUES: &[ValueFn] = &[
     ValueFn { name: "dhcp_pool_servers", get: pool_servers, set: Some(set_pool_servers) },
     ValueFn { name: "dhcp_pool_domain", get: pool_domain, set: Some(set_pool_domain) },
     ValueFn { name: "dhcp_pool_reserved", get: reserved, set: Some(set_reserved) },
+    ValueFn { name: "dhcp_host_ip", get: host_address, set: Some(set_host_address) },
     ValueFn { name: "dhcp_host_mac", get: host_mac, set: Some(set_host_mac) },
     ValueFn { name: "dhcp_relay", get: relay, set: Some(set_relay) },
     ValueFn { name: "dhcp_relay_status", get: relay_status, set: None },
@@ -466,6 +469,13 @@ fn set_reserved(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) 
         );
     }
     let known = reservations(system)?;
+    for section in system.sections("dhcp", "host")?.into_iter().take(MAX_SECTIONS) {
+        let address = format!("dhcp.{}", section.addr);
+        let ip = topology::text(system, &address, "ip")?.parse::<Ipv4Addr>().ok();
+        if let Some(ip) = ip.filter(|ip| wanted.contains(ip) && known.iter().all(|(_, other)| other != ip)) {
+            return Err(Error::bad_value(at.name, format!("{ip} {TWICE}, and a StaticAddress has it")));
+        }
+    }
     for (section, ip) in &known {
         if subnet.is_some_and(|subnet| subnet.holds(*ip)) && !wanted.contains(ip) {
             system.delete_section(section)?;
@@ -550,6 +560,19 @@ fn set_host_mac(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) 
         (None, false) => return topology::put(system, &section, "mac", &text),
     }
     topology::put_list(system, &section, "mac", macs)
+}
+
+fn host_address(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    system.option(&format!("{}.ip", section(&at)?))
+}
+
+fn set_host_address(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
+    let text = raw.text();
+    let reservations = reservations(system)?;
+    if text.parse().is_ok_and(|ip: Ipv4Addr| reservations.iter().any(|(_, other)| *other == ip)) {
+        return Err(Error::bad_value(at.name, format!("{text} {TWICE}, and ReservedAddresses has it")));
+    }
+    topology::put(system, &section(&at)?, "ip", &text)
 }
 
 // --- relays

@@ -439,6 +439,15 @@ fn set_forward(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Res
         }
     }
     list[found].text = told.text();
+    // Two of one address may still be two servers.
+    let same = |item: &Item| {
+        let other = Forward::parse(&item.text);
+        item.on && other.is_some_and(|other| other.address == told.address && other.port == told.port)
+    };
+    let others = list.iter().enumerate().filter(|(at, item)| *at != found && same(item));
+    if list[found].on && !told.address.is_empty() && others.count() > 0 {
+        return Err(Error::bad_value(at.name, format!("another row forwards the same to {}", told.address)));
+    }
     put_forwards(system, &list)
 }
 

@@ -425,6 +425,7 @@ fn write(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<()
             let port = given.parse::<i32>().unwrap_or(-1).max(0);
             let port = u16::try_from(port).map_err(|_| Error::bad_value(at.name, "not a port"))?;
             let ports = with_port(&old, aspect == "port_max", port);
+            system.ranges.push((at.name.to_owned(), address.clone()));
             if old.starts_with('!') && !ports.is_empty() { format!("!{ports}") } else { ports }
         }
         "dscp" => match (given.parse::<u8>().ok().filter(|number| *number < 64), given.starts_with('-')) {

@@ -12,18 +12,18 @@ pub const TABLES: &[TableFn] = &[TableFn { name: "fixed", rows, add: None, delet
 const MAX: u16 = 256;
 
 fn rows(_system: &mut System, _at: Place<'_>, argument: &str) -> Result<Vec<Row>> {
-    let count = count(argument).ok_or_else(|| {
-        Error::backend(
-            format!("counting the rows of fixed:{argument}"),
-            format!("not a number from 0 to {MAX}"),
-        )
-    })?;
+    let count = count(argument).map_err(|why| Error::backend("counting the rows of a fixed table", why))?;
     let row = |number: u16| Row { name: number.to_string(), addr: number.to_string(), cols: Vec::new() };
     Ok((1..=count).map(row).collect())
 }
 
-fn count(argument: &str) -> Option<u16> {
-    argument.parse().ok().filter(|count| *count <= MAX)
+/// The number of rows that an argument asks for.
+///
+/// # Errors
+/// Why it is none.
+pub(super) fn count(argument: &str) -> std::result::Result<u16, String> {
+    let count = argument.parse().ok().filter(|count| *count <= MAX);
+    count.ok_or_else(|| format!("fixed:{argument} is not a number of rows from 0 to {MAX}"))
 }
 
 #[cfg(test)]
@@ -41,7 +41,7 @@ mod tests {
             ("-1", None),
             ("x", None),
         ] {
-            assert_eq!(count(argument), expected, "{argument:?}");
+            assert_eq!(count(argument).ok(), expected, "{argument:?}");
         }
     }
 }

@@ -73,7 +73,37 @@ pub mod xmpp;
 
 use std::sync::OnceLock;
 
-use super::{TableFn, ValueFn};
+use super::{TableFn, ValueFn, convert};
+use crate::model::schema::{Object, Origin, Param};
+
+/// Whether there are the functions and conversions that an object, or a parameter of it, names.
+///
+/// # Errors
+/// Which one there is not, or what its argument cannot be.
+pub fn known(object: &Object, param: Option<&Param>) -> Result<(), String> {
+    let split = |spec: &'static str| spec.split_once(':').unwrap_or((spec, ""));
+    match (param, object.rows) {
+        (None, Some(rows)) if rows.from == Origin::Function => {
+            let (name, argument) = split(rows.spec);
+            match table(name) {
+                None => Err(format!("there is no function {name:?} for tables")),
+                Some(_) if name == "fixed" => fixed::count(argument).map(drop),
+                Some(_) => Ok(()),
+            }
+        }
+        (None, _) => Ok(()),
+        (Some(param), _) => {
+            let (name, via) = (split(param.source.spec).0, param.source.via);
+            if param.source.from == Origin::Function && value(name).is_none() {
+                return Err(format!("there is no function {name:?} for parameters"));
+            }
+            match via.is_empty() || convert::named(via).is_some() {
+                true => Ok(()),
+                false => Err(format!("there is no conversion {via:?}")),
+            }
+        }
+    }
+}
 
 /// All functions behind parameters.
 pub fn value(name: &str) -> Option<&'static ValueFn> {

@@ -49,6 +49,22 @@ fn raw_ports(text: &str) -> (Option<u16>, Option<u16>) {
     (from.parse().ok(), to.parse().ok())
 }
 
+/// Whether the ranges of ports that were staged are ranges, now that all is staged.
+///
+/// # Errors
+/// [`Error::Several`] with the parameter that was written last, when one is not.
+pub fn check_ranges(system: &mut System) -> Result<()> {
+    for (name, option) in std::mem::take(&mut system.ranges).into_iter().rev() {
+        let why = match raw_ports(&system.option_text(&option)?) {
+            (Some(0), Some(_)) => "a range needs a first port of 1 or later".to_owned(),
+            (Some(from), Some(to)) if to < from => format!("the range would run from {from} back to {to}"),
+            _ => continue,
+        };
+        return Err(Error::Several(vec![(name.clone(), Error::bad_value(name, why))]));
+    }
+    Ok(())
+}
+
 /// Puts a new first or last port into the text of a rule. 0 as the first stands for all ports, 0 as the
 /// last for a single one. The two are written one after the other, so a range may run backwards in between.
 pub fn with_port(text: &str, last: bool, port: u16) -> String {
@@ -171,7 +187,10 @@ fn write(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<()
         "external" | "external_end" => {
             let old = system.option_text(&format!("{base}.src_dport"))?;
             let new = with_port(&old, what == "external_end", port()?);
-            put(system, &format!("{base}.src_dport"), &new)
+            let option = format!("{base}.src_dport");
+            put(system, &option, &new)?;
+            system.ranges.push((at.name.to_owned(), option));
+            Ok(())
         }
         "internal" => {
             let new = with_port("", false, port()?);

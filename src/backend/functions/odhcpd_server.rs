@@ -7,7 +7,7 @@
 use std::net::Ipv6Addr;
 
 use super::netifd::{self, Life, life};
-use super::{dhcpv4, topology};
+use super::{dhcpv4, prefixes, topology};
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::backend::{Place, Raw, Row};
 use crate::model::{Error, Result};
@@ -260,7 +260,7 @@ fn prefixes(system: &mut System, at: Place<'_>, argument: &str) -> Result<Option
     }
     let name = topology::text(system, &section, "interface")?;
     let assigned = netifd::find(system, &name).map(|one| one.assigned).unwrap_or_default();
-    let list = assigned.iter().map(|(prefix, _)| format!("{}/{}", prefix.address, prefix.bits));
+    let list = assigned.iter().map(|(prefix, _)| prefixes::row_name(&name, prefix));
     Ok(Some(Raw::Many(list.take(8).collect())))
 }
 

@@ -22,11 +22,36 @@ fn text(prefix: &Address6) -> String {
     format!("{}/{}", prefix.address, prefix.bits)
 }
 
-/// Rows with origin, parent, the bits below the parent, the two lifetimes, whether it is on the link, and state.
-fn row(system: &mut System, prefix: &Address6, origin: &str, parent: Option<&Address6>) -> Row {
-    let name = text(prefix);
-    let preferred = netifd::ends(system, &format!("{name} preferred"), prefix.preferred);
-    let valid = netifd::ends(system, &format!("{name} valid"), prefix.valid);
+/// How the row of a prefix is called: one that is passed on whole has a row at both interfaces.
+pub fn row_name(interface: &str, prefix: &Address6) -> String {
+    format!("{interface} {}", text(prefix))
+}
+
+/// The prefixes that were delegated, each with the configured interface that has its row.
+///
+/// # Errors
+/// [`crate::model::Error::Backend`] when the interfaces cannot be read.
+pub fn delegations(system: &mut System) -> Result<Vec<(String, Address6)>> {
+    let mut out = Vec::new();
+    for interface in topology::interfaces(system)? {
+        for one in netifd::family(system, &interface.name) {
+            out.extend(one.delegated.iter().map(|prefix| (interface.name.clone(), prefix.clone())));
+        }
+    }
+    Ok(out)
+}
+
+/// Rows with origin, parent, the bits below the parent, the two lifetimes, whether it is on the link, state, and prefix.
+fn row(
+    system: &mut System,
+    interface: &str,
+    prefix: &Address6,
+    origin: &str,
+    parent: Option<&(String, Address6)>,
+) -> Row {
+    let prefix_text = text(prefix);
+    let preferred = netifd::ends(system, &format!("{prefix_text} preferred"), prefix.preferred);
+    let valid = netifd::ends(system, &format!("{prefix_text} valid"), prefix.valid);
     let state = match (prefix.valid, prefix.preferred) {
         (Some(0), _) => "Invalid",
         (_, Some(0)) => "Deprecated",
@@ -35,14 +60,15 @@ fn row(system: &mut System, prefix: &Address6, origin: &str, parent: Option<&Add
     let on_link = if origin == "PrefixDelegation" { "0" } else { "1" };
     let cols = vec![
         origin.to_owned(),
-        // A reference is by the prefix: to one that is passed on whole it would lead back here.
-        parent.map(text).filter(|parent| *parent != name).unwrap_or_default(),
-        parent.map(|parent| child_bits(parent, prefix)).unwrap_or_default(),
+        parent.map(|(owner, parent)| row_name(owner, parent)).unwrap_or_default(),
+        parent.map(|(_, parent)| child_bits(parent, prefix)).unwrap_or_default(),
         preferred,
         valid,
         on_link.to_owned(),
         state.to_owned(),
+        prefix_text,
     ];
+    let name = row_name(interface, prefix);
     Row { name: name.clone(), addr: name, cols }
 }
 
@@ -59,7 +85,7 @@ fn is_part(parent: &Address6, child: &Address6) -> bool {
 fn rows(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
     let name = at.rows.first().map(|row| row.row.name.clone()).unwrap_or_default();
     let Some(interface) = topology::interface(system, &name)? else { return Ok(Vec::new()) };
-    let delegated: Vec<Address6> = netifd::all(system).iter().flat_map(|one| one.delegated.clone()).collect();
+    let delegated = delegations(system)?;
     let mut out: Vec<Row> = Vec::new();
     let push = |out: &mut Vec<Row>, row: Row| {
         if out.iter().all(|other| other.name != row.name) {
@@ -68,20 +94,21 @@ fn rows(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<Row>>
     };
     for one in netifd::family(system, &name) {
         for prefix in &one.delegated {
-            push(&mut out, row(system, prefix, "PrefixDelegation", None));
+            push(&mut out, row(system, &name, prefix, "PrefixDelegation", None));
         }
         for (prefix, _) in &one.assigned {
-            let parent = delegated.iter().find(|parent| is_part(parent, prefix));
+            let parent = delegated.iter().find(|(_, parent)| is_part(parent, prefix));
             // A part of the ULA is of a prefix that no row has.
             let origin = if parent.is_some() { "Child" } else { "AutoConfigured" };
-            push(&mut out, row(system, prefix, origin, parent));
+            push(&mut out, row(system, &name, prefix, origin, parent));
         }
     }
     let l3 = topology::l3_device(system, &interface);
     for (prefix, origin) in proc_net::on_link_prefixes(system, &l3) {
-        let told = [origin, "", "", UNKNOWN, UNKNOWN, "1", "Preferred"];
+        let told = [origin, "", "", UNKNOWN, UNKNOWN, "1", "Preferred", &prefix];
         let cols = told.map(str::to_owned).to_vec();
-        push(&mut out, Row { name: prefix.clone(), addr: prefix, cols });
+        let name = format!("{name} {prefix}");
+        push(&mut out, Row { name: name.clone(), addr: name, cols });
     }
     Ok(out)
 }
@@ -96,7 +123,7 @@ fn prefix_of(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Opti
         (netifd::network6(address, bits) == base).then_some(bits)
     };
     let rows = rows(system, at, "")?;
-    let longest = rows.into_iter().filter_map(|row| Some((holds(&row.name)?, row.name))).max();
+    let longest = rows.into_iter().filter_map(|row| Some((holds(row.cols.get(7)?)?, row.name))).max();
     Ok(longest.map(|(_, name)| Raw::One(name)))
 }
 

@@ -14,7 +14,7 @@ pub const VALUES: &[ValueFn] = &[
     ValueFn { name: "time_server_status", get: server_status, set: None },
     ValueFn { name: "time_local", get: local, set: None },
     ValueFn { name: "time_zone", get: zone, set: Some(set_zone) },
-    ValueFn { name: "file_date", get: file_date, set: None },
+    ValueFn { name: "package_date", get: package_date, set: None },
 ];
 
 /// Behind tables.
@@ -63,6 +63,8 @@ fn set_zone(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> R
     put(system, ZONE, &text)
 }
 
-fn file_date(system: &mut System, _at: Place<'_>, path: &str) -> Result<Option<Raw>> {
-    Ok(system.modified(path).map(|epoch| Raw::One(date::format_utc(epoch))))
+/// When the file of a UCI package was last modified.
+fn package_date(system: &mut System, _at: Place<'_>, package: &str) -> Result<Option<Raw>> {
+    let path = format!("{}/{package}", system.config_folder());
+    Ok(system.modified(&path).map(|epoch| Raw::One(date::format_utc(epoch))))
 }

@@ -3,7 +3,7 @@
 
 use std::net::Ipv6Addr;
 
-use super::{netif, netifd, topology};
+use super::{netif, netifd, prefixes, topology};
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::backend::{Place, Raw, Row};
 use crate::model::{Error, Result};
@@ -268,10 +268,9 @@ fn map_prefix(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Opt
     let Some((base, bits)) = rule.split_once('/') else { return Ok(None) };
     let (Ok(base), Ok(bits)) = (base.parse::<Ipv6Addr>(), bits.parse::<u8>()) else { return Ok(None) };
     let base = netifd::network6(base, bits);
-    let all = netifd::all(system);
-    let mut delegated = all.iter().flat_map(|one| &one.delegated);
-    let found = delegated.find(|one| one.bits >= bits && netifd::network6(one.address, bits) == base);
-    Ok(found.map(|one| Raw::One(format!("{}/{}", one.address, one.bits))))
+    let mut delegated = prefixes::delegations(system)?.into_iter();
+    let found = delegated.find(|(_, one)| one.bits >= bits && netifd::network6(one.address, bits) == base);
+    Ok(found.map(|(owner, one)| Raw::One(prefixes::row_name(&owner, &one))))
 }
 
 /// The other end of DS-Lite is one option for a name and an address.
