@@ -540,6 +540,27 @@ fn services_after_a_session() {
     acs.finish();
 }
 
+/// procd that fails in the middle: whoever was told is not told again by another way.
+#[test]
+fn services_are_told_once_when_procd_fails() {
+    let router = router("");
+    router.program("sbin/reload_config", "exit 0");
+    let first = r#"{"type":"config.change","data":{"package":"cwmp"}}"#;
+    let bus = Offers::new().says_to("service", "event", first, "{}").start_at(&socket(&router), None);
+    let agent = router.start(&[]);
+    agent.wait_for("is on ubus", 1);
+    bus.take_calls();
+    let both = format!(r#"{{"values":{{"{HOST}":"half","{INTERVAL}":3600}}}}"#);
+    check(&router, "set", &both, r#"{"status":1}"#);
+    agent.wait_for("procd was not told of system", 1);
+    assert_eq!(events(&bus), ["cwmp", "system"]);
+    assert!(router.ran().is_empty(), "{:?}", router.ran());
+    // When nobody was told yet, the other way is the only one.
+    check(&router, "set", &format!(r#"{{"path":"{HOST}","value":"none"}}"#), r#"{"status":1}"#);
+    assert!(agent.stop().0.success());
+    assert_eq!(router.ran(), ["reload_config"]);
+}
+
 /// Parameters that are commands: done after the services are told, each once, and never in vain.
 #[test]
 fn interfaces_are_restarted_after_the_session() {
