@@ -17,6 +17,7 @@ mod leaving;
 mod light;
 mod port;
 mod reading;
+mod runtime;
 mod sessions;
 mod statistics;
 mod transfers;
@@ -48,6 +49,7 @@ use self::leaving::{Leaving, Then};
 use self::light::Light;
 use self::port::{local_addresses, rule_settings};
 use self::reading::{periodic, read_zone, sinks};
+use self::runtime::Runtime;
 use self::transfers::Transfers;
 use self::trials::Trials;
 use self::units::Units;
@@ -182,6 +184,7 @@ struct Daemon {
     leaving: Option<Leaving>,
     session_id: u32,
     history: History,
+    runtime: Runtime,
     desk: Desk,
     /// Changes by users that came during a session.
     waiting: Vec<Waiting>,
@@ -261,6 +264,7 @@ impl Daemon {
             leaving: None,
             session_id: 1,
             history: History::default(),
+            runtime: Runtime::default(),
             desk,
             waiting: Vec::new(),
             since: now,
@@ -292,6 +296,7 @@ impl Daemon {
         daemon.configure_xmpp();
         daemon.configure_model();
         daemon.import_notifications();
+        daemon.take_icwmp_notifications();
         // What an earlier life left unsuccessful is retried, even if its events are gone.
         daemon.plan_retry(now.mono);
         daemon.save();
@@ -488,6 +493,7 @@ impl Daemon {
             Some(now + Duration::from_secs(60)),
         ];
         self.show_status();
+        self.show_to_scripts();
         let until = deadlines.into_iter().flatten().min().unwrap_or(now);
         let wait = until.saturating_sub(now).as_millis().saturating_add(1).min(60_000);
         let [stop, reload] = self.signals.fds();
@@ -641,6 +647,8 @@ impl Daemon {
         }
         self.refuse_waiting();
         self.stop_light();
+        self.show_to_scripts();
+        self.leave_scripts();
         self.save();
         info!("STOPPED");
     }
