@@ -14,10 +14,11 @@ use rcwmp::agent::settings::Settings;
 mod package;
 use package::{Box, PACKAGE, STUBS, has, put, text};
 
-const SCRIPTS: [&str; 9] = [
+const SCRIPTS: [&str; 10] = [
     "rcwmpd.init",
     "icwmpd.init",
     "run",
+    "forget",
     "dhcp.sh",
     "gateway.sh",
     "udhcpc.user",
@@ -84,6 +85,7 @@ fn what_make_would_install() {
             "755 /etc/init.d/icwmpd",
             "755 /etc/init.d/rcwmpd",
             "755 /etc/uci-defaults/90-rcwmp",
+            "755 /usr/libexec/rcwmp/forget",
             "755 /usr/libexec/rcwmp/run",
             "755 /usr/sbin/rcwmpd",
             "link /usr/sbin/icwmpd",
@@ -133,6 +135,10 @@ fn what_make_says_of_the_packages() {
     check("version", env!("CARGO_PKG_VERSION"));
     check("rcwmp PROVIDES", "icwmp");
     check("rcwmp CONFLICTS", "icwmp");
+    let forget = "[ -n \"${IPKG_INSTROOT}\" ] || [ \"${PKG_UPGRADE}\" = 1 ] || /usr/libexec/rcwmp/forget";
+    for name in ["rcwmp prerm", "rcwmp-notls prerm"] {
+        check(name, &format!("#!/bin/sh {forget}"));
+    }
     check("rcwmp VARIANT", "tls");
     check("rcwmp DEFAULT_VARIANT", "1");
     check("rcwmp DEPENDS", "@(mipsel||x86_64) +ca-bundle");
@@ -277,6 +283,36 @@ fn the_firewall_rule() {
         &[("cwmp.cpe.incoming_rule", "ip_only"), ("cwmp.acs.url", "http://192.0.2.9")],
         &["type rule", "src zone-of-wan", "target ACCEPT", "proto all", " 192.0.2.9"],
     );
+}
+
+/// The package leaves nothing of that behind, on whatever interface it was, and nothing else goes with it.
+#[test]
+fn a_package_that_goes_tells_nobody_any_more() {
+    let config = [
+        ("dhcp.lan", "dhcp"),
+        ("dhcp.lan.dhcp_option_force", "6,192.0.2.1 125,00:00:0d:e9:03:04:01:30 125,00:00:0c:04:01:30"),
+        ("dhcp.guest", "dhcp"),
+        ("dhcp.guest.dhcp_option_force", "125,00:00:0d:e9:03:04:01:31"),
+        ("dhcp.other", "dhcp"),
+        ("dhcp.other.dhcp_option", "125,00:00:0d:e9:03:04:01:30"),
+    ];
+    let Some(router) = Box::new(&config) else { return };
+    router.run_uci(&["set", "dhcp.other.leasetime=1h"]);
+    router.run("forget", &[], &[]);
+    assert_eq!(router.uci()["dhcp.guest.dhcp_option_force"], "125,00:00:0d:e9:03:04:01:31");
+    assert_eq!(router.told(), "", "somebody is at work there");
+    router.run_uci(&["commit", "dhcp"]);
+    router.run("forget", &[], &[]);
+    assert_eq!(router.uci()["dhcp.lan.dhcp_option_force"], "6,192.0.2.1 125,00:00:0c:04:01:30");
+    assert_eq!(router.uci()["dhcp.guest.dhcp_option_force"], "");
+    assert_eq!(router.uci()["dhcp.other.dhcp_option"], "125,00:00:0d:e9:03:04:01:30");
+    let told = router.told();
+    assert!(
+        told.contains(r#"call service event {"type":"config.change","data":{"package":"dhcp"}}"#),
+        "{told}"
+    );
+    router.run("forget", &[], &[]);
+    assert_eq!(router.told(), "");
 }
 
 /// Devices of the LAN are told who their gateway is, as our own `Device.GatewayInfo.` reads it at a gateway.
