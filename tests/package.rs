@@ -37,6 +37,76 @@ fn scripts_have_no_faults() {
     assert!(output.status.success(), "{}", text(&output));
 }
 
+#[test]
+fn cross_builds_scripts_have_no_faults() {
+    if !has("shellcheck") {
+        return;
+    }
+    let cross = concat!(env!("CARGO_MANIFEST_DIR"), "/cross");
+    let mut scripts = vec!["env".to_owned()];
+    for entry in fs::read_dir(cross).unwrap() {
+        let path = entry.unwrap().path();
+        if fs::read_to_string(&path).is_ok_and(|text| text.starts_with("#!/usr/bin/env bash")) {
+            scripts.push(path.file_name().unwrap().to_str().unwrap().to_owned());
+        }
+    }
+    assert!(scripts.len() >= 6, "{scripts:?}");
+    let output = Command::new("shellcheck").arg("-x").args(scripts).current_dir(cross).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+}
+
+/// A target without a line would never fail, and nobody would know.
+#[test]
+fn every_target_has_a_budget_or_says_that_it_has_none() {
+    let cross = concat!(env!("CARGO_MANIFEST_DIR"), "/cross");
+    let list = fs::read_to_string(format!("{cross}/env")).unwrap();
+    let list = list.split_once("targets=(").unwrap().1.split_once(')').unwrap().0;
+    let budget = fs::read_to_string(format!("{cross}/budget")).unwrap();
+    let lines: Vec<Vec<&str>> =
+        budget.lines().filter(|line| !line.starts_with('#')).map(|line| line.split(' ').collect()).collect();
+    assert_eq!(lines.len(), 2 * list.split_whitespace().count());
+    for target in list.split_whitespace() {
+        for variant in ["tls", "notls"] {
+            let found: Vec<_> = lines.iter().filter(|line| line[..2] == [target, variant]).collect();
+            let [line] = found[..] else { panic!("{target} {variant}: {found:?}") };
+            let known = line[2..].iter().all(|size| size.parse::<u32>().is_ok());
+            assert!(line.len() == 4 && (known || line[2..] == ["-", "-"]), "{line:?}");
+        }
+    }
+}
+
+/// `cross/size` tells what has grown: code of one module, against a note of an earlier build.
+#[test]
+fn what_has_grown_is_told_by_its_name() {
+    if !has("python3") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let weigh = |arguments: &[&str], symbols: &[(u32, &str)]| {
+        let lines: Vec<String> = symbols
+            .iter()
+            .map(|(size, name)| format!("   1: 00001000  {size} FUNC    LOCAL  DEFAULT    7 {name}\n"))
+            .collect();
+        put(dir.path(), "bin/readelf", &format!("#!/bin/sh\ncat <<'END'\n{}END\n", lines.concat()));
+        let program = dir.path().join("bin/readelf");
+        fs::set_permissions(program, fs::Permissions::from_mode(0o755)).unwrap();
+        let path = format!("{}:{}", dir.path().join("bin").display(), std::env::var("PATH").unwrap());
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/cross/weigh");
+        let mut command = Command::new("python3");
+        let output = command.arg(script).args(arguments).arg("agent.sym").env("PATH", path).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let (agent, other) = ("_RNvNtNtCs1_5rcwmp5model4tree4find", "_RNvNtCs2_4core3fmt5write");
+    let note = weigh(&["--note"], &[(5000, agent), (7000, other), (300, "memcpy")]);
+    assert_eq!(note, "300 (C)\n7000 core\n5000 rcwmp::model::tree\n");
+    put(dir.path(), "note", &note);
+    let noted = dir.path().join("note").display().to_string();
+    let grown = weigh(&["--since", &noted], &[(9000, agent), (5000, other), (1000, "memcpy")]);
+    assert_eq!(grown, "     +4000  rcwmp::model::tree\n     -2000  core\n");
+    assert_eq!(weigh(&["--since", &noted], &[(5000, agent), (7000, other)]), "");
+}
+
 fn make(target: &[&str], to: &Path, variant: &str) -> String {
     let mut command = Command::new("make");
     command.args(["--no-print-directory", "-s", "-C", PACKAGE]).args(target);
