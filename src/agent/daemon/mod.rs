@@ -17,6 +17,8 @@ mod leaving;
 mod light;
 mod port;
 mod reading;
+#[cfg(test)]
+mod reloads;
 mod runtime;
 mod sessions;
 mod statistics;
@@ -186,6 +188,8 @@ struct Daemon {
     history: History,
     runtime: Runtime,
     desk: Desk,
+    /// DelayReboot, as it was given to the alarms: settings are read anew by others, too.
+    delay: i64,
     /// Changes by users that came during a session.
     waiting: Vec<Waiting>,
     /// When this life began.
@@ -266,6 +270,7 @@ impl Daemon {
             history: History::default(),
             runtime: Runtime::default(),
             desk,
+            delay: settings.delay_reboot,
             waiting: Vec::new(),
             since: now,
             session_since: now.mono,
@@ -349,7 +354,7 @@ impl Daemon {
             if let Err(why) = self.model.set(&[(name.to_owned(), none)], None) {
                 warn!("{name} is not reset: {why}");
             }
-            self.settings.delay_reboot = -1;
+            (self.settings.delay_reboot, self.delay) = (-1, -1);
         }
     }
 
@@ -579,9 +584,14 @@ impl Daemon {
         self.reload_asked = false;
         self.discovery.look_again();
         self.model.refresh();
+        let asked = self.settings.get_rpc_methods;
         match read_settings(self.model.backend()) {
             Ok(settings) => self.settings = settings,
             Err(why) => return error!("the configuration stays as it was: {why}"),
+        }
+        // Turned on or off by hand; what an ACS has answered is not asked again because of something else.
+        if asked != self.settings.get_rpc_methods {
+            self.ask_methods = self.settings.get_rpc_methods;
         }
         self.zone = read_zone(self.model.backend());
         sink::configure(sinks(&self.settings, &self.options, self.zone), self.settings.log.level);
