@@ -223,7 +223,11 @@ fn the_command_line_through_the_daemon_and_without_it() {
     assert_eq!(of(&format!("set_notif {HOST} 2")).1, format!("{HOST} => 2\n"));
     assert_eq!(
         of("get Device.NoSuch"),
-        (false, "Fault 9005: Invalid parameter name: no parameter or object \"Device.NoSuch\"\n".to_owned())
+        (
+            false,
+            "Fault 9005: Invalid parameter name\nrcwmpd: no parameter or object \"Device.NoSuch\"\n"
+                .to_owned()
+        )
     );
     assert!(agent.stop().0.success());
     let (without, told) = both(4);
@@ -288,7 +292,10 @@ fn a_change_does_not_wait_for_ever() {
     agent.wait_for("is on ubus", 1);
     agent.wait_for("Send the Inform", 1);
     let (good, told) = command(&router, &["set", INTERVAL, "4321"]);
-    assert!(!good && told.starts_with("Fault 9001: Request denied: a session is on its way"), "{told}");
+    assert!(
+        !good && told.starts_with("Fault 9001: Request denied\nrcwmpd: a session is on its way"),
+        "{told}"
+    );
     std::thread::scope(|scope| {
         let set = scope.spawn(|| command(&router, &["set", INTERVAL, "4322"]));
         std::thread::sleep(Duration::from_millis(300));
@@ -313,7 +320,7 @@ fn what_is_not_done_is_refused() {
         for (value, good) in [("0", false), ("1", false), ("2", true)] {
             let (done, told) = command(&router, &["set_notif", software, value]);
             assert_eq!(done, good, "{value}: {told}");
-            assert!(good || told.starts_with("Fault 9009: "), "{told}");
+            assert!(good || told.starts_with("Fault 9009: Notification request rejected\n"), "{told}");
         }
         assert_eq!(command(&router, &["get_notif", software]).1, format!("{software} => active\n"));
         assert!(command(&router, &["set_notif", "Device.DeviceInfo.", "0"]).0);
@@ -324,7 +331,9 @@ fn what_is_not_done_is_refused() {
         ] {
             let (good, told) = command(&router, words);
             assert!(
-                !good && told == "Fault 9003: Invalid arguments: the key is longer than 32 characters\n",
+                !good
+                    && told
+                        == "Fault 9003: Invalid arguments\nrcwmpd: the key is longer than 32 characters\n",
                 "{told}"
             );
         }
@@ -346,6 +355,47 @@ fn what_is_not_done_is_refused() {
     assert!(agent.stop().0.success());
 }
 
+/// icwmp's first line for every command, where its scripts look for it.
+#[test]
+fn faults_are_icwmp_s_word_for_word() {
+    let router = router("");
+    for (words, fault) in [
+        (&["get", "Device.NoSuch"] as &[&str], "9005: Invalid parameter name"),
+        (&["get_names", "Device.NoSuch."], "9005: Invalid parameter name"),
+        (&["set", "Device.NoSuch", "1"], "9005: Invalid parameter name"),
+        (&["set", INTERVAL, "0"], "9007: Invalid parameter value"),
+        (&["set", "Device.DeviceInfo.UpTime", "1"], "9008: Attempt to set a non-writable parameter"),
+        (&["set"], "9003: Invalid arguments"),
+        (&["add", "Device.NoSuch."], "9005: Invalid parameter name"),
+        (&["add"], "9003: Invalid arguments"),
+        (&["del", "Device.NAT.PortMapping.9."], "9005: Invalid parameter name"),
+        (&["del"], "9003: Invalid arguments"),
+        (&["get_notif", "Device.NoSuch"], "9005: Invalid parameter name"),
+        (&["set_notif", "Device.NoSuch", "1"], "9005: Invalid parameter name"),
+        (&["set_notif", HOST, "seven"], "9003: Invalid arguments"),
+        (&["set_notif", HOST, "7"], "9003: Invalid arguments"),
+        (&["set_notif", HOST], "9003: Invalid arguments"),
+    ] {
+        let output = router.run(&[&["-c"], words].concat());
+        let told = String::from_utf8(output.stderr).unwrap();
+        let lines: Vec<&str> = told.lines().collect();
+        assert_eq!(lines[0], format!("Fault {fault}"), "{words:?}");
+        assert!(lines[1..].iter().all(|line| line.starts_with("rcwmpd: ")) && lines.len() <= 2, "{told}");
+        assert!(output.stdout.is_empty() && output.status.code() == Some(1), "{words:?}");
+    }
+    // What is no command is told with those that are, on stdout; only the exit code is not icwmp's.
+    for (words, told) in [
+        (&["dance"] as &[&str], "Wrong cwmp cli command: dance\nValid commands:\n\thelp"),
+        (&[], "You must add a command as input: \n\nValid commands:\n\thelp"),
+    ] {
+        let output = router.run(&[&["--command-input"], words].concat());
+        assert!(String::from_utf8(output.stdout).unwrap().starts_with(told), "{words:?}");
+        assert!(output.stderr.is_empty() && output.status.code() == Some(1), "{words:?}");
+    }
+    // Without a path: everything.
+    assert!(command(&router, &["get_names"]).1.lines().count() > 1000);
+}
+
 /// What is done is no failure, though its name is another then.
 #[test]
 fn what_is_done_is_not_told_as_a_fault() {
@@ -357,7 +407,12 @@ fn what_is_done_is_not_told_as_a_fault() {
     assert!(output.status.success());
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "Set value is successfully done\n");
     let told = String::from_utf8(output.stderr).unwrap();
-    assert!(told.starts_with(&format!("{before} was set, but cannot be read back:\nFault 9005: ")), "{told}");
+    assert!(
+        told.starts_with(&format!(
+            "{before} was set, but cannot be read back:\nFault 9005: Invalid parameter name\n"
+        )),
+        "{told}"
+    );
     assert!(command(&router, &["get", "Device.IP.Interface.[two].Alias"]).0);
 }
 
@@ -371,7 +426,10 @@ fn a_list_that_changes_is_begun_anew() {
     let offers =
         Offers::new().says("rcwmp", "get", page).says_to("rcwmp", "get", r#"{"from":"Device.B"}"#, gone);
     let bus = offers.start_at(&socket(&router), None);
-    assert_eq!(command(&router, &["get", "Device."]), (false, "Fault 9005: Device.B is gone\n".to_owned()));
+    assert_eq!(
+        command(&router, &["get", "Device."]),
+        (false, "Fault 9005: Invalid parameter name\nrcwmpd: Device.B is gone\n".to_owned())
+    );
     let calls = bus.take_calls();
     assert_eq!(calls.len(), 8, "{calls:?}");
     let last = r#"{"parameters":[{"parameter":"Device.C","value":"2","type":"xsd:string"}]}"#;
@@ -480,6 +538,27 @@ fn services_after_a_session() {
     assert_eq!(events(&bus), ["system", "network"], "{log}");
     assert!(!router.ran().iter().any(|line| line.contains("reload_config")));
     acs.finish();
+}
+
+/// procd that fails in the middle: whoever was told is not told again by another way.
+#[test]
+fn services_are_told_once_when_procd_fails() {
+    let router = router("");
+    router.program("sbin/reload_config", "exit 0");
+    let first = r#"{"type":"config.change","data":{"package":"cwmp"}}"#;
+    let bus = Offers::new().says_to("service", "event", first, "{}").start_at(&socket(&router), None);
+    let agent = router.start(&[]);
+    agent.wait_for("is on ubus", 1);
+    bus.take_calls();
+    let both = format!(r#"{{"values":{{"{HOST}":"half","{INTERVAL}":3600}}}}"#);
+    check(&router, "set", &both, r#"{"status":1}"#);
+    agent.wait_for("procd was not told of system", 1);
+    assert_eq!(events(&bus), ["cwmp", "system"]);
+    assert!(router.ran().is_empty(), "{:?}", router.ran());
+    // When nobody was told yet, the other way is the only one.
+    check(&router, "set", &format!(r#"{{"path":"{HOST}","value":"none"}}"#), r#"{"status":1}"#);
+    assert!(agent.stop().0.success());
+    assert_eq!(router.ran(), ["reload_config"]);
 }
 
 /// Parameters that are commands: done after the services are told, each once, and never in vain.

@@ -115,6 +115,84 @@ fn changes_begin_a_session_or_wait_for_one() {
     agent.stop();
 }
 
+/// What icwmp was asked to watch goes on being watched, and is not asked for again once the ACS has had its say.
+#[test]
+fn what_icwmp_has_watched() {
+    let acs = Scripted::start(vec![inform(), methods(), end()]);
+    let router = router(&acs.url());
+    let kept = "config notifications 'notifications'\n\tlist passive 'Device.Time.'\n\
+        \tlist active 'Device.Time.LocalTimeZone'\n\tlist active 'Device.NoSuch.$(touch owned)'\n\
+        \tlist disabled 'Device.DeviceInfo.ProvisioningCode'\n\tlist active_lw 'Device.DeviceInfo.HostName'\n";
+    router.write("/etc/icwmpd/cwmp_notifications", kept);
+    // Without it, nobody could be told in the light way, and nothing of that kind is taken over.
+    let lwn = "\nconfig lwn 'lwn'\n\toption enable '1'\n\toption hostname '127.0.0.1'\n";
+    router.write("/etc/config/cwmp", &(router.read("/etc/config/cwmp") + lwn));
+    let agent = router.start(&[]);
+    agent.wait_for("End session", 1);
+    assert!(
+        agent.log().contains("/etc/icwmpd/cwmp_notifications: no parameter or object"),
+        "{}",
+        agent.log()
+    );
+    assert!(agent.stop().0.success());
+    acs.finish();
+    let check = |name: &str, word: &str| {
+        let told = router.run(&["-c", "get_notif", name]).stdout;
+        assert_eq!(String::from_utf8(told).unwrap(), format!("{name} => {word}\n"));
+    };
+    check("Device.Time.LocalTimeZone", "active");
+    check("Device.Time.Enable", "passive");
+    check("Device.DeviceInfo.HostName", "active_lw");
+    assert!(router.run(&["-c", "set_notif", "Device.DeviceInfo.HostName", "1"]).status.success());
+    let agent = router.start(&[]);
+    agent.wait_for("Periodic event", 1);
+    assert!(agent.stop().0.success());
+    check("Device.DeviceInfo.HostName", "passive");
+}
+
+/// What icwmp leaves below /var for firewall scripts and monitoring.
+#[test]
+fn the_files_that_scripts_read() {
+    let (tell, told) = std::sync::mpsc::channel();
+    let root = std::sync::Arc::new(std::sync::OnceLock::<std::path::PathBuf>::new());
+    let here = std::sync::Arc::clone(&root);
+    let look = step().computed(move |seen| {
+        let until = Instant::now() + Duration::from_secs(10);
+        // It is written by the loop, which may still be on its way there.
+        while Instant::now() < until {
+            let text = std::fs::read_to_string(here.wait().join("var/state/icwmp"));
+            let text = text.unwrap_or_default();
+            if text.contains("'running'") {
+                tell.send(text).unwrap();
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        say(messages::inform_response(&seen.text()))
+    });
+    let acs = Scripted::start(vec![look, methods(), end(), step().status(500)]);
+    let router = router(&acs.url());
+    root.set(router.root()).unwrap();
+    let agent = router.start(&[]);
+    let package = |acs: &str, status: &str| {
+        format!(
+            "\nconfig acs 'acs'\n{acs}\nconfig cpe 'cpe'\n\nconfig sess_status 'sess_status'\n\
+             \toption current_status '{status}'\n"
+        )
+    };
+    let peer = "\toption ip_version '4'\n\toption ip '127.0.0.1'\n";
+    let during = told.recv_timeout(Duration::from_secs(20)).unwrap();
+    assert!([package("", "running"), package(peer, "running")].contains(&during), "{during}");
+    wait_for("success", || router.read("/var/state/icwmp") == package(peer, "success"));
+    assert_eq!(router.read("/var/run/icwmpd.pid"), format!("{}\n", agent.child.id()));
+    router.set("cpe", "provisioning_code", "TLCO");
+    agent.signal("HUP");
+    wait_for("failure", || router.read("/var/state/icwmp") == package(peer, "failure"));
+    assert!(agent.stop().0.success());
+    assert!(!router.root().join("var/run/icwmpd.pid").exists());
+    acs.finish();
+}
+
 /// icwmp's files of a firmware, and its switch for values of another type.
 #[test]
 fn what_a_firmware_brings() {

@@ -70,6 +70,7 @@ const PURE: &[&str] = &[
     "connreq/xmpp/stream",
     "transfer/plan",
     "sys/age",
+    "sys/decimal",
     "agent/schedule",
     "backend/statistics",
     "agent/discovery",

@@ -193,6 +193,22 @@ impl Life {
     }
 }
 
+/// A life that nobody has lived must not look like one.
+#[test]
+fn without_a_shell_it_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let look = || {
+        let mut said = Vec::new();
+        let shell = package::shell_in(dir.path().as_os_str(), &mut said);
+        (shell.map(|words| words.join(" ")), String::from_utf8(said).unwrap())
+    };
+    assert_eq!(look(), (None, "skipped: busybox not installed\n".to_owned()));
+    for (program, words) in [("dash", "dash"), ("busybox", "busybox sh")] {
+        fs::write(dir.path().join(program), "").unwrap();
+        assert_eq!(look(), (Some(words.to_owned()), String::new()));
+    }
+}
+
 #[test]
 fn from_the_first_boot_to_the_next_firmware() {
     let Some(mut life) = Life::flash("24.10.4") else { return };

@@ -14,10 +14,11 @@ use rcwmp::agent::settings::Settings;
 mod package;
 use package::{Box, PACKAGE, STUBS, has, put, text};
 
-const SCRIPTS: [&str; 9] = [
+const SCRIPTS: [&str; 10] = [
     "rcwmpd.init",
     "icwmpd.init",
     "run",
+    "forget",
     "dhcp.sh",
     "gateway.sh",
     "udhcpc.user",
@@ -34,6 +35,77 @@ fn scripts_have_no_faults() {
     let mut command = Command::new("shellcheck");
     let output = command.args(SCRIPTS).current_dir(format!("{PACKAGE}/files")).output().unwrap();
     assert!(output.status.success(), "{}", text(&output));
+}
+
+#[test]
+fn cross_builds_scripts_have_no_faults() {
+    if !has("shellcheck") {
+        return;
+    }
+    let cross = concat!(env!("CARGO_MANIFEST_DIR"), "/cross");
+    let mut scripts = vec!["cross/env".to_owned()];
+    for entry in fs::read_dir(cross).unwrap() {
+        let path = entry.unwrap().path();
+        if fs::read_to_string(&path).is_ok_and(|text| text.starts_with("#!/usr/bin/env bash")) {
+            scripts.push(format!("cross/{}", path.file_name().unwrap().display()));
+        }
+    }
+    assert!(scripts.len() >= 6, "{scripts:?}");
+    let mut command = Command::new("shellcheck");
+    let output = command.arg("-x").args(scripts).current_dir(format!("{cross}/..")).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+}
+
+/// A target without a line would never fail, and nobody would know.
+#[test]
+fn every_target_has_a_budget_or_says_that_it_has_none() {
+    let cross = concat!(env!("CARGO_MANIFEST_DIR"), "/cross");
+    let list = fs::read_to_string(format!("{cross}/env")).unwrap();
+    let list = list.split_once("targets=(").unwrap().1.split_once(')').unwrap().0;
+    let budget = fs::read_to_string(format!("{cross}/budget")).unwrap();
+    let lines: Vec<Vec<&str>> =
+        budget.lines().filter(|line| !line.starts_with('#')).map(|line| line.split(' ').collect()).collect();
+    assert_eq!(lines.len(), 2 * list.split_whitespace().count());
+    for target in list.split_whitespace() {
+        for variant in ["tls", "notls"] {
+            let found: Vec<_> = lines.iter().filter(|line| line[..2] == [target, variant]).collect();
+            let [line] = found[..] else { panic!("{target} {variant}: {found:?}") };
+            let known = line[2..].iter().all(|size| size.parse::<u32>().is_ok());
+            assert!(line.len() == 4 && (known || line[2..] == ["-", "-"]), "{line:?}");
+        }
+    }
+}
+
+/// `cross/size` tells what has grown: code of one module, against a note of an earlier build.
+#[test]
+fn what_has_grown_is_told_by_its_name() {
+    if !has("python3") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let weigh = |arguments: &[&str], symbols: &[(u32, &str)]| {
+        let lines: Vec<String> = symbols
+            .iter()
+            .map(|(size, name)| format!("   1: 00001000  {size} FUNC    LOCAL  DEFAULT    7 {name}\n"))
+            .collect();
+        put(dir.path(), "bin/readelf", &format!("#!/bin/sh\ncat <<'END'\n{}END\n", lines.concat()));
+        let program = dir.path().join("bin/readelf");
+        fs::set_permissions(program, fs::Permissions::from_mode(0o755)).unwrap();
+        let path = format!("{}:{}", dir.path().join("bin").display(), std::env::var("PATH").unwrap());
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/cross/weigh");
+        let mut command = Command::new("python3");
+        let output = command.arg(script).args(arguments).arg("agent.sym").env("PATH", path).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let (agent, other) = ("_RNvNtNtCs1_5rcwmp5model4tree4find", "_RNvNtCs2_4core3fmt5write");
+    let note = weigh(&["--note"], &[(5000, agent), (7000, other), (300, "memcpy")]);
+    assert_eq!(note, "300 (C)\n7000 core\n5000 rcwmp::model::tree\n");
+    put(dir.path(), "note", &note);
+    let noted = dir.path().join("note").display().to_string();
+    let grown = weigh(&["--since", &noted], &[(9000, agent), (5000, other), (1000, "memcpy")]);
+    assert_eq!(grown, "     +4000  rcwmp::model::tree\n     -2000  core\n");
+    assert_eq!(weigh(&["--since", &noted], &[(5000, agent), (7000, other)]), "");
 }
 
 fn make(target: &[&str], to: &Path, variant: &str) -> String {
@@ -84,6 +156,7 @@ fn what_make_would_install() {
             "755 /etc/init.d/icwmpd",
             "755 /etc/init.d/rcwmpd",
             "755 /etc/uci-defaults/90-rcwmp",
+            "755 /usr/libexec/rcwmp/forget",
             "755 /usr/libexec/rcwmp/run",
             "755 /usr/sbin/rcwmpd",
             "link /usr/sbin/icwmpd",
@@ -133,6 +206,10 @@ fn what_make_says_of_the_packages() {
     check("version", env!("CARGO_PKG_VERSION"));
     check("rcwmp PROVIDES", "icwmp");
     check("rcwmp CONFLICTS", "icwmp");
+    let forget = "[ -n \"${IPKG_INSTROOT}\" ] || [ \"${PKG_UPGRADE}\" = 1 ] || /usr/libexec/rcwmp/forget";
+    for name in ["rcwmp prerm", "rcwmp-notls prerm"] {
+        check(name, &format!("#!/bin/sh {forget}"));
+    }
     check("rcwmp VARIANT", "tls");
     check("rcwmp DEFAULT_VARIANT", "1");
     check("rcwmp DEPENDS", "@(mipsel||x86_64) +ca-bundle");
@@ -277,6 +354,36 @@ fn the_firewall_rule() {
         &[("cwmp.cpe.incoming_rule", "ip_only"), ("cwmp.acs.url", "http://192.0.2.9")],
         &["type rule", "src zone-of-wan", "target ACCEPT", "proto all", " 192.0.2.9"],
     );
+}
+
+/// The package leaves nothing of that behind, on whatever interface it was, and nothing else goes with it.
+#[test]
+fn a_package_that_goes_tells_nobody_any_more() {
+    let config = [
+        ("dhcp.lan", "dhcp"),
+        ("dhcp.lan.dhcp_option_force", "6,192.0.2.1 125,00:00:0d:e9:03:04:01:30 125,00:00:0c:04:01:30"),
+        ("dhcp.guest", "dhcp"),
+        ("dhcp.guest.dhcp_option_force", "125,00:00:0d:e9:03:04:01:31"),
+        ("dhcp.other", "dhcp"),
+        ("dhcp.other.dhcp_option", "125,00:00:0d:e9:03:04:01:30"),
+    ];
+    let Some(router) = Box::new(&config) else { return };
+    router.run_uci(&["set", "dhcp.other.leasetime=1h"]);
+    router.run("forget", &[], &[]);
+    assert_eq!(router.uci()["dhcp.guest.dhcp_option_force"], "125,00:00:0d:e9:03:04:01:31");
+    assert_eq!(router.told(), "", "somebody is at work there");
+    router.run_uci(&["commit", "dhcp"]);
+    router.run("forget", &[], &[]);
+    assert_eq!(router.uci()["dhcp.lan.dhcp_option_force"], "6,192.0.2.1 125,00:00:0c:04:01:30");
+    assert_eq!(router.uci()["dhcp.guest.dhcp_option_force"], "");
+    assert_eq!(router.uci()["dhcp.other.dhcp_option"], "125,00:00:0d:e9:03:04:01:30");
+    let told = router.told();
+    assert!(
+        told.contains(r#"call service event {"type":"config.change","data":{"package":"dhcp"}}"#),
+        "{told}"
+    );
+    router.run("forget", &[], &[]);
+    assert_eq!(router.told(), "");
 }
 
 /// Devices of the LAN are told who their gateway is, as our own `Device.GatewayInfo.` reads it at a gateway.

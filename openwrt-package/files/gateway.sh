@@ -49,3 +49,18 @@ rcwmp_publish() {
 	done
 	uci -q add_list "$at.dhcp_option_force=$option" && uci -q commit dhcp
 }
+
+# rcwmp_unpublish: nobody is told any more, whatever interface it was. True if anything has changed.
+rcwmp_unpublish() {
+	local at word changed=
+	# Somebody is at work there, and what they have begun is not ours to commit.
+	[ -z "$(uci -q changes dhcp)" ] || return 1
+	for at in $(uci -q show dhcp | sed -n 's/^\(dhcp\.[A-Za-z0-9_]*\)\.dhcp_option_force=.*/\1/p'); do
+		for word in $(uci -q get "$at.dhcp_option_force"); do
+			case "$word" in
+				"$RCWMP_OPTION"*) uci -q del_list "$at.dhcp_option_force=$word" && changed=1 ;;
+			esac
+		done
+	done
+	[ -n "$changed" ] && uci -q commit dhcp
+}

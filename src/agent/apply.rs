@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  packages ─► ubus call service event config.change {package} ─► procd runs the triggers of init scripts
-//!                  └─ no procd there ─► /sbin/reload_config ─┬─► the same
+//!                  └─ no procd there ─► /sbin/reload_config ─┬─► the same, for all at once
 //!                                                            └─ not there either: the log says so
 //! ```
 
@@ -28,15 +28,21 @@ pub fn tell_services(system: &mut System, root: &Root, touched: &BTreeSet<String
     }
     let packages = order(touched);
     info!("Configuration changed: {}", packages.join(" "));
+    let mut told = 0;
     for package in &packages {
         let data = Table::new().with("package", *package);
         let event = Table::new().with("type", "config.change").with("data", data);
-        if !system.bus().tell("service", "event", &event) {
+        if system.bus().tell("service", "event", &event) {
+            told += 1;
+        } else if told == 0 {
             let child = Program::ReloadConfig.start(root, &[] as &[&str]);
             if child.is_none() {
                 warn!("nobody is there to reload services");
             }
             return child;
+        } else {
+            // That program compares files with what it saw at its own last run, so it would tell the others again.
+            warn!("procd was not told of {package}: its services have the old settings");
         }
     }
     None

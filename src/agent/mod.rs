@@ -6,7 +6,6 @@ pub mod changes;
 pub mod commands;
 pub mod control;
 pub mod daemon;
-mod decimal;
 pub mod desk;
 pub mod diagnose;
 pub mod discovery;

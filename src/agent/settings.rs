@@ -6,8 +6,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::decimal;
 use crate::model::date::{self, Moment};
+use crate::sys::decimal;
 
 /// The default of `periodic_inform_interval`, in seconds.
 const DAY: u32 = 86_400;

@@ -77,6 +77,8 @@ pub struct State {
     pub software_version: String,
     /// Which file of `cpe.custom_notify_json`, and of which firmware, has been obeyed.
     pub notifications_of: String,
+    /// icwmp's notifications were looked for.
+    pub migrated: bool,
     /// The deployment units that the ACS knows of, while it wants to know of changes by others.
     pub inventory: Option<Inventory>,
 }

@@ -9,9 +9,10 @@
 //! parts. Whatever has no answer in the end is an error, never an empty list. Instance numbers are bbfdm's.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
+use crate::map::Map;
 use crate::model::backend::{Place, Raw, Row};
 use crate::model::error::{Error, Result};
 use crate::model::schema::{Notify, Object, Origin, Param, Rows, Schema, Source, parent_path};
@@ -53,7 +54,7 @@ pub struct Bbfdm {
     /// How many parameters there were below each object, with instance numbers.
     sizes: HashMap<String, usize>,
     /// The instances of each table; `None`: they may have changed, and are asked for again.
-    instances: Option<BTreeMap<String, BTreeSet<u32>>>,
+    instances: Option<Map<String, BTreeSet<u32>>>,
     /// The subtrees served.
     subtrees: Vec<String>,
     /// The schema without bbfdm.
@@ -161,7 +162,7 @@ impl System {
                 done => done?,
             }
         }
-        let mut instances: BTreeMap<String, BTreeSet<u32>> = BTreeMap::new();
+        let mut instances: Map<String, BTreeSet<u32>> = Map::default();
         self.bbfdm.sizes.clear();
         for line in &lines {
             note_instances(&line.path, &mut instances);
@@ -261,7 +262,7 @@ impl System {
 
     pub(super) fn bbfdm_rows(&mut self, at: Place<'_>) -> Result<Vec<Row>> {
         if self.bbfdm.instances.is_none() {
-            let mut found = BTreeMap::new();
+            let mut found = Map::default();
             for subtree in self.bbfdm.subtrees.clone() {
                 let lines = self.bbfdm_call("instances", Table::new().with("path", &*subtree), &subtree);
                 for line in lines.map_err(|(why, _)| why)? {
@@ -396,7 +397,7 @@ impl Bbfdm {
 
     /// The schema of names with instance numbers.
     fn objects(&mut self, lines: &[Line]) -> Vec<Object> {
-        let mut out: BTreeMap<String, Object> = BTreeMap::new();
+        let mut out: Map<String, Object> = Map::default();
         for line in lines.iter().filter(|line| line.fault.is_none()) {
             let (object, name) = match line.path.rsplit_once('.') {
                 Some((object, name)) => (general(object), name),
@@ -443,13 +444,13 @@ impl Bbfdm {
                 parent = parent_path(parent);
             }
         }
-        out.into_values().collect()
+        out.into_iter().map(|(_, object)| object).collect()
     }
 
-    fn object<'o>(&mut self, out: &'o mut BTreeMap<String, Object>, path: &str) -> &'o mut Object {
+    fn object<'o>(&mut self, out: &'o mut Map<String, Object>, path: &str) -> &'o mut Object {
         let kept = self.keep(path);
         let table = Rows { from: Origin::Bbfdm, spec: "", when: &[], id: &[], fresh: &[], volatile: false };
-        out.entry(path.to_owned()).or_insert_with(|| Object {
+        out.or_insert_with(path.to_owned(), || Object {
             path: kept,
             rows: path.ends_with("{i}.").then_some(table),
             add: false,
@@ -503,13 +504,13 @@ fn general(object: &str) -> Option<String> {
 }
 
 /// Keeps the instances that are on the way to a name.
-fn note_instances(path: &str, out: &mut BTreeMap<String, BTreeSet<u32>>) {
+fn note_instances(path: &str, out: &mut Map<String, BTreeSet<u32>>) {
     for (at, _) in path.match_indices('.') {
         let head = &path[..at];
         if let Some((table, last)) = head.rsplit_once('.')
             && let Ok(instance) = last.parse::<u32>()
         {
-            out.entry(format!("{table}.")).or_default().insert(instance);
+            out.or_default(format!("{table}.")).insert(instance);
         }
     }
 }

@@ -1,4 +1,5 @@
-//! `-c`: icwmp's commands on the data model, with icwmp's words on stdout and faults on stderr.
+//! `-c`: icwmp's commands on the data model, with icwmp's words on stdout and faults on stderr: a line that is
+//! icwmp's to the letter, and below it one of ours that says what is wrong.
 //!
 //! The daemon performs them when it runs, over ubus; without it they are performed here, and the services
 //! are told of what has changed.
@@ -13,6 +14,7 @@ use crate::agent::daemon::open_model;
 use crate::agent::lock;
 use crate::agent::options::Options;
 use crate::backend::System;
+use crate::cwmp::fault::{self, Fault};
 use crate::model::Model;
 use crate::ubus::blobmsg::{Table, Value};
 use crate::ubus::client::{CallError, Client};
@@ -45,7 +47,7 @@ const COMMANDS: &[(&str, &str, &str)] = &[
 enum Refusal {
     /// Faults of TR-069, as the daemon answers with them.
     Fault(Table),
-    /// Not a command, or not its arguments.
+    /// Not a command: icwmp says so on stdout, with those that there are.
     Usage(String),
     /// The daemon, or the state directory.
     System(String),
@@ -60,6 +62,11 @@ pub(super) fn run(options: &Options, words: &[String]) -> ExitCode {
             let _ = lines.iter().try_for_each(|line| writeln!(out, "{line}"));
             ExitCode::SUCCESS
         }
+        Err(Refusal::Usage(why)) => {
+            let mut out = std::io::stdout().lock();
+            let _ = [vec![why], help()].concat().iter().try_for_each(|line| writeln!(out, "{line}"));
+            ExitCode::FAILURE
+        }
         Err(why) => {
             why.lines().iter().for_each(|line| eprintln!("{line}"));
             ExitCode::FAILURE
@@ -71,10 +78,14 @@ impl Refusal {
     /// For stderr.
     fn lines(&self) -> Vec<String> {
         match self {
-            Refusal::Fault(table) => faults(table),
-            Refusal::System(why) => vec![why.clone()],
-            Refusal::Usage(why) => [vec![why.clone()], help()].concat(),
+            Refusal::Fault(table) => fault_lines(table),
+            Refusal::System(why) | Refusal::Usage(why) => vec![why.clone()],
         }
+    }
+
+    /// Arguments that the command does not take.
+    fn arguments(why: impl std::fmt::Display) -> Refusal {
+        Refusal::Fault(commands::refusal(&Fault::new(fault::INVALID_ARGUMENTS, why)))
     }
 }
 
@@ -82,12 +93,12 @@ fn perform(options: &Options, words: &[String]) -> Result<Vec<String>, Refusal> 
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let mut who = Who::find(options);
     match words.as_slice() {
-        ["get", path] => who.list(get(path), "parameters", |entry| {
+        ["get", path @ ..] if path.len() <= 1 => who.list(get(or_all(path)), "parameters", |entry| {
             format!("{} => {}", text(entry, "parameter"), text(entry, "value"))
         }),
-        ["get_names", path, level @ ..] if level.len() <= 1 => {
-            let next_level = matches!(level, ["1" | "true"]);
-            let command = Command::Names { path: (*path).to_owned(), next_level, from: None };
+        ["get_names", arguments @ ..] if arguments.len() <= 2 => {
+            let next_level = matches!(arguments, [_, "1" | "true"]);
+            let command = Command::Names { path: or_all(arguments).to_owned(), next_level, from: None };
             who.list(command, "names", |entry| {
                 let word = if entry.flag("writable") { "writable" } else { "not-writable" };
                 format!("{} => {word}", text(entry, "name"))
@@ -118,10 +129,9 @@ fn perform(options: &Options, words: &[String]) -> Result<Vec<String>, Refusal> 
             who.ask(&Command::Del { object: (*object).to_owned(), key: owned(key) })?;
             Ok(vec![format!("Deleted {object}")])
         }
-        ["get_notif", path] => notifications(&mut who, path),
+        ["get_notif", path @ ..] if path.len() <= 1 => notifications(&mut who, or_all(path)),
         ["set_notif", path, number] => {
-            let bad =
-                |_| Refusal::Usage(format!("Wrong arguments for cwmp cli command: set_notif ({number})"));
+            let bad = |_| Refusal::arguments(format_args!("{number:?} is no notification"));
             let notification = Some(number.parse().map_err(bad)?);
             who.list(attributes(path, notification), "attributes", |entry| {
                 let number = entry.number("notification").unwrap_or_default();
@@ -129,11 +139,11 @@ fn perform(options: &Options, words: &[String]) -> Result<Vec<String>, Refusal> 
             })
         }
         ["help"] => Ok(help()),
-        [known, ..] if COMMANDS.iter().any(|(name, ..)| name == known) => {
-            Err(Refusal::Usage(format!("Wrong arguments for cwmp cli command: {known}")))
-        }
-        [other, ..] => Err(Refusal::Usage(format!("Wrong cwmp cli command: {other}"))),
-        [] => Err(Refusal::Usage("Wrong cwmp cli command: (none)".to_owned())),
+        [known, ..] => match COMMANDS.iter().find(|(name, ..)| name == known) {
+            Some((name, arguments, _)) => Err(Refusal::arguments(format_args!("{name} takes {arguments}"))),
+            None => Err(Refusal::Usage(format!("Wrong cwmp cli command: {known}"))),
+        },
+        [] => Err(Refusal::Usage("You must add a command as input: \n".to_owned())),
     }
 }
 
@@ -237,6 +247,11 @@ fn test_asked_for(command: &Command) -> Option<&str> {
     values.iter().find(asked).map(|(name, _)| name.as_str())
 }
 
+/// Without a path, icwmp takes all there is.
+fn or_all<'w>(arguments: &[&'w str]) -> &'w str {
+    arguments.first().copied().unwrap_or_default()
+}
+
 fn get(path: &str) -> Command {
     Command::Get { paths: vec![path.to_owned()], from: None }
 }
@@ -270,13 +285,18 @@ fn open(options: &Options) -> Result<Model<System>, Refusal> {
     Ok(model)
 }
 
-/// `Fault 9005: Invalid parameter name`, a line for each bad parameter.
-fn faults(answer: &Table) -> Vec<String> {
-    let line = |table: &Table| {
-        format!("Fault {}: {}", table.number("fault").unwrap_or_default(), text(table, "fault_string"))
-    };
-    let each: Vec<String> = entries(answer, "parameters").map(line).collect();
-    if each.is_empty() { vec![line(answer)] } else { each }
+/// `Fault 9005: Invalid parameter name`, as icwmp says it, and what of it was not in order, if that is known.
+fn fault_lines(answer: &Table) -> Vec<String> {
+    // A parameter's own fault says more than that of the whole call.
+    let told = entries(answer, "parameters").next().unwrap_or(answer);
+    let number = told.number("fault").unwrap_or_default();
+    let (known, why) = (u16::try_from(number).map_or("", fault::text), text(told, "fault_string"));
+    if known.is_empty() {
+        return vec![format!("Fault {number}: {why}")];
+    }
+    let more = why.strip_prefix(known).map_or(why.as_str(), |rest| rest.trim_start_matches([':', ' ']));
+    let more = Some(more).filter(|more| !more.is_empty()).map(|more| format!("rcwmpd: {more}"));
+    [format!("Fault {number}: {known}")].into_iter().chain(more).collect()
 }
 
 #[cfg(test)]
@@ -294,6 +314,25 @@ mod tests {
         assert_eq!(test_asked_for(&set(ping, "Canceled")), None);
         assert_eq!(test_asked_for(&set("Device.X.Name", "Requested")), None);
         assert_eq!(test_asked_for(&get(ping)), None);
+    }
+
+    /// icwmp's six texts, word for word: its scripts compare the line.
+    #[test]
+    fn a_fault_is_told_in_icwmp_s_words() {
+        let check = |code: i32, why: &str, lines: &[&str]| {
+            let table = Table::new().with("fault", code).with("fault_string", why);
+            assert_eq!(fault_lines(&table), lines);
+            // The parameter's own fault is told, not that of the call.
+            let whole = Table::new().with("fault", 9003).with("fault_string", "Invalid arguments");
+            assert_eq!(fault_lines(&whole.with("parameters", vec![Value::Table(table)])), lines);
+        };
+        check(9002, "Internal error", &["Fault 9002: Internal error"]);
+        check(9003, "Invalid arguments: x", &["Fault 9003: Invalid arguments", "rcwmpd: x"]);
+        check(9005, "Invalid parameter name: x: y", &["Fault 9005: Invalid parameter name", "rcwmpd: x: y"]);
+        check(9007, "else", &["Fault 9007: Invalid parameter value", "rcwmpd: else"]);
+        check(9008, "", &["Fault 9008: Attempt to set a non-writable parameter"]);
+        check(9009, "Notification request rejected", &["Fault 9009: Notification request rejected"]);
+        check(9800, "vendor", &["Fault 9800: vendor"]);
     }
 
     /// The list of the seed; the keys are icwmpd's too, and not in it.

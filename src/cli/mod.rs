@@ -138,8 +138,9 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<(Mode, Options
             Long("state-dir") => options.state_dir = Some(directory(&mut parser)?),
             Short('h') | Long("help") => mode = Some(Mode::Help),
             Short('v') | Long("version") => mode = Some(Mode::Version),
-            // The rest belongs to the command, dashes included: a value may begin with one.
-            Short('c') | Long("cli") => {
+            // The rest belongs to the command, dashes included: a value may begin with one. icwmpd's help says
+            // --cli, and its program knows only the other.
+            Short('c') | Long("cli" | "command-input") => {
                 mode = Some(Mode::Command(rest(&mut parser)?));
             }
             Value(word) if mode.is_none() => match word.to_str() {
@@ -214,6 +215,23 @@ mod tests {
         assert_eq!(of("validate").unwrap().0, Mode::Validate);
         for wrong in ["--nonsense", "-x", "nonsense", "--root", "validate more", "-b=3"] {
             assert!(of(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    /// icwmpd's own, of all its versions that are in the field.
+    #[test]
+    fn the_options_of_icwmpd() {
+        for (long, short) in [
+            ("--boot-event", "-b"),
+            ("--get-rpc-methods", "-g"),
+            ("--command-input get Device.A", "-c get Device.A"),
+            ("--cli get Device.A", "-c get Device.A"),
+            ("--help", "-h"),
+            ("--version", "-v"),
+            ("--ubus_socket /x", "-s /x"),
+            ("-gb", "-b -g"),
+        ] {
+            assert_eq!(of(long).unwrap(), of(short).unwrap());
         }
     }
 

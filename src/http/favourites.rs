@@ -24,6 +24,11 @@ impl Favourites {
         }
     }
 
+    /// The address of a host that has answered last.
+    pub fn last(&self, host: &str) -> Option<IpAddr> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(host).copied()
+    }
+
     /// Remembers that an address of a host has answered.
     pub fn answered(&self, host: &str, address: IpAddr) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -3,6 +3,7 @@
 pub mod age;
 pub mod channel;
 pub mod clock;
+pub mod decimal;
 pub mod fs;
 pub mod gzip;
 pub mod journal;

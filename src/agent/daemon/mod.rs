@@ -17,6 +17,9 @@ mod leaving;
 mod light;
 mod port;
 mod reading;
+#[cfg(test)]
+mod reloads;
+mod runtime;
 mod sessions;
 mod statistics;
 mod transfers;
@@ -48,6 +51,7 @@ use self::leaving::{Leaving, Then};
 use self::light::Light;
 use self::port::{local_addresses, rule_settings};
 use self::reading::{periodic, read_zone, sinks};
+use self::runtime::Runtime;
 use self::transfers::Transfers;
 use self::trials::Trials;
 use self::units::Units;
@@ -182,7 +186,10 @@ struct Daemon {
     leaving: Option<Leaving>,
     session_id: u32,
     history: History,
+    runtime: Runtime,
     desk: Desk,
+    /// DelayReboot, as it was given to the alarms: settings are read anew by others, too.
+    delay: i64,
     /// Changes by users that came during a session.
     waiting: Vec<Waiting>,
     /// When this life began.
@@ -261,7 +268,9 @@ impl Daemon {
             leaving: None,
             session_id: 1,
             history: History::default(),
+            runtime: Runtime::default(),
             desk,
+            delay: settings.delay_reboot,
             waiting: Vec::new(),
             since: now,
             session_since: now.mono,
@@ -292,6 +301,7 @@ impl Daemon {
         daemon.configure_xmpp();
         daemon.configure_model();
         daemon.import_notifications();
+        daemon.take_icwmp_notifications();
         // What an earlier life left unsuccessful is retried, even if its events are gone.
         daemon.plan_retry(now.mono);
         daemon.save();
@@ -344,7 +354,7 @@ impl Daemon {
             if let Err(why) = self.model.set(&[(name.to_owned(), none)], None) {
                 warn!("{name} is not reset: {why}");
             }
-            self.settings.delay_reboot = -1;
+            (self.settings.delay_reboot, self.delay) = (-1, -1);
         }
     }
 
@@ -488,6 +498,7 @@ impl Daemon {
             Some(now + Duration::from_secs(60)),
         ];
         self.show_status();
+        self.show_to_scripts();
         let until = deadlines.into_iter().flatten().min().unwrap_or(now);
         let wait = until.saturating_sub(now).as_millis().saturating_add(1).min(60_000);
         let [stop, reload] = self.signals.fds();
@@ -573,9 +584,14 @@ impl Daemon {
         self.reload_asked = false;
         self.discovery.look_again();
         self.model.refresh();
+        let asked = self.settings.get_rpc_methods;
         match read_settings(self.model.backend()) {
             Ok(settings) => self.settings = settings,
             Err(why) => return error!("the configuration stays as it was: {why}"),
+        }
+        // Turned on or off by hand; what an ACS has answered is not asked again because of something else.
+        if asked != self.settings.get_rpc_methods {
+            self.ask_methods = self.settings.get_rpc_methods;
         }
         self.zone = read_zone(self.model.backend());
         sink::configure(sinks(&self.settings, &self.options, self.zone), self.settings.log.level);
@@ -641,6 +657,8 @@ impl Daemon {
         }
         self.refuse_waiting();
         self.stop_light();
+        self.show_to_scripts();
+        self.leave_scripts();
         self.save();
         info!("STOPPED");
     }

@@ -246,11 +246,11 @@ impl Daemon {
     }
 
     /// DelayReboot counts from the end of the session that sets it (TR-181).
-    fn delay_reboot(&mut self) {
+    pub(super) fn delay_reboot(&mut self) {
         let seconds = self.model.backend().option_text("cwmp.cpe.delay_reboot").ok();
         let seconds = seconds.and_then(|text| text.parse::<i64>().ok()).unwrap_or(-1);
-        if seconds != self.settings.delay_reboot {
-            self.settings.delay_reboot = seconds;
+        if seconds != self.delay {
+            (self.settings.delay_reboot, self.delay) = (seconds, seconds);
             self.file.state.alarms.delay_reboot(seconds);
         }
     }

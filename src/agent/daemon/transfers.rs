@@ -17,7 +17,6 @@ use log::{error, info, warn};
 
 use super::leaving::Then;
 use super::{Daemon, both_clocks};
-use crate::agent::decimal;
 use crate::agent::exchange;
 use crate::agent::job::{Job, Outcome as JobOutcome};
 use crate::agent::programs::Program;
@@ -28,7 +27,7 @@ use crate::cwmp::rpc::{TransferComplete, UNKNOWN_TIME};
 use crate::http::auth::Credentials;
 use crate::model::date;
 use crate::sys::fs::{read_capped, write_atomic};
-use crate::sys::{clock, program};
+use crate::sys::{clock, decimal, program};
 use crate::transfer::plan::{Completion, FileType, Id, Job as Planned, Method, Outcome};
 use crate::transfer::{self, Direction, Limits, Transfer};
 use crate::uci::bundle;

@@ -5,8 +5,11 @@ use log::{info, warn};
 
 use super::Daemon;
 use crate::agent::icwmp_files;
+use crate::model::attributes::AttributeChange;
 use crate::model::value::Value;
 
+/// Where icwmp keeps what the ACS has asked it to watch.
+const ICWMP_NOTIFICATIONS: &str = "/etc/icwmpd/cwmp_notifications";
 const SOFTWARE_VERSION: &str = "Device.DeviceInfo.SoftwareVersion";
 
 impl Daemon {
@@ -38,15 +41,32 @@ impl Daemon {
         }
         let Some(text) = self.vendor_file("custom_notify_json", &path) else { return };
         let (changes, complaints) = icwmp_files::custom_notification(&text);
+        self.watch_as_asked(&path, &changes, &complaints);
+        self.file.state.notifications_of = marker;
+    }
+
+    /// Takes over what icwmp was asked to watch, once: an ACS that knew it then has set it, and does not do so again.
+    pub(super) fn take_icwmp_notifications(&mut self) {
+        // Whoever was spoken to by us has had its own say since.
+        if std::mem::replace(&mut self.file.state.migrated, true) || self.file.state.bootstrapped.is_some() {
+            return;
+        }
+        let Some(text) = self.model.backend().text(ICWMP_NOTIFICATIONS) else { return };
+        let (changes, complaints) = icwmp_files::kept_notifications(&text);
+        self.watch_as_asked(ICWMP_NOTIFICATIONS, &changes, &complaints);
+    }
+
+    fn watch_as_asked(&mut self, path: &str, changes: &[AttributeChange], complaints: &[String]) {
         complaints.iter().for_each(|complaint| warn!("{path}: {complaint}"));
-        for change in &changes {
+        let mut count = 0;
+        for change in changes {
             // Each for itself: one that this model lacks does not take the others with it.
-            if let Err(why) = self.model.set_attributes(std::slice::from_ref(change)) {
-                warn!("{path}: {why}");
+            match self.model.set_attributes(std::slice::from_ref(change)) {
+                Ok(()) => count += 1,
+                Err(why) => warn!("{path}: {why}"),
             }
         }
-        info!("Notifications of {path} hold: {}", changes.len());
-        self.file.state.notifications_of = marker;
+        info!("Notifications of {path} hold: {count}");
     }
 
     fn vendor_file(&mut self, option: &str, path: &str) -> Option<String> {

@@ -5,6 +5,7 @@ use super::topology;
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::backend::{Place, Raw, Row};
 use crate::model::{Error, Result};
+use crate::sys::decimal;
 use crate::ubus::blobmsg::Value;
 
 /// Behind parameters.
@@ -64,12 +65,19 @@ fn metric(system: &mut System, _at: Place<'_>, argument: &str) -> Result<Option<
         let Some(below) = table.table(group) else { return Ok(None) };
         table = below;
     }
-    let number = |text: &str| text.parse::<f64>().unwrap_or(1.0);
-    let factor = number(times) / number(parts);
-    Ok(table.get(name).and_then(|value| shown(value, factor, number(plus), octets)).map(Raw::One))
+    let number = |text: &str| text.parse().unwrap_or(1);
+    let scale = Scale { times: number(times), parts: number(parts), plus: number(plus) };
+    Ok(table.get(name).and_then(|value| shown(value, &scale, octets)).map(Raw::One))
 }
 
-fn shown(value: &Value, factor: f64, plus: f64, octets: &str) -> Option<String> {
+/// What a metric is multiplied with, divided by, and what is added then.
+struct Scale {
+    times: i32,
+    parts: i32,
+    plus: i32,
+}
+
+fn shown(value: &Value, scale: &Scale, octets: &str) -> Option<String> {
     match value {
         Value::String(text) => Some(text.to_str().chars().take(MAX_TEXT).collect()),
         Value::Array(members) => {
@@ -79,17 +87,19 @@ fn shown(value: &Value, factor: f64, plus: f64, octets: &str) -> Option<String> 
             let octets: Option<Vec<u8>> = wanted.iter().map(|one| u8::try_from(one.as_i64()?).ok()).collect();
             Some(octets?.iter().map(|octet| format!("{octet:02X}")).collect())
         }
-        Value::Double(number) => scaled(*number, factor, plus),
-        // What is beyond a double's 53 bits is no metric of a line.
-        #[allow(clippy::cast_precision_loss, reason = "checked against what an i32 holds")]
-        other => scaled(other.as_i64()? as f64, factor, plus),
+        Value::Double(number) => {
+            let scaled = number * f64::from(scale.times) / f64::from(scale.parts) + f64::from(scale.plus);
+            decimal::nearest(scaled).map(|whole| whole.to_string())
+        }
+        other => {
+            let (times, parts) = (i64::from(scale.times), i64::from(scale.parts));
+            let scaled = other.as_i64()?.checked_mul(times)?;
+            // Halves go away from zero, as with a fraction.
+            let whole = scaled.checked_add(scaled.signum() * (parts / 2))?.checked_div(parts)?;
+            let whole = whole.checked_add(scale.plus.into())?;
+            (whole.unsigned_abs() <= u32::MAX.into()).then(|| whole.to_string())
+        }
     }
-}
-
-fn scaled(number: f64, factor: f64, plus: f64) -> Option<String> {
-    let scaled = (number * factor + plus).round();
-    // `-0` is nobody's number.
-    (scaled.abs() <= f64::from(u32::MAX)).then(|| format!("{:.0}", scaled + 0.0))
 }
 
 // --- ATM
@@ -218,7 +228,8 @@ fn level(system: &mut System, at: Place<'_>, sensor: &str) -> Result<Option<Raw>
 fn millibels(microwatts: u32) -> String {
     let steps = (f64::from(microwatts) / 1_000.0).log10() * 10_000.0 / 2.0;
     // No light at all is as little as can be told.
-    format!("{:.0}", (steps.round() * 2.0).clamp(-65_536.0, 65_534.0) + 0.0)
+    let level = decimal::nearest((steps.round() * 2.0).clamp(-65_536.0, 65_534.0));
+    level.unwrap_or(-65_536).to_string()
 }
 
 // --- modems
@@ -256,9 +267,10 @@ mod tests {
     use super::*;
     use crate::ubus::json;
 
-    fn check(value: &str, factor: f64, octets: &str, expected: Option<&str>) {
+    fn check(value: &str, (times, parts): (i32, i32), octets: &str, expected: Option<&str>) {
         let table = json::parse(&format!("{{\"v\":{value}}}")).unwrap();
-        assert_eq!(shown(table.get("v").unwrap(), factor, 0.0, octets).as_deref(), expected, "{value}");
+        let scale = Scale { times, parts, plus: 0 };
+        assert_eq!(shown(table.get("v").unwrap(), &scale, octets).as_deref(), expected, "{value}");
     }
 
     #[test]
@@ -272,18 +284,23 @@ mod tests {
 
     #[test]
     fn metrics() {
-        check("12.1", 10.0, "", Some("121"));
-        check("-0.04", 10.0, "", Some("0"));
-        check("141952288", 0.001, "", Some("141952"));
-        check("true", 1.0, "", Some("1"));
-        check("[181,0,66,68]", 1.0, "2-4", Some("4244"));
-        check("[181,0]", 1.0, "", Some("B500"));
-        check("[181,0]", 1.0, "2-6", None);
-        check("[300]", 1.0, "", None);
-        check("[\"x\"]", 1.0, "", None);
-        check("\"17a\"", 1.0, "", Some("17a"));
-        check("9223372036854775807", 10.0, "", None);
-        check("{}", 1.0, "", None);
-        check("null", 1.0, "", None);
+        check("12.1", (10, 1), "", Some("121"));
+        check("-0.04", (10, 1), "", Some("0"));
+        check("141952288", (1, 1000), "", Some("141952"));
+        check("1500", (1, 1000), "", Some("2"));
+        check("-1500", (1, 1000), "", Some("-2"));
+        check("-1499", (1, 1000), "", Some("-1"));
+        check("7", (1, 0), "", None);
+        check("7.5", (1, 0), "", None);
+        check("true", (1, 1), "", Some("1"));
+        check("[181,0,66,68]", (1, 1), "2-4", Some("4244"));
+        check("[181,0]", (1, 1), "", Some("B500"));
+        check("[181,0]", (1, 1), "2-6", None);
+        check("[300]", (1, 1), "", None);
+        check("[\"x\"]", (1, 1), "", None);
+        check("\"17a\"", (1, 1), "", Some("17a"));
+        check("9223372036854775807", (10, 1), "", None);
+        check("{}", (1, 1), "", None);
+        check("null", (1, 1), "", None);
     }
 }

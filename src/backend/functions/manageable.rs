@@ -11,10 +11,11 @@
 //! Anybody on the LAN can say anything in there. A line with a part that is not exactly what it should be is
 //! left out; a device with several addresses is one device.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::backend::functions::hosts::normal_mac;
 use crate::backend::{System, TableFn, ValueFn};
+use crate::map::Map;
 use crate::model::Result;
 use crate::model::backend::{Place, Row};
 
@@ -55,13 +56,13 @@ fn devices(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<R
     Ok(found.into_iter().map(row).collect())
 }
 
-fn read(text: &str) -> BTreeMap<Identity, BTreeSet<String>> {
-    let mut out: BTreeMap<Identity, BTreeSet<String>> = BTreeMap::new();
+fn read(text: &str) -> Map<Identity, BTreeSet<String>> {
+    let mut out: Map<Identity, BTreeSet<String>> = Map::default();
     for (address, device) in text.lines().filter_map(line) {
         if out.len() >= MAX_DEVICES && !out.contains_key(&device) {
             continue;
         }
-        let addresses = out.entry(device).or_default();
+        let addresses = out.or_default(device);
         if addresses.len() < MAX_ADDRESSES {
             addresses.insert(address);
         }

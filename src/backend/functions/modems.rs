@@ -9,6 +9,7 @@ use crate::backend::{System, ValueFn};
 use crate::model::Result;
 use crate::model::backend::{Place, Raw};
 use crate::model::error::Error;
+use crate::sys::decimal;
 use crate::ubus::blobmsg::{Table, Value};
 
 /// Behind parameters.
@@ -116,8 +117,8 @@ fn is_imei(text: &str) -> bool {
 fn level_of(signal: Option<&Table>, name: &str) -> Option<String> {
     let kinds = ["5g", "lte", "umts", "gsm", "evdo", "cdma1x"];
     let text = kinds.iter().find_map(|kind| told(signal?.table(kind), name))?;
-    let level: f64 = text.parse().ok()?;
-    (-1000.0..=1000.0).contains(&level).then(|| format!("{:.0}", level.round() + 0.0))
+    let level = decimal::rounded(text.trim())?;
+    (-1000..=1000).contains(&level).then(|| level.to_string())
 }
 
 /// The generation and the one that is preferred in ModemManager's `allowed: 3g, 4g; preferred: 4g`.

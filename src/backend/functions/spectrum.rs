@@ -9,6 +9,7 @@
 use crate::backend::{System, ValueFn};
 use crate::model::Result;
 use crate::model::backend::{Place, Raw};
+use crate::sys::decimal;
 use crate::ubus::blobmsg::Value;
 
 /// Behind parameters.
@@ -29,8 +30,8 @@ fn spectrum(system: &mut System, _at: Place<'_>, argument: &str) -> Result<Optio
         if told.text("standard").is_none_or(|standard| standard.starts_with("G.993")) {
             return Ok(None);
         }
-        let value = told.table(direction).and_then(|table| table.get(quantity)).and_then(decimal);
-        return Ok(value.and_then(|value| whole(value * 10.0, 1270.0)).map(Raw::One));
+        let value = told.table(direction).and_then(|table| table.get(quantity)).and_then(decibels);
+        return Ok(value.and_then(|value| whole(value * 10.0, 1270)).map(Raw::One));
     }
     let Some(told) = system.ubus("dsl", "statistics") else { return Ok(None) };
     let Some(told) = told.table(quantity).and_then(|table| table.table(direction)) else { return Ok(None) };
@@ -48,12 +49,12 @@ fn number(quantity: &str, value: &Value) -> String {
         "qln" => (|v| (-23.0 - v) * 2.0, 254),
         _ => (|v| (v + 32.0) * 2.0, 254),
     };
-    let measured = decimal(value).and_then(|value| whole(steps(value), f64::from(most)));
+    let measured = decibels(value).and_then(|value| whole(steps(value), most));
     measured.unwrap_or_else(|| (most + 1).to_string())
 }
 
 /// A decibel, whole or not.
-fn decimal(value: &Value) -> Option<f64> {
+fn decibels(value: &Value) -> Option<f64> {
     match value {
         Value::Double(number) => Some(*number),
         other => i32::try_from(other.as_i64()?).ok().map(f64::from),
@@ -61,9 +62,9 @@ fn decimal(value: &Value) -> Option<f64> {
 }
 
 /// A number of steps from 0 to the most.
-fn whole(steps: f64, most: f64) -> Option<String> {
-    let steps = steps.round();
-    (0.0..=most).contains(&steps).then(|| format!("{:.0}", steps + 0.0))
+fn whole(steps: f64, most: u16) -> Option<String> {
+    let steps = decimal::nearest(steps).filter(|steps| (0..=most.into()).contains(steps))?;
+    Some(steps.to_string())
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ define BuildPackage
 $(foreach name,TITLE PROVIDES CONFLICTS VARIANT DEFAULT_VARIANT DEPENDS,$(eval $(name):=))
 $(eval $(Package/$(1)))
 $(foreach name,TITLE PROVIDES CONFLICTS VARIANT DEFAULT_VARIANT DEPENDS,$(info $(1) $(name): $(call one_line,$($(name)))))
-$(foreach name,description conffiles,$(info $(1) $(name): $(call one_line,$(Package/$(1)/$(name)))))
+$(foreach name,description conffiles prerm,$(info $(1) $(name): $(call one_line,$(Package/$(1)/$(name)))))
 install-$(1):
 	$(call Package/$(1)/install,$(DESTDIR))
 endef
