@@ -82,7 +82,7 @@ impl Store {
     }
 
     /// Stores what an Inform tells, all or nothing; whether this was the device's first contact. A BOOTSTRAP makes the
-    /// device's services due, but for those that run.
+    /// device's services due, those too that run: the device has forgotten what they did.
     ///
     /// # Errors
     /// Those of [`Store::add_device`].
@@ -105,10 +105,8 @@ impl Store {
         )?;
         keep_values(&transaction, serial_number, seen.values)?;
         if seen.bootstrap {
-            transaction.execute(
-                "UPDATE service_instances SET due = 1 WHERE device_id = ?1 AND status <> 'running'",
-                [serial_number],
-            )?;
+            transaction
+                .execute("UPDATE service_instances SET due = 1 WHERE device_id = ?1", [serial_number])?;
         }
         remember(&transaction, serial_number, "Inform", seen.events)?;
         transaction.commit()?;
