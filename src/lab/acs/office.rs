@@ -5,7 +5,7 @@
 //! still runs. A service stays *running* until its script has ended and the device has answered every message of it.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -48,6 +48,8 @@ pub struct Settings {
     pub allow_remote: bool,
     /// uri="/" in the digest of connection requests.
     pub root_uri: bool,
+    /// A device that asks for Basic gets the password of its connection requests in clear.
+    pub basic_knock: bool,
     /// Messages get the arrayType and the xsi:type that they lack.
     pub fill: bool,
 }
@@ -62,6 +64,7 @@ impl Default for Settings {
             organization: "oktopus".to_owned(),
             allow_remote: false,
             root_uri: false,
+            basic_knock: false,
             fill: false,
         }
     }
@@ -460,22 +463,45 @@ impl Office {
         patience: Duration,
         until: &Fence,
     ) -> Result<Response, Refusal> {
-        let (sender, receiver) = sync_channel(1);
-        let device = order.device;
-        let ticket = self.enqueue(Order { caller: Some(sender), ..order })?;
+        let mut answers = self.ask_all(vec![order], patience, until);
+        answers.pop().unwrap_or_else(|| Err(Refusal::new(500, "nothing was asked")))
+    }
+
+    /// Queues several messages at once, so that one session can take them all, and waits for their answers.
+    pub(super) fn ask_all(
+        self: &Arc<Office>,
+        orders: Vec<Order<'_>>,
+        patience: Duration,
+        until: &Fence,
+    ) -> Vec<Result<Response, Refusal>> {
+        let queued: Vec<_> = orders
+            .into_iter()
+            .map(|order| {
+                let (sender, receiver) = sync_channel(1);
+                let device = order.device;
+                let ticket = self.enqueue(Order { caller: Some(sender), ..order })?;
+                Ok((device, ticket, receiver))
+            })
+            .collect();
         let start = Instant::now();
-        loop {
-            match receiver.recv_timeout(Duration::from_millis(50)) {
-                Ok(Reply::Answered(Ok(response), _)) => return Ok(response),
-                Ok(Reply::Answered(Err(unmet), raw)) => return Err(refusal(unmet, raw)),
-                Ok(Reply::Unasked(refusal)) => return Err(refusal),
-                Err(_) if until.ended().is_none() && start.elapsed() < patience => {}
-                Err(_) => {
-                    self.withdraw(device, ticket);
-                    return Err(Refusal::new(408, "Request timeout"));
+        let answer = |queued: Result<(&str, Ticket, Receiver<Reply>), Refusal>| {
+            let (device, ticket, receiver) = queued?;
+            loop {
+                match receiver.recv_timeout(Duration::from_millis(50)) {
+                    Ok(Reply::Answered(Ok(response), _)) => return Ok(response),
+                    Ok(Reply::Answered(Err(unmet), raw)) => return Err(refusal(unmet, raw)),
+                    Ok(Reply::Unasked(refusal)) => return Err(refusal),
+                    Err(RecvTimeoutError::Timeout)
+                        if until.ended().is_none() && start.elapsed() < patience => {}
+                    // In time, or its run is over.
+                    Err(_) => {
+                        self.withdraw(device, ticket);
+                        return Err(Refusal::new(408, "Request timeout"));
+                    }
                 }
             }
-        }
+        };
+        queued.into_iter().map(answer).collect()
     }
 
     /// Takes back what waits for a device and has a caller, who is told why; without `quiet` not what waits for the

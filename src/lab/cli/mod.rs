@@ -122,6 +122,7 @@ fn serve(options: &Options) -> Result<(), String> {
     let settings = Settings {
         allow_remote: options.allow_remote,
         root_uri: options.quirks.root_uri,
+        basic_knock: options.quirks.basic_knock,
         fill: options.fill,
         ..Settings::default()
     };
@@ -203,6 +204,7 @@ fn provision(options: &Options) -> Result<(), String> {
     let auth = Auth::Digest(Credentials::new(router::ACS_USER, router::PASSWORD));
     let settings = Settings {
         root_uri: options.quirks.root_uri,
+        basic_knock: options.quirks.basic_knock,
         fill: options.fill,
         limits: Limits { time: options.timeout, ..Limits::default() },
         ..Settings::default()
