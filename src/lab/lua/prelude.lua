@@ -1,5 +1,5 @@
 -- Wraps what could outlive the fence, and matches patterns by the host's own matcher, which can be interrupted.
-local fallen, search, seek, rep, type, error, tostring, tonumber, select, rawget, rawset, next = ...
+local fallen, search, seek, special, rep, type, error, tostring, tonumber, select, rawget, rawset, next = ...
 local plain_find, sub, concat = string.find, string.sub, table.concat
 local pcall0, resume0 = pcall, coroutine.resume
 local function after(...) fallen() return ... end
@@ -31,7 +31,7 @@ end
 function string.find(s, p, init, plain)
   s, p = text(s, 1, "find"), text(p, 2, "find")
   init = range(s, init)
-  if plain or not plain_find(p, "[%^%$%*%+%?%.%(%[%%%-]") then return look(seek(s, p, init)) end
+  if plain or not special(p) then return look(seek(s, p, init)) end
   return look(search(s, p, init, true))
 end
 function string.match(s, p, init)

@@ -331,6 +331,18 @@ fn restrict(lua: &Lua, fence: &Fence, memory: usize) -> mlua::Result<()> {
             Err(_) => Err(theirs.ended().map_or_else(|| fell(Ended::Stopped), fell)),
         }
     })?;
+    let theirs = fence.clone();
+    let special = lua.create_function(move |_, pattern: LuaString| {
+        for part in pattern.as_bytes().chunks(64 * 1024) {
+            if part.iter().any(|byte| b"^$*+?.([%-".contains(byte)) {
+                return Ok(true);
+            }
+            if let Some(ended) = theirs.ended() {
+                return Err(fell(ended));
+            }
+        }
+        Ok(false)
+    })?;
     let rep = lua.create_function(move |lua, (text, count): (LuaString, f64)| {
         let count = if count >= 1.0 { count as usize } else { 0 };
         // Lua's own would grow its buffer up to the limit first.
@@ -339,7 +351,8 @@ fn restrict(lua: &Lua, fence: &Fence, memory: usize) -> mlua::Result<()> {
             None => Err(mlua::Error::MemoryError("not enough memory".to_owned())),
         }
     })?;
-    let mut kept: Vec<Value> = [fallen, search, plain, rep].into_iter().map(Value::Function).collect();
+    let mut kept: Vec<Value> =
+        [fallen, search, plain, special, rep].into_iter().map(Value::Function).collect();
     for name in ["type", "error", "tostring", "tonumber", "select", "rawget", "rawset", "next"] {
         kept.push(globals.get(name)?);
     }
