@@ -48,6 +48,9 @@ pub struct Settings {
     pub allow_remote: bool,
     /// uri="/" in the digest of connection requests.
     pub root_uri: bool,
+    /// Sends connection requests over XMPP to devices that have told where, when HTTP and UDP do not reach them.
+    #[cfg(feature = "xmpp")]
+    pub xmpp: Option<super::xmpp::Sender>,
     /// A device that asks for Basic gets the password of its connection requests in clear.
     pub basic_knock: bool,
     /// Messages get the arrayType and the xsi:type that they lack.
@@ -65,6 +68,8 @@ impl Default for Settings {
             allow_remote: false,
             root_uri: false,
             basic_knock: false,
+            #[cfg(feature = "xmpp")]
+            xmpp: None,
             fill: false,
         }
     }
@@ -598,6 +603,10 @@ impl Office {
             };
             // Behind a NAT, perhaps (Annex G).
             let sent = result.is_err() && office.knock_by_udp(&device);
+            let result = match result {
+                Err(why) if !sent => office.knock_by_xmpp(&device, why),
+                result => result,
+            };
             let mut desk = office.desk();
             let line = desk.lines.entry(device.clone()).or_default();
             line.knocking = false;
@@ -630,6 +639,31 @@ impl Office {
                 false
             }
         }
+    }
+
+    /// Sends a connection request over XMPP, if that can be, to a device that HTTP does not reach for this reason.
+    ///
+    /// # Errors
+    /// The reason, and the other one.
+    #[cfg(feature = "xmpp")]
+    fn knock_by_xmpp(&self, device: &str, why: String) -> Result<(), String> {
+        let jid = ["Device.", "InternetGatewayDevice."]
+            .iter()
+            .find_map(|root| {
+                self.store.value(device, &format!("{root}ManagementServer.ConnReqJabberID")).ok().flatten()
+            })
+            .filter(|jid| !jid.is_empty());
+        let (Some(sender), Some(jid), Ok(Some(known))) =
+            (&self.settings.xmpp, jid, self.store.device(device))
+        else {
+            return Err(why);
+        };
+        sender.knock(&known, &jid).map_err(|error| format!("{why}; over XMPP: {error}"))
+    }
+
+    #[cfg(not(feature = "xmpp"))]
+    fn knock_by_xmpp(&self, _device: &str, why: String) -> Result<(), String> {
+        Err(why)
     }
 
     /// Tells people of a failure that has no other place.

@@ -121,6 +121,8 @@ fn serve(options: &Options) -> Result<(), String> {
     let show = Show::new(options.verbose, None).with_trace(options.trace);
     let settings = Settings {
         allow_remote: options.allow_remote,
+        #[cfg(feature = "xmpp")]
+        xmpp: options.xmpp.clone(),
         root_uri: options.quirks.root_uri,
         basic_knock: options.quirks.basic_knock,
         fill: options.fill,
