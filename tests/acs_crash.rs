@@ -85,15 +85,50 @@ fn call(control: &str, method: &str, path: &str, body: &[u8]) -> Option<(u16, Ve
     Some((status, answer.split_off(end + 4)))
 }
 
-/// What was acknowledged; of what is written again and again, the last that was, and what was asked for after it.
+/// What is written again and again.
+struct Written<T> {
+    /// The last that was acknowledged.
+    acknowledged: Option<T>,
+    /// What was asked for after it: it may be done though the answer never came.
+    asked: Vec<T>,
+}
+
+impl<T> Default for Written<T> {
+    fn default() -> Written<T> {
+        Written { acknowledged: None, asked: Vec::new() }
+    }
+}
+
+impl<T: Clone + PartialEq> Written<T> {
+    fn ask(&mut self, value: &T) {
+        self.asked.push(value.clone());
+    }
+
+    fn acknowledge(&mut self, value: &T) {
+        self.asked.clear();
+        self.acknowledged = Some(value.clone());
+    }
+
+    /// Whether it may be this that is found; nothing, only if nothing was ever acknowledged.
+    fn allows(&self, found: Option<&T>) -> bool {
+        match found {
+            None => self.acknowledged.is_none(),
+            found => found == self.acknowledged.as_ref() || self.asked.iter().any(|one| Some(one) == found),
+        }
+    }
+}
+
+/// What was acknowledged.
 #[derive(Default)]
 struct Acknowledged {
     devices: Vec<String>,
     tasks: Vec<i64>,
     finished: Vec<i64>,
-    credentials: BTreeMap<String, Vec<String>>,
-    files: BTreeMap<String, Vec<Vec<u8>>>,
-    informs: BTreeMap<String, Vec<String>>,
+    credentials: BTreeMap<String, Written<String>>,
+    files: BTreeMap<String, Written<Vec<u8>>>,
+    informs: BTreeMap<String, Written<String>>,
+    profiles: BTreeMap<String, Written<String>>,
+    scripts: BTreeMap<String, Written<String>>,
     transfers: Vec<(String, String)>,
     bootstraps: Vec<i64>,
 }
@@ -106,6 +141,7 @@ fn work(url: &str, control: &str, round: u32, number: u32, all: &Mutex<Acknowled
             0 => devices_and_tasks(control, &name, all),
             1 => secrets_and_files(control, &name, all),
             2 => informs(url, &name, all),
+            3 => lua(control, &name, all),
             _ => bootstrap(url, control, &name, all),
         };
         if done.is_none() {
@@ -131,24 +167,36 @@ fn devices_and_tasks(control: &str, name: &str, all: &Mutex<Acknowledged>) -> Op
 }
 
 fn secrets_and_files(control: &str, name: &str, all: &Mutex<Acknowledged>) -> Option<()> {
-    // What is asked for may be done though the answer never comes.
-    all.lock().unwrap().credentials.entry("user".into()).or_default().push(name.to_owned());
+    all.lock().unwrap().credentials.entry("user".into()).or_default().ask(&name.to_owned());
     let body = json!({ "password": name }).to_string();
     let (status, _) = call(control, "PUT", "credentials/user", body.as_bytes())?;
     assert_eq!(status, 204);
-    keep_last(all.lock().unwrap().credentials.get_mut("user").unwrap(), &name.to_owned());
+    all.lock().unwrap().credentials.get_mut("user").unwrap().acknowledge(&name.to_owned());
     let content = name.repeat(20_000).into_bytes();
-    all.lock().unwrap().files.entry("firmware".into()).or_default().push(content.clone());
+    all.lock().unwrap().files.entry("firmware".into()).or_default().ask(&content);
     let (status, _) = call(control, "PUT", "files/firmware", &content)?;
     assert_eq!(status, 204);
-    keep_last(all.lock().unwrap().files.get_mut("firmware").unwrap(), &content);
+    all.lock().unwrap().files.get_mut("firmware").unwrap().acknowledge(&content);
     Some(())
 }
 
-/// Forgets what came before an acknowledged one.
-fn keep_last<T: PartialEq>(list: &mut Vec<T>, acknowledged: &T) {
-    let at = list.iter().position(|one| one == acknowledged).unwrap();
-    list.drain(..at);
+fn lua(control: &str, name: &str, all: &Mutex<Acknowledged>) -> Option<()> {
+    let text = format!("function get_vendor() return '{name}', nil end");
+    all.lock().unwrap().profiles.entry("p".into()).or_default().ask(&text);
+    let (status, _) = call(control, "PUT", "profiles/p", json!({ "text": text }).to_string().as_bytes())?;
+    assert_eq!(status, 204);
+    all.lock().unwrap().profiles.get_mut("p").unwrap().acknowledge(&text);
+    let text = format!("print('{name}')");
+    all.lock().unwrap().scripts.entry(name.into()).or_default().ask(&text);
+    let body = json!({ "text": text }).to_string();
+    let (status, answer) = call(control, "PUT", &format!("scripts/{name}"), body.as_bytes())?;
+    match status {
+        202 => all.lock().unwrap().scripts.get_mut(name).unwrap().acknowledge(&text),
+        // There are as many as there may be.
+        _ => assert_eq!(status, 400, "{}", String::from_utf8_lossy(&answer)),
+    }
+    thread::sleep(Duration::from_millis(20));
+    Some(())
 }
 
 fn informs(url: &str, name: &str, all: &Mutex<Acknowledged>) -> Option<()> {
@@ -156,10 +204,10 @@ fn informs(url: &str, name: &str, all: &Mutex<Acknowledged>) -> Option<()> {
     let mut cpe = Cpe::new(url, "INFORMER");
     cpe.tree.insert(version.into(), name.to_owned());
     let mut http = client::Session::new(cpe.settings.clone()).ok()?;
-    all.lock().unwrap().informs.entry("INFORMER".into()).or_default().push(name.to_owned());
+    all.lock().unwrap().informs.entry("INFORMER".into()).or_default().ask(&name.to_owned());
     let inform = Message::Request(Request::Inform(Box::new(cpe.inform(EventCode::Periodic))));
     http.post(Post::Soap(&octets(inform, "1"))).ok()?;
-    keep_last(all.lock().unwrap().informs.get_mut("INFORMER").unwrap(), &name.to_owned());
+    all.lock().unwrap().informs.get_mut("INFORMER").unwrap().acknowledge(&name.to_owned());
     let complete = TransferComplete {
         command_key: name.to_owned(),
         fault_code: 0,
@@ -197,6 +245,25 @@ fn bootstrap(url: &str, control: &str, name: &str, all: &Mutex<Acknowledged>) ->
     Some(())
 }
 
+/// A look at a store from which something that was acknowledged is gone: it must not pass.
+#[test]
+fn a_loss_is_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("acs.db");
+    drop(Store::open(&path).unwrap());
+    let refused = |fill: fn(&mut Acknowledged)| {
+        let mut all = Acknowledged::default();
+        fill(&mut all);
+        std::panic::catch_unwind(|| check(&path, &all)).is_err()
+    };
+    assert!(!refused(|all| all.credentials.entry("u".into()).or_default().ask(&"p".to_owned())));
+    assert!(refused(|all| all.credentials.entry("u".into()).or_default().acknowledge(&"p".to_owned())));
+    assert!(refused(|all| all.files.entry("f".into()).or_default().acknowledge(&vec![1])));
+    assert!(refused(|all| all.informs.entry("SN".into()).or_default().acknowledge(&"1".to_owned())));
+    assert!(refused(|all| all.profiles.entry("p".into()).or_default().acknowledge(&"x".to_owned())));
+    assert!(refused(|all| all.scripts.entry("s".into()).or_default().acknowledge(&"x".to_owned())));
+}
+
 #[test]
 fn nothing_acknowledged_is_lost() {
     let folder = tempfile::tempdir().unwrap();
@@ -208,7 +275,7 @@ fn nothing_acknowledged_is_lost() {
     let all = Arc::new(Mutex::new(Acknowledged::default()));
     for round in 0..ROUNDS {
         let mut acs = Acs::start(folder.path());
-        let workers: Vec<_> = (0..4)
+        let workers: Vec<_> = (0..5)
             .map(|number| {
                 let (url, control, all) = (acs.url.clone(), acs.control.clone(), Arc::clone(&all));
                 thread::spawn(move || work(&url, &control, round, number, &all))
@@ -230,6 +297,7 @@ fn nothing_acknowledged_is_lost() {
         ("transfers", all.transfers.len()),
         ("bootstraps", all.bootstraps.len()),
         ("finished", all.finished.len()),
+        ("scripts", all.scripts.values().filter(|one| one.acknowledged.is_some()).count()),
     ] {
         assert!(count >= 3, "only {count} {what} were acknowledged");
     }
@@ -248,22 +316,29 @@ fn check(path: &Path, all: &Acknowledged) {
         assert_eq!(store.task(*task).unwrap().expect("a task").progress, Progress::Done);
     }
     for (user, passwords) in &all.credentials {
-        let key = store.credential(user).unwrap();
-        let fits = |password: &String| key.as_ref() == Some(&md5_key(user, REALM, password));
-        assert!(key.is_none() && passwords.len() == 1 || passwords.iter().any(fits), "{user}");
+        let keys = |password: &String| md5_key(user, REALM, password);
+        let expected = Written {
+            acknowledged: passwords.acknowledged.as_ref().map(keys),
+            asked: passwords.asked.iter().map(keys).collect(),
+        };
+        assert!(expected.allows(store.credential(user).unwrap().as_ref()), "the credential of {user}");
     }
     for (name, contents) in &all.files {
-        let found = store.file(name).unwrap();
-        assert!(
-            found.is_none() && contents.len() == 1 || contents.iter().any(|one| found.as_ref() == Some(one))
-        );
+        assert!(contents.allows(store.file(name).unwrap().as_ref()), "the file {name}");
     }
     for (device, versions) in &all.informs {
-        let found = store.value(device, "Device.DeviceInfo.SoftwareVersion").unwrap().unwrap_or_default();
-        assert!(
-            versions.contains(&found) || found.is_empty() && versions.len() == 1,
-            "{found} of {versions:?}"
-        );
+        let found = store.value(device, "Device.DeviceInfo.SoftwareVersion").unwrap();
+        assert!(versions.allows(found.as_ref()), "the value of {device} is {found:?}");
+    }
+    for (name, texts) in &all.profiles {
+        let kept = store.kept_profiles().unwrap();
+        let found = kept.iter().find(|one| one.name == *name).map(|one| &one.text);
+        assert!(texts.allows(found), "the profile {name} is {found:?}");
+    }
+    let scripts = store.kept_scripts().unwrap();
+    for (name, texts) in &all.scripts {
+        let found = scripts.iter().find(|one| one.name == *name).map(|one| &one.text);
+        assert!(texts.allows(found), "the script {name} is {found:?}");
     }
     let told: Vec<String> = store.history("INFORMER").unwrap().into_iter().map(|one| one.text).collect();
     // The history is bounded.

@@ -263,8 +263,9 @@ fn port(answers: &'static [&'static str]) -> (String, thread::JoinHandle<Vec<(us
 }
 
 /// Knocks at a device with such a port; what the port saw, and the news of it.
-fn knocked(answers: &'static [&'static str]) -> (Vec<(usize, String)>, String) {
-    let acs = acs(Auth::None, &[]);
+fn knocked(answers: &'static [&'static str], basic_knock: bool) -> (Vec<(usize, String)>, String) {
+    let settings = Settings { basic_knock, ..Settings::default() };
+    let acs = acs_with(Store::in_memory().unwrap(), None, Auth::None, Quirks::default(), settings);
     let (url, served) = port(answers);
     let mut cpe = Cpe::new(&acs.server.url(), "SN1");
     cpe.tree.insert("Device.ManagementServer.ConnectionRequestURL".into(), url);
@@ -280,22 +281,29 @@ fn knocked(answers: &'static [&'static str]) -> (Vec<(usize, String)>, String) {
 #[test]
 fn connection_requests_of_all_kinds() {
     // A nonce that is good on its connection only, with qop and without an algorithm.
-    let (seen, news) = knocked(&[
-        "401 U\r\nWWW-Authenticate: Digest realm=\"r\",qop=\"auth,auth-int\",nonce=\"n\"",
-        "200 OK\r\nConnection: close",
-    ]);
+    let (seen, news) = knocked(
+        &[
+            "401 U\r\nWWW-Authenticate: Digest realm=\"r\",qop=\"auth,auth-int\",nonce=\"n\"",
+            "200 OK\r\nConnection: close",
+        ],
+        false,
+    );
     assert_eq!((seen[0].0, seen[1].0), (1, 1));
     assert!(seen[1].1.contains("qop=auth, nc=00000001") && !seen[1].1.contains("algorithm"), "{}", seen[1].1);
     assert!(news.contains("Ok(())"), "{news}");
     // A device that closes after the challenge; Basic.
-    let (seen, news) = knocked(&[
-        "401 U\r\nConnection: close\r\nWWW-Authenticate: Basic realm=\"r\"",
-        "204 N\r\nConnection: close",
-    ]);
+    let (seen, news) = knocked(
+        &["401 U\r\nConnection: close\r\nWWW-Authenticate: Basic realm=\"r\"", "204 N\r\nConnection: close"],
+        true,
+    );
     assert_eq!((seen[0].0, seen[1].0), (1, 2));
     assert!(seen[1].1.contains("Authorization: Basic dXNlcjpwYXNzIHdvcmQ=\r\n"), "{}", seen[1].1);
     assert!(news.contains("Ok(())"), "{news}");
-    let (_, news) = knocked(&["503 Busy\r\nConnection: close"]);
+    // The password is not shown to whoever asks for it.
+    let (seen, news) = knocked(&["401 U\r\nConnection: close\r\nWWW-Authenticate: Basic realm=\"r\""], false);
+    assert_eq!(seen.len(), 1);
+    assert!(news.contains("--quirk basic-knock") && !seen[0].1.contains("Authorization"), "{news}");
+    let (_, news) = knocked(&["503 Busy\r\nConnection: close"], false);
     assert!(news.contains("too busy"), "{news}");
 }
 

@@ -37,7 +37,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         ],
     ),
     ("cli/", &["cli", "agent", "backend", "cwmp", "http", "lab", "model", "sys", "ubus", "uci"]),
-    ("lab/", &["lab", "cwmp", "http", "model", "ubus", "uci", "sys"]),
+    ("lab/", &["lab", "connreq", "cwmp", "http", "model", "ubus", "uci", "sys"]),
 ];
 
 /// What every module may name.

@@ -113,6 +113,24 @@ fn pattern_bombs() {
 }
 
 #[test]
+fn large_strings_are_no_hiding_place() {
+    // More of them than runs may be given up: all have to be interrupted.
+    let all = "t = {} for i = 1, 3e5 do t[i] = s end";
+    let sort = format!("local s = ('a'):rep(2e7) {all} table.sort(t)");
+    let by = format!("local s = ('a'):rep(2e7) {all} table.sort(t, function(a, b) return a < b end)");
+    fail(&[
+        ("local s = ('a'):rep(2^24) s:find(('a'):rep(2^23) .. 'b', 1, true)", TIME),
+        ("local s = ('a'):rep(2^24) s:find(('a'):rep(2^23) .. 'b')", TIME),
+        (&sort, TIME),
+        (&by, TIME),
+        ("local a, b = ('a'):rep(2e7), ('a'):rep(2e7) .. 'b' while true do local _ = a < b end", TIME),
+        ("local s = ('a'):rep(1e6) while true do local _ = string.format('%s', s):upper() end", TIME),
+        ("local s = ('a'):rep(2^23) s:find('^(a*)%1b')", TIME),
+        ("local s = ('a'):rep(1e6) while true do s:gsub('b', s) end", TIME),
+    ]);
+}
+
+#[test]
 fn byte_code_and_what_is_not_there() {
     fail(&[
         ("\u{1b}LuaQ\0\u{1}\u{4}\u{8}\u{4}\u{8}\0", "cannot be read"),

@@ -24,6 +24,8 @@ pub struct Cpe {
     pub tree: BTreeMap<String, String>,
     /// The number of the next instance.
     pub next: u32,
+    /// Parts of the model that it has not: reading them is a fault.
+    pub lacks: Vec<String>,
     /// Methods done, in order, with what they were about.
     pub done: Vec<String>,
     /// How it talks to the ACS.
@@ -40,7 +42,7 @@ impl Cpe {
         ];
         let tree = tree.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let settings = client::Settings::new(url);
-        Cpe { serial: serial.to_owned(), tree, next: 1, done: Vec::new(), settings }
+        Cpe { serial: serial.to_owned(), tree, next: 1, lacks: Vec::new(), done: Vec::new(), settings }
     }
 
     /// Its Inform with one event.
@@ -116,6 +118,9 @@ impl Cpe {
             Request::GetParameterValues(names) => {
                 let mut values = Vec::new();
                 for name in names {
+                    if self.lacks.contains(name) {
+                        return Err(Fault::new(9005, name));
+                    }
                     let of = |known: &str| {
                         known == name || name.ends_with('.') && known.starts_with(name.as_str())
                     };

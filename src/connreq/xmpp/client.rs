@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use nix::sys::socket::{setsockopt, sockopt};
 
-use super::request::{Answer, Rule};
+use super::request::{Answer, REQUEST, Rule};
 use super::sasl::{self, Mechanism, SaslError};
 use super::stream::{CLIENT, Element, Item, STREAMS, Stream, StreamError, escape};
 use crate::http::wire::{Link, Secure, Wire};
@@ -148,6 +148,48 @@ pub fn login(
     nonce: &str,
     stats: Stats,
 ) -> Result<Online, Fault> {
+    let (mut talk, jid) = enter(wire, account, tls, nonce, stats)?;
+    // Presence makes the connection one that can be seen; messages to the bare address are for others.
+    talk.send("<presence><priority>-1</priority></presence>")?;
+    talk.link.never_wait()?;
+    Ok(Online { talk, jid, keep_alive: None, beat: None, has_more: true })
+}
+
+/// Asks a device for a session (TR-069 K.2.3), over a connection of its own that has a deadline: `to` is its full address,
+/// and the name and password that it expects. `nonce` as for [`login`].
+///
+/// # Errors
+/// [`Fault`]; [`Fault::Ended`] with the device's word, if it refuses.
+pub fn request(
+    wire: Wire,
+    account: &Account,
+    tls: Option<&dyn Secure>,
+    nonce: &str,
+    to: (&str, &str, &str),
+) -> Result<(), Fault> {
+    let (mut talk, _) = enter(wire, account, tls, nonce, Stats::default())?;
+    let (jid, username, password) = (escape(to.0), escape(to.1), escape(to.2));
+    // Nobody else knows the nonce: nobody else can answer.
+    let id = format!("cr-{nonce}");
+    talk.send(&format!(
+        "<iq type=\"get\" id=\"{}\" to=\"{jid}\"><connectionRequest xmlns=\"{REQUEST}\"><username>{username}</username>\
+         <password>{password}</password></connectionRequest></iq>",
+        escape(&id)
+    ))?;
+    talk.answer(&id, "connection request").map(drop)?;
+    // What was wanted is done.
+    let _ = talk.write("</stream:stream>");
+    Ok(())
+}
+
+/// Logs in and binds a resource; gives our address too.
+fn enter(
+    wire: Wire,
+    account: &Account,
+    tls: Option<&dyn Secure>,
+    nonce: &str,
+    stats: Stats,
+) -> Result<(Talk, String), Fault> {
     // Without it a keep-alive into nowhere would be noticed after a quarter of an hour.
     let _ = setsockopt(&wire.fd(), sockopt::TcpUserTimeout, &GONE);
     let mut talk = Talk { link: Link::Plain(wire), stream: Stream::default(), stats };
@@ -164,10 +206,7 @@ pub fn login(
     talk.stream = Stream::default();
     features = talk.open(&account.domain)?;
     let jid = talk.bind(account, &features)?;
-    // Presence makes the connection one that can be seen; messages to the bare address are for others.
-    talk.send("<presence><priority>-1</priority></presence>")?;
-    talk.link.never_wait()?;
-    Ok(Online { talk, jid, keep_alive: None, beat: None, has_more: true })
+    Ok((talk, jid))
 }
 
 impl Online {
@@ -345,6 +384,11 @@ impl Talk {
     /// Asks the server for something, and gives its answer.
     fn ask(&mut self, id: &str, what: &str) -> Result<Element, Fault> {
         self.send(&format!("<iq type=\"set\" id=\"{id}\">{what}</iq>"))?;
+        self.answer(id, id)
+    }
+
+    /// The answer with this id; `what` is it for people.
+    fn answer(&mut self, id: &str, what: &str) -> Result<Element, Fault> {
         loop {
             let said = self.read()?;
             if !said.is(CLIENT, "iq") || said.attribute("id") != Some(id) {
@@ -352,7 +396,7 @@ impl Talk {
             }
             return match said.attribute("type") {
                 Some("result") => Ok(said),
-                _ => Err(Fault::Ended(format!("no {id}: {}", condition(said.child(CLIENT, "error"))))),
+                _ => Err(Fault::Ended(format!("no {what}: {}", condition(said.child(CLIENT, "error"))))),
             };
         }
     }

@@ -19,7 +19,7 @@ use crate::connreq::sources::Sources;
 use crate::http::auth::{Credentials, same};
 
 /// The namespace of a connection request (TR-069 Annex K).
-const REQUEST: &str = "urn:broadband-forum-org:cwmp:xmppConnReq-1-0";
+pub(super) const REQUEST: &str = "urn:broadband-forum-org:cwmp:xmppConnReq-1-0";
 /// Requests accepted within a window, as on the port of HTTP.
 const MAX_ACCEPTED: usize = 30;
 /// That window.

@@ -1,5 +1,5 @@
 //! Connection requests: a GET with digest authentication to the URL that the device told (TR-069 3.2.2), Basic where a
-//! device knows nothing better, and a signed datagram to one behind a NAT (Annex G.2.2).
+//! device knows nothing better and that is allowed, and a signed datagram to one behind a NAT (Annex G.2.2).
 //!
 //! The challenge is answered on the connection that it came over, unless the device closes it: some bind the nonce to it.
 
@@ -45,6 +45,11 @@ pub fn knock(device: &Device, settings: &Settings) -> Result<(), String> {
     let challenge =
         best_challenge(first.challenges.iter().map(String::as_str)).map_err(|error| error.to_string())?;
     let authorization = match challenge {
+        Challenge::Basic { .. } if !settings.basic_knock => {
+            let why =
+                "the device asks for Basic, which would show it the password in clear (--quirk basic-knock)";
+            return Err(why.to_owned());
+        }
         Challenge::Basic { .. } => basic(&who),
         Challenge::Digest(digest) => {
             let cnonce = rng::hex(8).map_err(|error| error.to_string())?;

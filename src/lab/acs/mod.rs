@@ -25,6 +25,8 @@ mod services;
 pub mod session;
 mod tasks;
 pub mod trace;
+#[cfg(feature = "xmpp")]
+pub mod xmpp;
 
 #[cfg(test)]
 mod tests;

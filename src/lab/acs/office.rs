@@ -5,7 +5,7 @@
 //! still runs. A service stays *running* until its script has ended and the device has answered every message of it.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -26,6 +26,8 @@ use super::trace::Trace;
 
 /// Most messages that wait for one device.
 pub const MAX_QUEUE: usize = 1000;
+/// Sessions that may break off over one message: a CPE that falls over it would do so for ever.
+const MAX_BREAKS: u32 = 3;
 /// A session whose CPE was silent for so long is over.
 const SILENCE: Duration = Duration::from_secs(60);
 
@@ -36,6 +38,8 @@ pub struct Settings {
     pub hold: Duration,
     /// How long `send_cwmp_message` waits for the device.
     pub answer: Duration,
+    /// How long a service may run, with the answers of the device.
+    pub service_age: Duration,
     /// For each script.
     pub limits: Limits,
     /// Before the user names of scripts' credentials, with a hyphen.
@@ -44,6 +48,11 @@ pub struct Settings {
     pub allow_remote: bool,
     /// uri="/" in the digest of connection requests.
     pub root_uri: bool,
+    /// Sends connection requests over XMPP to devices that have told where, when HTTP and UDP do not reach them.
+    #[cfg(feature = "xmpp")]
+    pub xmpp: Option<super::xmpp::Sender>,
+    /// A device that asks for Basic gets the password of its connection requests in clear.
+    pub basic_knock: bool,
     /// Messages get the arrayType and the xsi:type that they lack.
     pub fill: bool,
 }
@@ -53,10 +62,14 @@ impl Default for Settings {
         Settings {
             hold: Duration::from_secs(20),
             answer: Duration::from_secs(30),
+            service_age: Duration::from_secs(24 * 3600),
             limits: Limits::default(),
             organization: "oktopus".to_owned(),
             allow_remote: false,
             root_uri: false,
+            basic_knock: false,
+            #[cfg(feature = "xmpp")]
+            xmpp: None,
             fill: false,
         }
     }
@@ -87,6 +100,20 @@ pub(super) struct Desk {
     pub(super) services: services::Board,
 }
 
+impl Desk {
+    /// Takes the messages of a run out of all queues; answers to what was sent already concern nobody.
+    pub(super) fn drop_run(&mut self, run: services::Run) {
+        let Desk { lines, waiting, .. } = self;
+        waiting.retain(|ticket, origin| {
+            let stays = origin.run != Some(run);
+            if !stays && let Some(line) = lines.get_mut(&origin.device) {
+                line.queue.retain(|(other, _)| other != ticket);
+            }
+            stays
+        });
+    }
+}
+
 /// What concerns one device.
 #[derive(Default)]
 struct Line {
@@ -103,8 +130,8 @@ struct Line {
 struct Origin {
     device: String,
     what: String,
-    /// The instance whose script sent it.
-    instance: Option<i64>,
+    /// The run of a service whose script sent it.
+    run: Option<services::Run>,
     /// A refusal does not fail the instance.
     optional: bool,
     caller: Option<SyncSender<Reply>>,
@@ -112,6 +139,8 @@ struct Origin {
     task: Option<i64>,
     /// It waits for the device's next session.
     quiet: bool,
+    /// Sessions that broke off over it.
+    breaks: u32,
     /// The body that the device answered with.
     raw: Option<String>,
 }
@@ -128,7 +157,8 @@ pub(super) enum Reply {
 pub(super) struct Order<'a> {
     pub(super) device: &'a str,
     pub(super) payload: Payload,
-    pub(super) instance: Option<i64>,
+    /// The run of a service whose script sends it.
+    pub(super) run: Option<services::Run>,
     pub(super) optional: bool,
     /// No connection request for it.
     pub(super) quiet: bool,
@@ -140,7 +170,7 @@ pub(super) struct Order<'a> {
 impl<'a> Order<'a> {
     /// A message that nobody waits for.
     pub(super) fn new(device: &'a str, payload: Payload) -> Order<'a> {
-        Order { device, payload, instance: None, optional: false, quiet: false, caller: None, task: None }
+        Order { device, payload, run: None, optional: false, quiet: false, caller: None, task: None }
     }
 }
 
@@ -167,7 +197,8 @@ impl Office {
         self.stop.stop();
         self.trace.close();
         // With the desk, so that nobody is between looking and waiting.
-        let _desk = self.desk();
+        let desk = self.desk();
+        desk.services.stop_all();
         self.changed.notify_all();
     }
 
@@ -201,7 +232,7 @@ impl Office {
         line.session = Some((number, Instant::now()));
         line.unreachable = false;
         drop(desk);
-        services::start(self, device);
+        services::start(self, device, seen.bootstrap);
         Ok(number)
     }
 
@@ -300,23 +331,32 @@ impl Office {
         }
     }
 
-    /// A session broke off. What can be asked twice goes to the front of the queue again; the rest has failed,
-    /// because nobody knows whether it was done.
+    /// A session broke off. What can be asked twice goes to the front of the queue again, a few times; the rest has
+    /// failed, because nobody knows whether it was done.
     pub fn broke_off(&self, device: &str, session: u32, outstanding: Option<(Ticket, Payload)>) {
         let mut desk = self.desk();
-        let line = desk.lines.entry(device.to_owned()).or_default();
+        let Desk { lines, waiting, .. } = &mut *desk;
+        let line = lines.entry(device.to_owned()).or_default();
         line.leave(session);
-        let failed = match outstanding {
-            Some((ticket, payload)) if is_repeatable(payload.method()) => {
+        let mut failed = None;
+        // One that nobody waits for any more is gone.
+        if let Some((ticket, payload)) = outstanding
+            && let Some(origin) = waiting.get_mut(&ticket)
+        {
+            origin.breaks += 1;
+            let method = payload.method();
+            if !is_repeatable(method) {
+                failed = Some((ticket, format!("the session broke off before the answer to {method}")));
+            } else if origin.breaks >= MAX_BREAKS {
+                let why = format!("{MAX_BREAKS} sessions broke off before the answer to {method}");
+                failed = Some((ticket, why));
+            } else {
                 line.queue.push_front((ticket, payload));
-                None
             }
-            other => other,
-        };
+        }
         drop(desk);
         self.watcher.news(&News::SessionBroke { device });
-        if let Some((ticket, payload)) = failed {
-            let why = format!("the session broke off before the answer to {}", payload.method());
+        if let Some((ticket, why)) = failed {
             self.answered(ticket, Err(Unmet::Broken(why)));
         }
     }
@@ -341,12 +381,12 @@ impl Office {
         }
         let shown = outcome.as_ref().map(describe::response).map_err(Unmet::to_string);
         self.watcher.news(&News::Answered { device: &origin.device, request: &origin.what, answer: &shown });
-        if let Some(instance) = origin.instance {
+        if let Some(run) = origin.run {
             let refused = match (&shown, origin.optional || origin.caller.is_some()) {
                 (Err(why), false) => Some(format!("{} was refused: {why}", origin.what)),
                 _ => None,
             };
-            services::answered(self, instance, refused);
+            services::answered(self, run, refused);
         }
         if let Some(caller) = origin.caller {
             // The script may have ended its wait.
@@ -367,6 +407,9 @@ impl Office {
         let mut desk = self.desk();
         desk.last_ticket = desk.last_ticket.wrapping_add(1);
         let ticket = Ticket(desk.last_ticket);
+        if !desk.services.goes_on(order.run) {
+            return Err(Refusal::new(409, "the run is over"));
+        }
         let line = desk.lines.entry(order.device.to_owned()).or_default();
         if line.queue.len() >= MAX_QUEUE {
             return Err(Refusal::new(409, "Device is busy"));
@@ -375,15 +418,16 @@ impl Office {
         line.queue.push_back((ticket, order.payload));
         let knock = !order.quiet && !line.is_in_session() && !std::mem::replace(&mut line.knocking, true);
         let device = order.device.to_owned();
-        desk.services.sent(order.instance);
+        desk.services.sent(order.run);
         let origin = Origin {
             device: device.clone(),
             what,
-            instance: order.instance,
+            run: order.run,
             optional: order.optional,
             caller: order.caller,
             task: order.task,
             quiet: order.quiet,
+            breaks: 0,
             raw: None,
         };
         desk.waiting.insert(ticket, origin);
@@ -424,22 +468,45 @@ impl Office {
         patience: Duration,
         until: &Fence,
     ) -> Result<Response, Refusal> {
-        let (sender, receiver) = sync_channel(1);
-        let device = order.device;
-        let ticket = self.enqueue(Order { caller: Some(sender), ..order })?;
+        let mut answers = self.ask_all(vec![order], patience, until);
+        answers.pop().unwrap_or_else(|| Err(Refusal::new(500, "nothing was asked")))
+    }
+
+    /// Queues several messages at once, so that one session can take them all, and waits for their answers.
+    pub(super) fn ask_all(
+        self: &Arc<Office>,
+        orders: Vec<Order<'_>>,
+        patience: Duration,
+        until: &Fence,
+    ) -> Vec<Result<Response, Refusal>> {
+        let queued: Vec<_> = orders
+            .into_iter()
+            .map(|order| {
+                let (sender, receiver) = sync_channel(1);
+                let device = order.device;
+                let ticket = self.enqueue(Order { caller: Some(sender), ..order })?;
+                Ok((device, ticket, receiver))
+            })
+            .collect();
         let start = Instant::now();
-        loop {
-            match receiver.recv_timeout(Duration::from_millis(50)) {
-                Ok(Reply::Answered(Ok(response), _)) => return Ok(response),
-                Ok(Reply::Answered(Err(unmet), raw)) => return Err(refusal(unmet, raw)),
-                Ok(Reply::Unasked(refusal)) => return Err(refusal),
-                Err(_) if until.ended().is_none() && start.elapsed() < patience => {}
-                Err(_) => {
-                    self.withdraw(device, ticket);
-                    return Err(Refusal::new(408, "Request timeout"));
+        let answer = |queued: Result<(&str, Ticket, Receiver<Reply>), Refusal>| {
+            let (device, ticket, receiver) = queued?;
+            loop {
+                match receiver.recv_timeout(Duration::from_millis(50)) {
+                    Ok(Reply::Answered(Ok(response), _)) => return Ok(response),
+                    Ok(Reply::Answered(Err(unmet), raw)) => return Err(refusal(unmet, raw)),
+                    Ok(Reply::Unasked(refusal)) => return Err(refusal),
+                    Err(RecvTimeoutError::Timeout)
+                        if until.ended().is_none() && start.elapsed() < patience => {}
+                    // In time, or its run is over.
+                    Err(_) => {
+                        self.withdraw(device, ticket);
+                        return Err(Refusal::new(408, "Request timeout"));
+                    }
                 }
             }
-        }
+        };
+        queued.into_iter().map(answer).collect()
     }
 
     /// Takes back what waits for a device and has a caller, who is told why; without `quiet` not what waits for the
@@ -456,8 +523,8 @@ impl Office {
         let origins: Vec<Origin> = gone.iter().filter_map(|ticket| waiting.remove(ticket)).collect();
         drop(desk);
         for origin in origins {
-            if let Some(instance) = origin.instance {
-                services::answered(self, instance, None);
+            if let Some(run) = origin.run {
+                services::answered(self, run, None);
             }
             if let Some(caller) = origin.caller {
                 let _ = caller.try_send(Reply::Unasked(why.clone()));
@@ -474,8 +541,8 @@ impl Office {
         if line.queue.len() < before {
             let origin = desk.waiting.remove(&ticket);
             drop(desk);
-            if let Some(instance) = origin.and_then(|origin| origin.instance) {
-                services::answered(self, instance, None);
+            if let Some(run) = origin.and_then(|origin| origin.run) {
+                services::answered(self, run, None);
             }
         }
     }
@@ -492,12 +559,12 @@ impl Office {
     }
 
     /// Queues a reading of what the ACS keeps of every device.
-    pub(super) fn refresh(self: &Arc<Office>, device: &str, instance: Option<i64>) -> bool {
+    pub(super) fn refresh(self: &Arc<Office>, device: &str, run: Option<services::Run>) -> bool {
         let Some(names) = self.kept_paths(device) else { return false };
         names.iter().all(|name| {
             let request = Request::GetParameterValues(vec![(*name).to_owned()]);
             let Ok(payload) = Payload::of(request, Namespace::V1_0) else { return false };
-            self.enqueue(Order { instance, optional: true, ..Order::new(device, payload) }).is_ok()
+            self.enqueue(Order { run, optional: true, ..Order::new(device, payload) }).is_ok()
         })
     }
 
@@ -536,6 +603,10 @@ impl Office {
             };
             // Behind a NAT, perhaps (Annex G).
             let sent = result.is_err() && office.knock_by_udp(&device);
+            let result = match result {
+                Err(why) if !sent => office.knock_by_xmpp(&device, why),
+                result => result,
+            };
             let mut desk = office.desk();
             let line = desk.lines.entry(device.clone()).or_default();
             line.knocking = false;
@@ -568,6 +639,31 @@ impl Office {
                 false
             }
         }
+    }
+
+    /// Sends a connection request over XMPP, if that can be, to a device that HTTP does not reach for this reason.
+    ///
+    /// # Errors
+    /// The reason, and the other one.
+    #[cfg(feature = "xmpp")]
+    fn knock_by_xmpp(&self, device: &str, why: String) -> Result<(), String> {
+        let jid = ["Device.", "InternetGatewayDevice."]
+            .iter()
+            .find_map(|root| {
+                self.store.value(device, &format!("{root}ManagementServer.ConnReqJabberID")).ok().flatten()
+            })
+            .filter(|jid| !jid.is_empty());
+        let (Some(sender), Some(jid), Ok(Some(known))) =
+            (&self.settings.xmpp, jid, self.store.device(device))
+        else {
+            return Err(why);
+        };
+        sender.knock(&known, &jid).map_err(|error| format!("{why}; over XMPP: {error}"))
+    }
+
+    #[cfg(not(feature = "xmpp"))]
+    fn knock_by_xmpp(&self, _device: &str, why: String) -> Result<(), String> {
+        Err(why)
     }
 
     /// Tells people of a failure that has no other place.

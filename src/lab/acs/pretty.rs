@@ -59,6 +59,12 @@ pub fn pretty(message: &[u8]) -> String {
     format!("{}\n{CUT}", &out[..end])
 }
 
+/// A message without its secrets; `None` if it has none, and can stay as it is.
+pub fn masked(text: &str) -> Option<String> {
+    let shown = pretty(text.as_bytes());
+    [DOTS, CUT, "<!-- … -->", "… not well-formed"].iter().any(|word| shown.contains(word)).then_some(shown)
+}
+
 /// The message as a tree. Ends early where more than enough was read.
 fn parse(text: &str) -> Vec<Node> {
     let mut reader = Reader::from_str(text);
@@ -268,6 +274,19 @@ mod tests {
         check("<!-- old: <b>x</b> --><a/><!-- so -->", "<!-- … -->\n<a/>\n<!-- so -->");
         let long = format!("<a one=\"{0}\" two=\"{0}\">x</a>", "1".repeat(60));
         assert_eq!(pretty(long.as_bytes()).lines().count(), 3);
+    }
+
+    #[test]
+    fn masked_messages() {
+        assert_eq!(masked("<?xml version=\"1.0\"?><a><Name>X</Name><Value>v</Value></a>"), None);
+        let secret =
+            "<a><Name>Device.WiFi.AccessPoint.1.Security.KeyPassphrase</Name><Value>hush</Value></a>";
+        for text in [secret, "<a><Password>hush</Password></a>", "<a><!-- <Password>hush</Password> --></a>"]
+        {
+            assert!(masked(text).is_some_and(|shown| !shown.contains("hush")), "{text}");
+        }
+        let long = format!("<a><b>{}</b><Password>hush</Password></a>", "x".repeat(MAX_SHOWN));
+        assert!(masked(&long).is_some_and(|shown| !shown.contains("hush")));
     }
 
     #[test]

@@ -104,6 +104,8 @@ pub enum Error {
     Lacks(&'static str),
     /// The profile itself cannot be used.
     Profile(String),
+    /// The store's: it may not be there in the next mini-ACS.
+    Store(String),
     /// A hook failed, or gave what cannot be used.
     Hook(String),
     /// The device, or the way to it: code and text as in scripts' error tables.
@@ -118,7 +120,9 @@ impl fmt::Display for Error {
             Error::NoProfile(name) => write!(f, "there is no profile {name:?}"),
             Error::NoSuchThing(name) => write!(f, "profiles know no {name:?}"),
             Error::Lacks(hook) => write!(f, "the profile has no {hook}: the device lacks this"),
-            Error::Profile(why) | Error::Hook(why) | Error::Diagnostic(why) => f.write_str(why),
+            Error::Profile(why) | Error::Store(why) | Error::Hook(why) | Error::Diagnostic(why) => {
+                f.write_str(why)
+            }
             Error::Device(refusal) => write!(f, "{} {}", refusal.code, refusal.message),
         }
     }
@@ -157,9 +161,32 @@ impl Profiles {
         Ok(())
     }
 
-    /// Forgets a profile; whether there was one.
-    pub fn remove(&self, name: &str) -> bool {
-        self.profiles().remove(name).is_some()
+    /// As [`Profiles::put`], and keeps it in the store, so that the next mini-ACS has it too.
+    ///
+    /// # Errors
+    /// [`Error::Profile`], [`Error::Store`].
+    pub fn keep(&self, name: &str, text: &str) -> Result<(), Error> {
+        self.put(name, text)?;
+        self.office.store.keep_profile(name, text).map_err(|error| Error::Store(error.to_string()))
+    }
+
+    /// Takes the profiles that are kept in the store, but for names that are taken; gives what cannot be used any more.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn restore(&self) -> Result<Vec<Error>, Error> {
+        let kept = self.office.store.kept_profiles().map_err(|error| Error::Store(error.to_string()))?;
+        let free = kept.into_iter().filter(|one| self.get(&one.name).is_none());
+        Ok(free.filter_map(|one| self.put(&one.name, &one.text).err()).collect())
+    }
+
+    /// Forgets a profile, in the store too; whether there was one.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn remove(&self, name: &str) -> Result<bool, Error> {
+        let kept = self.office.store.forget_profile(name).map_err(|error| Error::Store(error.to_string()))?;
+        Ok(self.profiles().remove(name).is_some() || kept)
     }
 
     /// The profiles and the hooks they define.
@@ -399,9 +426,8 @@ impl<'a> Job<'a> {
         if message.trim_start().starts_with('{') {
             return Err(usp());
         }
-        let payload =
-            Payload::parse(message).map_err(|why| Error::Hook(format!("the hook's message: {why}")))?;
-        self.ask(payload)
+        let payload = self.office.payload(self.device, message);
+        self.ask(payload.map_err(|refusal| Error::Hook(format!("the hook's message: {}", refusal.message)))?)
     }
 
     fn ask(&self, payload: Payload) -> Result<Response, Error> {

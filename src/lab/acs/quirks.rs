@@ -22,6 +22,9 @@ pub struct Quirks {
     pub mismatched_id: bool,
     /// The digest of a connection request says uri="/" whatever the path (acsrs).
     pub root_uri: bool,
+    /// A device that asks for Basic gets the password of its connection requests, in clear
+    /// (GenieACS when told to; no ACS does by itself).
+    pub basic_knock: bool,
     /// A nonce is good on the connection only that it was given on (GenieACS).
     pub bound_nonce: bool,
     /// The challenge names no algorithm, and offers auth-int too (GenieACS).
@@ -63,6 +66,7 @@ const WORDS: &[Word] = &[
     ("overloaded", |quirks| quirks.overloaded = true),
     ("mismatched-id", |quirks| quirks.mismatched_id = true),
     ("root-uri", |quirks| quirks.root_uri = true),
+    ("basic-knock", |quirks| quirks.basic_knock = true),
     ("bound-nonce", |quirks| quirks.bound_nonce = true),
     ("terse-challenge", |quirks| quirks.terse_challenge = true),
     ("raw-url", |quirks| quirks.raw_url = true),

@@ -91,6 +91,8 @@ pub enum Error {
     Unknown(String),
     /// Too long a text, a bad name, too many scripts, or no thread.
     Refused(String),
+    /// The store's: it may not be there in the next mini-ACS.
+    Store(String),
 }
 
 impl fmt::Display for Error {
@@ -98,7 +100,7 @@ impl fmt::Display for Error {
         match self {
             Error::Running(name) => write!(f, "the script {name:?} runs, and must be stopped first"),
             Error::Unknown(name) => write!(f, "there is no script {name:?}"),
-            Error::Refused(why) => f.write_str(why),
+            Error::Refused(why) | Error::Store(why) => f.write_str(why),
         }
     }
 }
@@ -111,6 +113,14 @@ struct Entry {
     state: State,
     reason: String,
     log: Arc<Log>,
+    /// It is in the store.
+    kept: bool,
+}
+
+impl From<crate::lab::store::Error> for Error {
+    fn from(error: crate::lab::store::Error) -> Error {
+        Error::Store(error.to_string())
+    }
 }
 
 /// The last lines of a script.
@@ -150,6 +160,65 @@ impl Scripts {
     /// # Errors
     /// [`Error`]; what is wrong in the script itself is found when it runs, and told in its log and report.
     pub fn start(self: &Arc<Scripts>, name: &str, text: &str) -> Result<(), Error> {
+        self.start_as(name, text, false)
+    }
+
+    /// As [`Scripts::start`], and keeps it in the store first, so that the next mini-ACS has it too.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn put(self: &Arc<Scripts>, name: &str, text: &str) -> Result<(), Error> {
+        self.start_as(name, text, true)
+    }
+
+    /// Starts a script again that has ended.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn start_again(self: &Arc<Scripts>, name: &str) -> Result<(), Error> {
+        let entries = self.entries();
+        let entry = entries.get(name).ok_or_else(|| Error::Unknown(name.to_owned()))?;
+        let (text, kept) = (entry.text.clone(), entry.kept);
+        drop(entries);
+        self.start_as(name, &text, kept)
+    }
+
+    /// Takes the scripts that are kept in the store, but for names that are taken, and starts those that ran when the
+    /// last mini-ACS ended; gives what could not be started.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn restore(self: &Arc<Scripts>) -> Result<Vec<Error>, Error> {
+        let Some(office) = self.office() else { return Ok(Vec::new()) };
+        let mut failed = Vec::new();
+        for script in office.store.kept_scripts()? {
+            let mut entries = self.entries();
+            if entries.contains_key(&script.name) {
+                continue;
+            }
+            if !script.wanted {
+                let entry = Entry {
+                    text: script.text,
+                    mailbox: Arc::default(),
+                    state: State::Stopped,
+                    reason: String::new(),
+                    log: Arc::default(),
+                    kept: true,
+                };
+                entries.insert(script.name, entry);
+                continue;
+            }
+            drop(entries);
+            failed.extend(self.start_as(&script.name, &script.text, true).err());
+        }
+        Ok(failed)
+    }
+
+    fn office(&self) -> Option<Arc<Office>> {
+        self.office.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
+    }
+
+    fn start_as(self: &Arc<Scripts>, name: &str, text: &str, kept: bool) -> Result<(), Error> {
         let refused = |why: String| Err(Error::Refused(why));
         if name.is_empty() || name.len() > 128 || name.chars().any(char::is_control) {
             return refused("a script's name has 1 to 128 bytes and no control characters".to_owned());
@@ -157,7 +226,7 @@ impl Scripts {
         if text.len() > MAX_SCRIPT {
             return refused(format!("the script {name:?} is longer than {MAX_SCRIPT} bytes"));
         }
-        let Some(office) = self.office.lock().unwrap_or_else(PoisonError::into_inner).upgrade() else {
+        let Some(office) = self.office() else {
             return refused("the mini-ACS has ended".to_owned());
         };
         let (mailbox, log) = (Arc::new(Mailbox::default()), Arc::new(Log::default()));
@@ -175,7 +244,12 @@ impl Scripts {
             state: State::Running,
             reason: String::new(),
             log: Arc::clone(&log),
+            kept,
         };
+        if kept {
+            // Before the thread, whose end says that it is not wanted any more.
+            office.store.keep_script(name, text)?;
+        }
         let desk = Arc::new(Desk { office, name: name.to_owned(), log });
         let (scripts, text) = (Arc::clone(self), text.to_owned());
         vm::thread(move || scripts.run(&desk, &text, &mailbox))
@@ -187,11 +261,16 @@ impl Scripts {
     /// Tells a script to end: at once in Lua code and where it waits. One that has ended already stays so.
     ///
     /// # Errors
-    /// [`Error::Unknown`].
+    /// [`Error::Unknown`], [`Error::Store`].
     pub fn stop(&self, name: &str) -> Result<(), Error> {
         let mut entries = self.entries();
         let entry = entries.get_mut(name).ok_or_else(|| Error::Unknown(name.to_owned()))?;
         if entry.state == State::Running {
+            if entry.kept
+                && let Some(office) = self.office()
+            {
+                office.store.want_script(name, false)?;
+            }
             entry.state = State::Stopping;
             entry.mailbox.stop();
         }
@@ -215,7 +294,12 @@ impl Scripts {
         match entries.get(name) {
             None => Err(Error::Unknown(name.to_owned())),
             Some(entry) if entry.state != State::Stopped => Err(Error::Running(name.to_owned())),
-            Some(_) => {
+            Some(entry) => {
+                if entry.kept
+                    && let Some(office) = self.office()
+                {
+                    office.store.forget_script(name)?;
+                }
                 entries.remove(name);
                 Ok(())
             }
@@ -253,6 +337,14 @@ impl Scripts {
         }
         let mut entries = self.entries();
         if let Some(entry) = entries.get_mut(&desk.name) {
+            // One that the end of the mini-ACS stops is wanted in the next.
+            if entry.kept
+                && entry.state == State::Running
+                && !desk.office.stop.is_stopped()
+                && let Err(error) = desk.office.store.want_script(&desk.name, false)
+            {
+                desk.office.trouble(&error);
+            }
             entry.state = State::Stopped;
             entry.reason.clone_from(&reason);
         }
@@ -391,11 +483,16 @@ impl Fleet for Desk {
 
     fn refresh_now(&self, device: &str, until: &Fence) -> bool {
         let Some(paths) = self.office.kept_paths(device) else { return false };
-        let names = paths.iter().map(|path| (*path).to_owned()).collect();
-        let Ok(payload) = Payload::of(Request::GetParameterValues(names), Namespace::V1_0) else {
-            return false;
-        };
-        self.office.ask(Order::new(device, payload), self.office.settings.answer, until).is_ok()
+        // One each: a device that lacks one of them refuses a request that has it, whole.
+        let orders: Option<Vec<Order<'_>>> = paths
+            .iter()
+            .map(|path| {
+                let request = Request::GetParameterValues(vec![(*path).to_owned()]);
+                Payload::of(request, Namespace::V1_0).ok().map(|payload| Order::new(device, payload))
+            })
+            .collect();
+        let Some(orders) = orders else { return false };
+        self.office.ask_all(orders, self.office.settings.answer, until).iter().any(Result::is_ok)
     }
 
     fn device(&self, serial_number: &str) -> Option<Card> {

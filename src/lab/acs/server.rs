@@ -20,6 +20,7 @@ use super::news::News;
 use super::office::Office;
 use super::payload::Payload;
 use super::quirks::{Cookie, Quirks};
+use super::services;
 use super::session::{Fact, Session, Step, Ticket};
 
 /// What one request may hold, before and after inflating.
@@ -389,6 +390,7 @@ impl Shared {
         let mut count = 0_u32;
         while !self.office.stop.wait(SWEEP) {
             self.sweep();
+            services::expire(&self.office);
             count = count.wrapping_add(1);
             if count.is_multiple_of(WATCH) {
                 self.office.watch(&mut known);

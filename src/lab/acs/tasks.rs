@@ -11,6 +11,7 @@ use crate::lab::store::{Progress, Task};
 
 use super::office::{Office, Order, is_repeatable};
 use super::payload::Payload;
+use super::pretty;
 use super::session::{Outcome, Ticket, Unmet};
 
 /// Between two looks at a task that somebody waits for.
@@ -126,7 +127,14 @@ impl Office {
     }
 
     fn settle_task(&self, task: i64, progress: Progress, result: &Json) {
-        if let Err(error) = self.store.set_task(task, progress, result) {
+        let done = match progress.is_final() {
+            true => self.store.task(task).and_then(|known| {
+                let masked = known.and_then(|known| pretty::masked(&known.message));
+                self.store.end_task(task, progress, result, masked.as_deref())
+            }),
+            false => self.store.set_task(task, progress, result),
+        };
+        if let Err(error) = done {
             self.trouble(&error);
         }
     }

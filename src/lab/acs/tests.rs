@@ -13,7 +13,7 @@ use super::quirks::{Cookie, Quirks};
 use super::server::Server;
 use crate::cwmp::event::{Event, EventCode};
 use crate::cwmp::fault::Fault;
-use crate::cwmp::rpc::{DeviceId, Inform, ParameterValue, Request, Response, Status as Applied};
+use crate::cwmp::rpc::{DeviceId, Inform, Message, ParameterValue, Request, Response, Status as Applied};
 use crate::cwmp::session::{Close, Input, Output, Plan, Session};
 use crate::cwmp::soap::{self, Limits};
 use crate::http::auth::{
@@ -308,21 +308,94 @@ fn messages_that_cannot_be_sent_are_refused_to_the_script() {
     assert_eq!(lab.office.store.credential("oktopus-u").unwrap(), Some(md5_key("oktopus-u", REALM, "p")));
 }
 
+/// A session that answers so many requests, gets one more, and breaks off.
+fn broken(lab: &Lab, event: EventCode, answers: usize) {
+    let envelope = |id: &str, message| soap::envelope::Envelope {
+        namespace: soap::envelope::Namespace::V1_2,
+        header: soap::envelope::Header { id: Some(id.into()), ..Default::default() },
+        message,
+    };
+    let mut http = client::Session::new(lab.settings()).unwrap();
+    let begin = Message::Request(Request::Inform(Box::new(inform(event))));
+    http.post(Post::Soap(&soap::write(&envelope("1", begin)))).unwrap();
+    let mut reply = http.post(Post::Empty).unwrap();
+    for _ in 0..answers {
+        let asked = soap::read(&reply.body, &Limits::default()).unwrap();
+        let Message::Request(request) = &asked.message else { panic!("{asked:?}") };
+        let answer = Message::Response(obey(&mut Vec::new())(request).unwrap());
+        let answer = envelope(asked.header.id.as_deref().unwrap(), answer);
+        reply = http.post(Post::Soap(&soap::write(&answer))).unwrap();
+    }
+    assert!(!reply.body.is_empty());
+}
+
 /// The first session breaks off at its first request; gives what the second one was asked.
 fn after_a_break(rest: &str) -> (Lab, Vec<String>) {
     let lab = lab(&script(rest));
-    let mut http = client::Session::new(lab.settings()).unwrap();
-    let envelope = soap::envelope::Envelope {
-        namespace: soap::envelope::Namespace::V1_2,
-        header: soap::envelope::Header { id: Some("1".into()), ..Default::default() },
-        message: crate::cwmp::rpc::Message::Request(Request::Inform(Box::new(inform(EventCode::Bootstrap)))),
-    };
-    http.post(Post::Soap(&soap::write(&envelope))).unwrap();
-    assert!(!http.post(Post::Empty).unwrap().body.is_empty());
-    drop(http);
+    broken(&lab, EventCode::Bootstrap, 0);
     let mut done = Vec::new();
     assert_eq!(lab.session(EventCode::Boot, obey(&mut done)), Ok(Close::Success));
     (lab, done)
+}
+
+#[test]
+fn a_factory_reset_in_the_middle_of_a_service_begins_it_anew() {
+    let three =
+        "send_cwmp_message_and_forget(device_id, add()) send_cwmp_message_and_forget(device_id, set(1))";
+    // The script has ended with messages open; it still runs, and has more to send.
+    for rest in ["", "sleep(1)"] {
+        let rest = format!(
+            "{three} {rest} send_cwmp_message_and_forget(device_id, set(2)) set_provisioning_status('provisioned')"
+        );
+        let lab = lab(&script(&rest));
+        broken(&lab, EventCode::Bootstrap, 1);
+        let mut done = Vec::new();
+        let mut names = Vec::new();
+        let perform = |request: &Request| {
+            if let Request::SetParameterValues(set) = request {
+                names.push(set.list[0].name.clone());
+            }
+            obey(&mut done)(request)
+        };
+        assert_eq!(lab.session(EventCode::Bootstrap, perform), Ok(Close::Success));
+        assert_eq!(done, ["AddObject", "SetParameterValues", "SetParameterValues"]);
+        assert_eq!(names, ["Device.T.1.X", "Device.T.2.X"]);
+        lab.notes.wait("provisioned ");
+        let told = lab.notes.0.lock().unwrap().clone();
+        let of = |word: &str| told.iter().filter(|line| line.starts_with(word)).count();
+        assert_eq!((of("running"), of("provisioned"), of("failed")), (2, 1, 0), "{told:?}");
+    }
+}
+
+#[test]
+fn a_message_that_breaks_the_device_is_not_sent_for_ever() {
+    let rest = "send_cwmp_message_and_forget(device_id, set(1)) send_cwmp_message_and_forget(device_id, add()) \
+        set_provisioning_status('provisioned')";
+    let lab = lab(&script(rest));
+    for event in [EventCode::Bootstrap, EventCode::Boot, EventCode::Boot] {
+        broken(&lab, event, 0);
+    }
+    let mut done = Vec::new();
+    assert_eq!(lab.session(EventCode::Boot, obey(&mut done)), Ok(Close::Success));
+    assert_eq!(done, ["AddObject"]);
+    lab.notes.wait("failed ");
+    assert!(lab.service().1.contains("3 sessions broke off before the answer to SetParameterValues"));
+}
+
+#[test]
+fn a_service_whose_device_does_not_come_back_ends() {
+    let rest =
+        "sleep(0.2) send_cwmp_message_and_forget(device_id, set(1)) set_provisioning_status('provisioned')";
+    let settings =
+        Settings { hold: Duration::ZERO, service_age: Duration::from_millis(500), ..Settings::default() };
+    let lab = lab_with(&script(rest), Auth::None, Quirks::default(), settings);
+    assert_eq!(lab.session(EventCode::Bootstrap, obey(&mut Vec::new())), Ok(Close::Success));
+    lab.notes.wait("failed ");
+    assert!(lab.service().1.contains("within 0.5 s: 1 have no answer"), "{}", lab.service().1);
+    // Its message is gone too.
+    let mut done = Vec::new();
+    assert_eq!(lab.session(EventCode::Periodic, obey(&mut done)), Ok(Close::Success));
+    assert_eq!(done, Vec::<String>::new());
 }
 
 #[test]

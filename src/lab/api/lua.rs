@@ -50,6 +50,7 @@ impl From<scripts::Error> for Failure {
             scripts::Error::Running(_) => 409,
             scripts::Error::Unknown(_) => 404,
             scripts::Error::Refused(_) => 400,
+            scripts::Error::Store(_) => 500,
         };
         Failure(status, error.to_string())
     }
@@ -61,6 +62,7 @@ impl From<profiles::Error> for Failure {
             profiles::Error::NoProfile(_) => 404,
             profiles::Error::NoSuchThing(_) | profiles::Error::Profile(_) => 400,
             profiles::Error::Lacks(_) => 409,
+            profiles::Error::Store(_) => 500,
             profiles::Error::Hook(_) | profiles::Error::Device(_) | profiles::Error::Diagnostic(_) => 502,
         };
         Failure(status, error.to_string())
@@ -81,7 +83,7 @@ pub(super) fn scripts(call: &Call<'_>) -> Result<Reply, Failure> {
 
 pub(super) fn put_script(call: &Call<'_>) -> Result<Reply, Failure> {
     let Text { text } = call.read()?;
-    call.parts.scripts.start(call.argument(), &text)?;
+    call.parts.scripts.put(call.argument(), &text)?;
     Ok(object(202, &shown(&script(call)?)))
 }
 
@@ -95,8 +97,7 @@ pub(super) fn delete_script(call: &Call<'_>) -> Result<Reply, Failure> {
 }
 
 pub(super) fn start_script(call: &Call<'_>) -> Result<Reply, Failure> {
-    let text = script(call)?.text;
-    call.parts.scripts.start(call.argument(), &text)?;
+    call.parts.scripts.start_again(call.argument())?;
     Ok(object(202, &shown(&script(call)?)))
 }
 
@@ -117,7 +118,7 @@ pub(super) fn profiles(call: &Call<'_>) -> Result<Reply, Failure> {
 
 pub(super) fn put_profile(call: &Call<'_>) -> Result<Reply, Failure> {
     let Text { text } = call.read()?;
-    call.parts.profiles.put(call.argument(), &text)?;
+    call.parts.profiles.keep(call.argument(), &text)?;
     Ok(Reply::empty(204))
 }
 
@@ -131,7 +132,7 @@ pub(super) fn show_profile(call: &Call<'_>) -> Result<Reply, Failure> {
 }
 
 pub(super) fn delete_profile(call: &Call<'_>) -> Result<Reply, Failure> {
-    gone(call.parts.profiles.remove(call.argument()), "profile")
+    gone(call.parts.profiles.remove(call.argument())?, "profile")
 }
 
 pub(super) fn hook(call: &Call<'_>) -> Result<Reply, Failure> {

@@ -58,14 +58,18 @@ pub const VERBS: &[(&str, &str, &str)] = &[
     ("task", "ID", "one task"),
     ("withdraw", "ID", "takes a task back"),
     ("services", "", "all services"),
-    ("service", "LUA-FILE [NAME]", "makes a service, or replaces it"),
+    (
+        "service",
+        "LUA-FILE [NAME]",
+        "makes a service, or replaces it; with --variable, --description, --unavailable",
+    ),
     ("delete-service", "ID", "removes a service with its instances"),
     ("instances", "[SERIAL]", "services on devices"),
     ("instance", "ID", "one"),
     (
         "attach",
         "SERIAL SERVICE-ID [NAME=VALUE…]",
-        "a service to a device; values in JSON if they are, else texts",
+        "a service to a device; values are texts, but for variables that it declares otherwise",
     ),
     ("run", "ID", "runs an instance now"),
     ("log", "ID", "what the script of an instance printed"),
@@ -116,7 +120,7 @@ struct Door {
 
 /// Runs one verb; `arguments` are those after `ctl`. 1 if the control refuses, 2 for a command line nobody understands.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let (words, control, token_file, wait) = match parse(arguments) {
+    let (words, control, token_file, wait, about) = match parse(arguments) {
         Ok(Some(parsed)) => parsed,
         Ok(None) => {
             let _ = write!(io::stdout().lock(), "{}", help());
@@ -129,6 +133,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let done = door(&control, token_file.as_deref()).and_then(|door| match words[0].as_str() {
         "trace" => trace(&door, words.get(1).map_or("", String::as_str)),
+        "service" => perform(&door, &service(&words, about)?),
+        "attach" => {
+            let known = fetch(&door, &format!("services/{}", encoded(&words[2])))?;
+            perform(&door, &attach(&words, &known)?)
+        }
         _ => perform(&door, &call(&words, wait)?),
     });
     match done {
@@ -140,7 +149,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-type Parsed = (Vec<String>, String, Option<String>, u32);
+type Parsed = (Vec<String>, String, Option<String>, u32, Map<String, Json>);
 
 fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<Parsed>, String> {
     let text = |error: lexopt::Error| error.to_string();
@@ -148,6 +157,7 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<Parsed>
     let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let mut control = env("RCWMP_CONTROL").unwrap_or_else(|| DEFAULT.to_owned());
     let (mut words, mut token_file, mut wait) = (Vec::new(), None, WAIT);
+    let (mut about, mut variables) = (Map::new(), Vec::new());
     let mut parser = lexopt::Parser::from_args(arguments);
     while let Some(argument) = parser.next().map_err(text)? {
         match argument {
@@ -157,6 +167,13 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<Parsed>
             Long("wait") => {
                 let value = string(parser.value().map_err(text)?)?;
                 wait = value.parse().ok().filter(|wait| *wait <= 300).ok_or("--wait: 0 to 300 seconds")?;
+            }
+            Long("variable") => variables.push(declared(&string(parser.value().map_err(text)?)?)?),
+            Long("description") => {
+                about.insert("description".to_owned(), json!(string(parser.value().map_err(text)?)?));
+            }
+            Long("unavailable") => {
+                about.insert("available".to_owned(), json!(false));
             }
             Value(word) => words.push(string(word)?),
             other => return Err(other.unexpected().to_string()),
@@ -170,7 +187,27 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<Parsed>
     if !(least..=most).contains(&(words.len() - 1)) {
         return Err(format!("usage: {verb} {usage}"));
     }
-    Ok(Some((words, control, token_file, wait)))
+    if !variables.is_empty() {
+        about.insert("variables".to_owned(), Json::Array(variables));
+    }
+    if verb != "service" && !about.is_empty() {
+        return Err(format!("--variable, --description and --unavailable are for service, not for {verb}"));
+    }
+    Ok(Some((words, control, token_file, wait, about)))
+}
+
+/// A variable of a service: `NAME[:TYPE[:required[:DESCRIPTION]]]`.
+fn declared(text: &str) -> Result<Json, String> {
+    let mut parts = text.splitn(4, ':');
+    let mut part = || parts.next().unwrap_or_default();
+    let (name, kind, required, description) = (part(), part(), part(), part());
+    if name.is_empty() || !matches!(kind, "" | "string" | "number" | "boolean") {
+        return Err(format!("--variable: {text:?}: a name and string, number or boolean are wanted"));
+    }
+    if !matches!(required, "" | "required" | "optional") {
+        return Err(format!("--variable: {text:?}: after the type comes required or optional"));
+    }
+    Ok(json!({ "name": name, "type": kind, "required": required == "required", "description": description }))
 }
 
 fn help() -> String {
@@ -178,7 +215,11 @@ fn help() -> String {
         "rcwmpd mini-acs ctl [FLAG]… VERB [ARGUMENT]…: controls a running mini-ACS\n\n\
          \x20 --control ADDRESS      where its --control is (default RCWMP_CONTROL, else {DEFAULT})\n\
          \x20 --token-file FILE      the token (default: RCWMP_TOKEN)\n\
-         \x20 --wait SECONDS         for the answer of a device (default {WAIT})\n\n"
+         \x20 --wait SECONDS         for the answer of a device (default {WAIT})\n\
+         \x20 --variable NAME[:TYPE[:required[:DESCRIPTION]]]\n\
+         \x20                        a variable of a service; TYPE is string, number or boolean\n\
+         \x20 --description TEXT     of a service\n\
+         \x20 --unavailable          no new instances of a service\n\n"
     );
     for (verb, arguments, what) in VERBS {
         out.push_str(&format!("  {:<40} {what}\n", format!("{verb} {arguments}").trim_end()));
@@ -269,25 +310,14 @@ fn call(words: &[String], wait: u32) -> Result<Call, String> {
         }
         "task" => simple(get, format!("tasks/{}", id(1))),
         "withdraw" => simple(delete, format!("tasks/{}", id(1))),
-        "service" => {
-            let script = String::from_utf8(contents(word(1), MAX_SCRIPT)?)
-                .map_err(|_| format!("{} is not UTF-8", word(1)))?;
-            let name = if words.len() > 2 { word(2).to_owned() } else { stem(word(1)) };
-            with(post, "services".to_owned(), json!({ "name": name, "script": script }))
-        }
+        "service" => service(words, Map::new())?,
         "delete-service" => simple(delete, format!("services/{}", id(1))),
         "instances" => simple(get, format!("instances?device={}", id(1))),
         "instance" => simple(get, format!("instances/{}", id(1))),
         "detach" => simple(delete, format!("instances/{}", id(1))),
         "run" => simple(post, format!("instances/{}/run", id(1))),
         "log" => simple(get, format!("instances/{}/log", id(1))),
-        "attach" => {
-            let service: i64 = word(2).parse().map_err(|_| format!("{:?} is no id of a service", word(2)))?;
-            let value = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| json!(text));
-            let variables = pairs(&words[3..], value)?;
-            let body = json!({ "serial_number": word(1), "service": service, "variables": variables });
-            with(post, "instances".to_owned(), body)
-        }
+        "attach" => attach(words, &Json::Null)?,
         "scripts" | "profiles" => simple(get, word(0).to_owned()),
         "script" | "put-profile" => {
             let text = String::from_utf8(contents(word(1), MAX_SCRIPT)?)
@@ -327,6 +357,54 @@ fn call(words: &[String], wait: u32) -> Result<Call, String> {
         "delete-file" => simple(delete, format!("files/{}", id(1))),
         other => return Err(format!("there is no verb {other}")),
     })
+}
+
+/// The call of `service`; `about` is what is told of it besides.
+fn service(words: &[String], about: Map<String, Json>) -> Result<Call, String> {
+    let file = words.get(1).map_or("", String::as_str);
+    let script =
+        String::from_utf8(contents(file, MAX_SCRIPT)?).map_err(|_| format!("{file} is not UTF-8"))?;
+    let name = words.get(2).cloned().unwrap_or_else(|| stem(file));
+    let mut body = about;
+    body.insert("name".to_owned(), json!(name));
+    body.insert("script".to_owned(), json!(script));
+    let body = Json::Object(body).to_string().into_bytes();
+    Ok(Call { method: "POST", path: "services".to_owned(), body, wait: 0 })
+}
+
+/// The call of `attach`; `service` is what the control knows of the service. What it declares as no number and no
+/// boolean is a text, as it was typed.
+fn attach(words: &[String], service: &Json) -> Result<Call, String> {
+    let id: i64 = words[2].parse().map_err(|_| format!("{:?} is no id of a service", words[2]))?;
+    let mut variables = pairs(&words[3..], |text| json!(text))?;
+    for declared in service["variables"].as_array().into_iter().flatten() {
+        let name = declared["name"].as_str().unwrap_or_default();
+        let Some(value) = variables.get_mut(name) else { continue };
+        let text = value.as_str().unwrap_or_default();
+        let typed = match declared["type"].as_str() {
+            Some("number") => serde_json::from_str::<serde_json::Number>(text).map(Json::Number).ok(),
+            Some("boolean" | "bool") => text.parse().map(Json::Bool).ok(),
+            _ => continue,
+        };
+        let kind = &declared["type"];
+        *value =
+            typed.ok_or_else(|| format!("{name}: {text:?} is no {}", kind.as_str().unwrap_or_default()))?;
+    }
+    let body = json!({ "serial_number": words[1], "service": id, "variables": variables });
+    let body = body.to_string().into_bytes();
+    Ok(Call { method: "POST", path: "instances".to_owned(), body, wait: 0 })
+}
+
+/// What the control has there.
+fn fetch(door: &Door, path: &str) -> Result<Json, String> {
+    let call = Call { method: "GET", path: path.to_owned(), body: Vec::new(), wait: 0 };
+    let (status, _, body) = exchange(door, &call)?;
+    let value: Json =
+        serde_json::from_slice(&body).map_err(|error| format!("the answer is no JSON: {error}"))?;
+    if status >= 400 {
+        return Err(value["error"].as_str().unwrap_or("refused").to_owned());
+    }
+    Ok(value)
 }
 
 fn perform(door: &Door, call: &Call) -> Result<(), String> {
@@ -492,6 +570,59 @@ mod tests {
     }
 
     #[test]
+    fn values_stay_as_typed_unless_declared() {
+        let variables = |words: &[&str], service: &Json| {
+            let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            let body = attach(&words, service)?.body;
+            Ok::<_, String>(serde_json::from_slice::<Json>(&body).unwrap()["variables"].clone())
+        };
+        let line = [
+            "attach",
+            "SN1",
+            "1",
+            "pw=123456789012345678901234",
+            "e=1e5",
+            "t=true",
+            "n=null",
+            "q=\"x\"",
+            "x={}",
+        ];
+        let as_typed = json!({ "pw": "123456789012345678901234", "e": "1e5", "t": "true", "n": "null",
+            "q": "\"x\"", "x": "{}" });
+        assert_eq!(variables(&line, &json!({ "variables": [] })), Ok(as_typed));
+        let service = json!({ "variables": [{ "name": "n", "type": "number" }, { "name": "b", "type": "boolean" },
+            { "name": "s", "type": "string" }] });
+        let typed = json!({ "n": 12.5, "b": true, "s": "7" });
+        assert_eq!(variables(&["attach", "SN1", "1", "n=12.5", "b=true", "s=7"], &service), Ok(typed));
+        assert!(
+            variables(&["attach", "SN1", "1", "n=x"], &service).unwrap_err().contains("\"x\" is no number")
+        );
+        assert!(variables(&["attach", "SN1", "1", "b=1"], &service).unwrap_err().contains("is no boolean"));
+    }
+
+    #[test]
+    fn services_are_told_whole() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let line = format!(
+            "service {} wifi --variable n:number:required:how-many --variable s --description d --unavailable",
+            file.path().display()
+        );
+        let (words, _, _, _, about) = of(&line).unwrap().unwrap();
+        let body: Json = serde_json::from_slice(&service(&words, about).unwrap().body).unwrap();
+        let variables = json!([
+            { "name": "n", "type": "number", "required": true, "description": "how-many" },
+            { "name": "s", "type": "", "required": false, "description": "" },
+        ]);
+        let expected = json!({ "name": "wifi", "script": "", "description": "d", "available": false,
+            "variables": variables });
+        assert_eq!(body, expected);
+        for wrong in ["--variable n:int", "--variable :number", "--variable n:number:x"] {
+            assert!(of(&format!("service x {wrong}")).is_err(), "{wrong}");
+        }
+        assert!(of("devices --unavailable").is_err());
+    }
+
+    #[test]
     fn wrong_lines() {
         for line in
             ["", "nonsense", "device", "device a b", "get a", "--nonsense x", "--wait 301 devices", "set a"]
@@ -499,7 +630,7 @@ mod tests {
             assert!(of(line).is_err(), "{line}");
         }
         assert_eq!(of("--help").unwrap(), None);
-        let (words, control, token, wait) =
+        let (words, control, token, wait, _) =
             of("--control :1 --token-file f --wait 5 add-device S").unwrap().unwrap();
         assert_eq!((words.len(), control.as_str(), token.as_deref(), wait), (2, ":1", Some("f"), 5));
         assert!(call(&["set".into(), "s".into(), "x".into()], 1).is_err());

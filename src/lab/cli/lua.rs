@@ -63,7 +63,8 @@ impl Drop for Running {
     }
 }
 
-/// Takes the profiles and starts the scripts of a command line.
+/// Takes the profiles and starts the scripts of a command line, and then what the store has kept of others. What is kept
+/// and cannot be used any more is told, and does not hinder the rest.
 ///
 /// # Errors
 /// Why one of them cannot be, in one sentence.
@@ -74,6 +75,12 @@ pub fn start(options: &Options, scripts: &Arc<Scripts>, profiles: &Profiles) -> 
     let running = Running(Arc::clone(scripts));
     for (name, text) in &options.scripts {
         scripts.start(name, text).map_err(|error| format!("--script: {error}"))?;
+    }
+    for error in profiles.restore().map_err(|error| error.to_string())? {
+        eprintln!("rcwmpd mini-acs: a profile that is kept: {error}");
+    }
+    for error in scripts.restore().map_err(|error| error.to_string())? {
+        eprintln!("rcwmpd mini-acs: a script that is kept: {error}");
     }
     Ok(running)
 }

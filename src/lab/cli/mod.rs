@@ -121,7 +121,10 @@ fn serve(options: &Options) -> Result<(), String> {
     let show = Show::new(options.verbose, None).with_trace(options.trace);
     let settings = Settings {
         allow_remote: options.allow_remote,
+        #[cfg(feature = "xmpp")]
+        xmpp: options.xmpp.clone(),
         root_uri: options.quirks.root_uri,
+        basic_knock: options.quirks.basic_knock,
         fill: options.fill,
         ..Settings::default()
     };
@@ -203,6 +206,7 @@ fn provision(options: &Options) -> Result<(), String> {
     let auth = Auth::Digest(Credentials::new(router::ACS_USER, router::PASSWORD));
     let settings = Settings {
         root_uri: options.quirks.root_uri,
+        basic_knock: options.quirks.basic_knock,
         fill: options.fill,
         limits: Limits { time: options.timeout, ..Limits::default() },
         ..Settings::default()

@@ -41,6 +41,21 @@ pub const FLAGS: &[(&str, &str, &str, bool, bool)] = &[
     ("https", "ADDRESS", "listens for HTTPS too, with --cert and --key", true, false),
     ("cert", "FILE", "the certificate with its chain, PEM", true, false),
     ("key", "FILE", "its key, PEM (default: the --cert file)", true, false),
+    (
+        "xmpp",
+        "USER:PASSWORD@DOMAIN",
+        "sends connection requests over XMPP, too, to devices that have told a ConnReqJabberID; over TLS",
+        true,
+        false,
+    ),
+    ("xmpp-server", "HOST[:PORT]", "the server for --xmpp (default: the domain, port 5222)", true, false),
+    (
+        "xmpp-ca",
+        "PATH",
+        "who signs its certificate, PEM, a file or a directory (default /etc/ssl/certs)",
+        true,
+        false,
+    ),
     ("control", "ADDRESS", "serves the JSON API here, for `mini-acs ctl` (a loopback address)", true, false),
     ("token-file", "FILE", "the token of the control, made if it is not there (default: shown)", true, false),
     ("fill", "", "fills in the arrayType and xsi:type that scripts leave out", true, true),
@@ -107,6 +122,9 @@ pub struct Options {
     pub cert: Option<PathBuf>,
     /// `--key`.
     pub key: Option<PathBuf>,
+    /// `--xmpp`, with `--xmpp-server` and `--xmpp-ca`.
+    #[cfg(feature = "xmpp")]
+    pub xmpp: Option<crate::lab::acs::xmpp::Sender>,
     /// `--control`.
     pub control: Option<SocketAddr>,
     /// `--token-file`.
@@ -194,6 +212,8 @@ pub fn parse(mode: Mode, arguments: impl IntoIterator<Item = OsString>) -> Resul
         https: None,
         cert: None,
         key: None,
+        #[cfg(feature = "xmpp")]
+        xmpp: None,
         control: None,
         token_file: None,
         fill: false,
@@ -285,6 +305,18 @@ impl Options {
             "listen" => self.listen = address(value)?,
             "https" => self.https = Some(address(value)?),
             "control" => self.control = Some(address(value)?),
+            #[cfg(feature = "xmpp")]
+            "xmpp" => self.xmpp = Some(crate::lab::acs::xmpp::Sender::parse(value)?),
+            #[cfg(feature = "xmpp")]
+            "xmpp-server" | "xmpp-ca" => {
+                let sender = self.xmpp.as_mut().ok_or("it belongs after --xmpp")?;
+                match name {
+                    "xmpp-server" => sender.server = Some(value.to_owned()),
+                    _ => sender.ca = PathBuf::from(value),
+                }
+            }
+            #[cfg(not(feature = "xmpp"))]
+            "xmpp" | "xmpp-server" | "xmpp-ca" => return Err("this build has no XMPP".to_owned()),
             "var" => {
                 let (name, value) = value
                     .split_once('=')

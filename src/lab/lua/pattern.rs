@@ -84,6 +84,41 @@ pub fn search(
     Ok(None)
 }
 
+/// Where `text` has `wanted` at `from` or later, taken as it is. `go_on` is asked now and then.
+///
+/// # Errors
+/// [`Error::Interrupted`].
+pub fn find(
+    text: &[u8],
+    wanted: &[u8],
+    mut from: usize,
+    go_on: &dyn Fn() -> bool,
+) -> Result<Option<usize>, Error> {
+    let Some(&first) = wanted.first() else { return Ok((from <= text.len()).then_some(from)) };
+    let cost = cost_of(wanted.len());
+    let mut steps = 0;
+    while let Some(last) = text.len().checked_sub(wanted.len()).filter(|last| from <= *last) {
+        let Some(at) = text[from..=last].iter().position(|byte| *byte == first) else { return Ok(None) };
+        if text[from + at..].starts_with(wanted) {
+            return Ok(Some(from + at));
+        }
+        from += at + 1;
+        steps += cost;
+        if steps >= STRIDE {
+            steps = 0;
+            if !go_on() {
+                return Err(Error::Interrupted);
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// The steps that comparing so many bytes counts for.
+fn cost_of(bytes: usize) -> u32 {
+    u32::try_from(bytes / 64).unwrap_or(STRIDE).min(STRIDE) + 1
+}
+
 /// A capture while matching.
 #[derive(Clone, Copy)]
 enum Open {
@@ -111,7 +146,11 @@ struct Matcher<'a> {
 
 impl Matcher<'_> {
     fn step(&mut self) -> Result<(), Error> {
-        self.steps += 1;
+        self.steps_of(1)
+    }
+
+    fn steps_of(&mut self, cost: u32) -> Result<(), Error> {
+        self.steps += cost;
         if self.steps < STRIDE {
             return Ok(());
         }
@@ -234,7 +273,9 @@ impl Matcher<'_> {
         let index = usize::from(digit - b'0').checked_sub(1);
         match index.and_then(|index| self.captures.get(index)) {
             Some(Open::Done(Capture::Text(from, to))) => {
-                let caught = &self.text[*from..*to];
+                let (from, to) = (*from, *to);
+                self.steps_of(cost_of(to - from))?;
+                let caught = &self.text[from..to];
                 Ok(self.text[s..].starts_with(caught).then(|| s + caught.len()))
             }
             // Lua takes a position for a text of no length that is never there again.
@@ -397,6 +438,30 @@ mod tests {
             check("a", pattern, Err(Error::Malformed(why)));
         }
         assert_eq!(search(b"", &[b'a'; 5000], 0, false, &|| true), Err(Error::TooLong));
+    }
+
+    #[test]
+    fn plain_text() {
+        let find = |text: &str, wanted: &str, from| find(text.as_bytes(), wanted.as_bytes(), from, &|| true);
+        assert_eq!((find("abcabc", "bc", 0), find("abcabc", "bc", 2)), (Ok(Some(1)), Ok(Some(4))));
+        assert_eq!((find("abc", "bcd", 0), find("abc", "c", 3)), (Ok(None), Ok(None)));
+        assert_eq!((find("abc", "", 3), find("abc", "", 4)), (Ok(Some(3)), Ok(None)));
+        assert_eq!(find("a.c", ".", 0), Ok(Some(1)));
+        assert_eq!(find("", "a", 0), Ok(None));
+    }
+
+    #[test]
+    fn long_comparisons_are_interrupted() {
+        let text = "a".repeat(1 << 20);
+        let wanted = format!("{}b", "a".repeat(1 << 19));
+        assert_eq!(find(text.as_bytes(), wanted.as_bytes(), 0, &|| false), Err(Error::Interrupted));
+        let asked = std::cell::Cell::new(0_u32);
+        let go_on = || {
+            asked.set(asked.get() + 1);
+            asked.get() < 200
+        };
+        // Backwards over what was caught, a comparison for each.
+        assert_eq!(search(text.as_bytes(), b"(a*)%1b", 0, true, &go_on), Err(Error::Interrupted));
     }
 
     #[test]

@@ -1,5 +1,5 @@
 -- Wraps what could outlive the fence, and matches patterns by the host's own matcher, which can be interrupted.
-local fallen, search, rep, type, error, tostring, tonumber, select = ...
+local fallen, search, seek, special, rep, type, error, tostring, tonumber, select, rawget, rawset, next = ...
 local plain_find, sub, concat = string.find, string.sub, table.concat
 local pcall0, resume0 = pcall, coroutine.resume
 local function after(...) fallen() return ... end
@@ -31,7 +31,7 @@ end
 function string.find(s, p, init, plain)
   s, p = text(s, 1, "find"), text(p, 2, "find")
   init = range(s, init)
-  if plain or not plain_find(p, "[%^%$%*%+%?%.%(%[%%%-]") then return plain_find(s, p, init, true) end
+  if plain or not special(p) then return look(seek(s, p, init)) end
   return look(search(s, p, init, true))
 end
 function string.match(s, p, init)
@@ -131,4 +131,56 @@ function string.rep(s, n)
   local count = tonumber(n)
   if not count then error("bad argument #2 to 'rep' (number expected, got " .. (n == nil and "no value" or type(n)) .. ")", 2) end
   return rep(s, count)
+end
+-- What calls back or compares for long is Lua here, so that it ends with the fence.
+local function table_of(t, name)
+  if type(t) ~= "table" then error("bad argument #1 to '" .. name .. "' (table expected, got " .. type(t) .. ")", 3) end
+  return #t
+end
+local function function_of(f, name)
+  if type(f) ~= "function" then error("bad argument #2 to '" .. name .. "' (function expected, got " .. type(f) .. ")", 3) end
+end
+-- By merging: the values are copied, and come back when they are in order.
+function table.sort(t, before)
+  local n = table_of(t, "sort")
+  if before ~= nil then function_of(before, "sort") end
+  local from, to, width = {}, {}, 1
+  for i = 1, n do from[i] = rawget(t, i) end
+  while width < n do
+    for at = 1, n, 2 * width do
+      local left, right = at, at + width
+      local middle, last = right - 1, right + width - 1
+      if last > n then last = n end
+      for i = at, last do
+        local second = left > middle
+        if not second and right <= last then
+          local a, b = from[left], from[right]
+          if before then second = before(b, a) else second = b < a end
+        end
+        if second then
+          to[i], right = from[right], right + 1
+        else
+          to[i], left = from[left], left + 1
+        end
+      end
+    end
+    from, to, width = to, from, 2 * width
+  end
+  for i = 1, n do rawset(t, i, from[i]) end
+end
+function table.foreach(t, f)
+  table_of(t, "foreach")
+  function_of(f, "foreach")
+  for k, v in next, t do
+    local result = f(k, v)
+    if result ~= nil then return result end
+  end
+end
+function table.foreachi(t, f)
+  local n = table_of(t, "foreachi")
+  function_of(f, "foreachi")
+  for i = 1, n do
+    local result = f(i, rawget(t, i))
+    if result ~= nil then return result end
+  end
 end

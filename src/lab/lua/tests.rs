@@ -78,6 +78,31 @@ fn printed(script: &str) -> String {
     fake.printed.lock().unwrap().join("|")
 }
 
+#[test]
+fn tables_sort_and_call_back_as_in_lua() {
+    let join = "print(table.concat(t, ' '))";
+    assert_eq!(printed(&format!("t = {{3, 1, 2}} table.sort(t) {join}")), "1 2 3");
+    assert_eq!(
+        printed(&format!("t = {{'b', 'a', 'c'}} table.sort(t, function(a, b) return a > b end) {join}")),
+        "c b a"
+    );
+    assert_eq!(printed(&format!("t = {{}} table.sort(t) {join}")), "");
+    let many = "t = {} for i = 1, 1000 do t[i] = (i * 7919) % 1009 end table.sort(t) \
+        for i = 2, 1000 do assert(t[i - 1] < t[i]) end print(#t)";
+    assert_eq!(printed(many), "1000");
+    assert_eq!(
+        printed("print(select(2, pcall(table.sort, 1)))"),
+        "bad argument #1 to 'sort' (table expected, got number)"
+    );
+    assert!(printed("print(select(2, pcall(table.sort, {1, 'a'})))").contains("attempt to compare"));
+    assert_eq!(printed("print(table.foreach({5}, function(k, v) return k + v end))"), "6");
+    assert_eq!(printed("print(table.foreachi({5, 6}, function(k, v) if v == 6 then return k end end))"), "2");
+    assert_eq!(
+        printed("print(('a.b'):find('.', 1, true), ('abc'):find('bc'), ('abc'):find('x', 1, true))"),
+        "2\t2\tnil"
+    );
+}
+
 /// Why a script failed that runs at most a second.
 fn failure(script: &str) -> String {
     match go(script, Fake::default(), &variables(), limits(0.5)).0 {

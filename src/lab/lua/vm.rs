@@ -2,8 +2,8 @@
 //!
 //! Time: a count hook looks at the fence. Once the fence has fallen it raises an error and re-arms itself to every instruction;
 //! `pcall` and `coroutine.resume` are wrapped to raise again what they caught then, so that no loop of
-//! protected calls lives on. Patterns are matched by ourselves ([`pattern`]), so that they can be interrupted. What still cannot be (a C
-//! function that computes for hours) is given up with its thread. Matching recurses once for each item of a pattern: the
+//! protected calls lives on. Patterns and plain texts are sought by ourselves ([`pattern`]), and what sorts or calls back is Lua
+//! (`prelude.lua`), so that they can be interrupted. What still cannot be is given up with its thread. Matching recurses once for each item of a pattern: the
 //! thread's stack is large, so that none overflows it.
 
 use std::fmt;
@@ -27,8 +27,10 @@ pub const MAX_SCRIPT: usize = 1024 * 1024;
 const MAX_LOST: usize = 4;
 /// How long after its deadline a run may take to notice.
 const GRACE: Duration = Duration::from_secs(2);
-/// Instructions between two looks at the fence.
-const STRIDE: u32 = 1000;
+/// Instructions between two looks at the fence: few, since each may be the comparison or the copy of two large strings.
+const STRIDE: u32 = 100;
+/// Strides in a thousand instructions.
+const STRIDES: u32 = 1000 / STRIDE;
 /// Of a run's thread: nested calls of C functions and long patterns live on the C stack.
 const STACK: usize = 16 * 1024 * 1024;
 
@@ -278,8 +280,9 @@ pub fn thread(body: impl FnOnce() + Send + 'static) -> std::io::Result<thread::J
 /// Counts instructions and looks at the fence now and then; at every one once it has fallen.
 fn arm(lua: &Lua, fence: Fence, work: u32) -> mlua::Result<()> {
     let strides = AtomicU32::new(0);
+    let most = work.saturating_mul(STRIDES);
     lua.set_global_hook(HookTriggers::new().every_nth_instruction(STRIDE), move |lua, _| {
-        if work != u32::MAX && strides.fetch_add(1, Ordering::Relaxed) >= work {
+        if most != u32::MAX && strides.fetch_add(1, Ordering::Relaxed) >= most {
             fence.wear();
         }
         let Some(ended) = fence.ended() else { return Ok(VmState::Continue) };
@@ -316,6 +319,30 @@ fn restrict(lua: &Lua, fence: &Fence, memory: usize) -> mlua::Result<()> {
     let search = lua.create_function(move |lua, given: (LuaString, LuaString, usize, bool)| {
         search(lua, &theirs, &given)
     })?;
+    let theirs = fence.clone();
+    let plain = lua.create_function(move |_, (text, wanted, at): (LuaString, LuaString, usize)| {
+        let (text, wanted) = (text.as_bytes(), wanted.as_bytes());
+        match pattern::find(&text, &wanted, at.saturating_sub(1), &|| theirs.ended().is_none()) {
+            Ok(None) => Ok(MultiValue::from_vec(vec![Value::Nil, Value::Nil])),
+            Ok(Some(from)) => {
+                let place = |at: usize| Value::Number(at as f64);
+                Ok(MultiValue::from_vec(vec![Value::Nil, place(from + 1), place(from + wanted.len())]))
+            }
+            Err(_) => Err(theirs.ended().map_or_else(|| fell(Ended::Stopped), fell)),
+        }
+    })?;
+    let theirs = fence.clone();
+    let special = lua.create_function(move |_, pattern: LuaString| {
+        for part in pattern.as_bytes().chunks(64 * 1024) {
+            if part.iter().any(|byte| b"^$*+?.([%-".contains(byte)) {
+                return Ok(true);
+            }
+            if let Some(ended) = theirs.ended() {
+                return Err(fell(ended));
+            }
+        }
+        Ok(false)
+    })?;
     let rep = lua.create_function(move |lua, (text, count): (LuaString, f64)| {
         let count = if count >= 1.0 { count as usize } else { 0 };
         // Lua's own would grow its buffer up to the limit first.
@@ -324,8 +351,9 @@ fn restrict(lua: &Lua, fence: &Fence, memory: usize) -> mlua::Result<()> {
             None => Err(mlua::Error::MemoryError("not enough memory".to_owned())),
         }
     })?;
-    let mut kept: Vec<Value> = [fallen, search, rep].into_iter().map(Value::Function).collect();
-    for name in ["type", "error", "tostring", "tonumber", "select"] {
+    let mut kept: Vec<Value> =
+        [fallen, search, plain, special, rep].into_iter().map(Value::Function).collect();
+    for name in ["type", "error", "tostring", "tonumber", "select", "rawget", "rawset", "next"] {
         kept.push(globals.get(name)?);
     }
     lua.load(PRELUDE).set_name("=prelude").set_mode(ChunkMode::Text).call(MultiValue::from_vec(kept))

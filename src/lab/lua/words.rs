@@ -17,6 +17,8 @@ use super::vm::{Vm, fell};
 const MAX_LINE: usize = 16 * 1024;
 /// Most printed lines of a run that has an end.
 pub const MAX_LINES: usize = 10_000;
+/// Most printed bytes of a run that has an end.
+const MAX_PRINTED: usize = 4 * 1024 * 1024;
 /// Longest random string.
 const MAX_RANDOM: usize = 64 * 1024;
 /// What random strings are made of.
@@ -140,7 +142,8 @@ pub(super) fn print_to(lua: &Lua, to: impl Fn(&str) + Send + 'static) -> Result<
 
 fn printer(lua: &Lua, to: impl Fn(&str) + Send + 'static, max: usize) -> Result<Function> {
     let tostring: Function = lua.globals().get("tostring")?;
-    let lines = AtomicUsize::new(0);
+    let (lines, bytes) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let most = if max == usize::MAX { usize::MAX } else { MAX_PRINTED };
     lua.create_function(move |_, values: Variadic<Value>| {
         let mut out = Vec::new();
         for (at, value) in values.into_iter().enumerate() {
@@ -151,6 +154,13 @@ fn printer(lua: &Lua, to: impl Fn(&str) + Send + 'static, max: usize) -> Result<
             let room = MAX_LINE.saturating_sub(out.len());
             let bytes = shown.as_bytes();
             out.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        }
+        if bytes.load(Ordering::Relaxed) > most {
+            return Ok(());
+        }
+        if bytes.fetch_add(out.len(), Ordering::Relaxed).saturating_add(out.len()) > most {
+            to(&format!("(more than {} MiB: the rest is not kept)", most >> 20));
+            return Ok(());
         }
         match lines.fetch_add(1, Ordering::Relaxed) {
             line if line < max => to(&String::from_utf8_lossy(&out)),

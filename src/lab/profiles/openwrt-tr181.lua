@@ -1,6 +1,6 @@
 -- Oktopus profile of an OpenWrt router with rcwmp's agent: TR-181 (Device:2).
 --
--- Not here, because the agent's data model has none of it: voice, site survey. A hook that is missing is a capability that the
+-- Not here, because the agent's data model has none of it: voice. A hook that is missing is a capability that the
 -- device lacks.
 
 local WIFI, IP, PING, TRACE = "Device.WiFi.", "Device.IP.", "Device.IP.Diagnostics.IPPing.", "Device.IP.Diagnostics.TraceRoute."
@@ -102,7 +102,7 @@ function get_device_capabilities()
     return {
         Radio = true, Ssid = true, Wifi = true, ConnectedDevices = true, Diagnostic = true, Ping = true, Traceroute = true,
         SpeedTest = true, Interfaces = true, Ports = true, Stats = true, Hwinfo = true, Pon = true, Cellular = true, XDSL = true,
-        Reboot = true, FactoryReset = true, FirmwareUpgrade = true, Voice = false, SiteSurvey = false,
+        Reboot = true, FactoryReset = true, FirmwareUpgrade = true, Voice = false, SiteSurvey = true,
     }, nil
 end
 
@@ -319,6 +319,35 @@ end
 function set_bridge() return nil, nil end
 
 ---------------------------------------------------------------------- diagnostics
+
+local SURVEY = WIFI .. "NeighboringWiFiDiagnostic."
+
+function get_site_survey_diagnostic_state() return SURVEY .. "DiagnosticsState", nil end
+
+function set_site_survey_diagnostic_state() return set { { SURVEY .. "DiagnosticsState", "Requested", "string" } } end
+
+function get_site_survey_results() return cwmp_get_params { SURVEY } end
+
+-- By band, the strongest first.
+function parse_get_site_survey(response)
+    local values, out = response_to_map(response), {}
+    for _, row in ipairs(rows(values, SURVEY .. "Result.")) do
+        local function value(name) return values[row.path .. name] end
+        local band = value "OperatingFrequencyBand" or ""
+        if band == "" then band = "unknown" end
+        local list = out[band] or {}
+        out[band] = list
+        list[#list + 1] = {
+            ssid = value "SSID", bssid = value "BSSID", mode = value "Mode", channel = tonumber(value "Channel"),
+            signal_strength = tonumber(value "SignalStrength"), security_mode_enabled = value "SecurityModeEnabled",
+            encryption_mode = value "EncryptionMode", radio = object(value "Radio"),
+        }
+    end
+    for _, list in pairs(out) do
+        table.sort(list, function(a, b) return (a.signal_strength or -200) > (b.signal_strength or -200) end)
+    end
+    return out, nil
+end
 
 function get_ping() return cwmp_get_params { PING } end
 

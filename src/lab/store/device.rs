@@ -5,6 +5,15 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::history::remember;
 use super::{Error, Result, Store};
 
+/// The most devices.
+const MAX_DEVICES: i64 = 100_000;
+/// The most parameters that are kept of a device.
+const MAX_PARAMETERS: i64 = 50_000;
+/// The longest value that is kept, in bytes.
+const MAX_VALUE: usize = 64 * 1024;
+/// The longest name, in bytes (TR-069 A.3.2.3).
+const MAX_NAME: usize = 256;
+
 /// A device as stored.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Device {
@@ -57,13 +66,10 @@ impl Store {
     /// Announces a device before its first contact; nothing happens if it is there.
     ///
     /// # Errors
-    /// [`Error::Refused`] for an empty serial number or one above 64 characters; [`Error::Database`].
+    /// [`Error::Refused`] for an empty serial number or one above 64 characters, and when there are as many devices as
+    /// there may be; [`Error::Database`].
     pub fn add_device(&self, serial_number: &str) -> Result<()> {
-        check_serial(serial_number)?;
-        self.lock()
-            .execute("INSERT OR IGNORE INTO devices (serial_number) VALUES (?1)", [serial_number])
-            .map(drop)
-            .map_err(Error::from)
+        add(&self.lock(), serial_number)
     }
 
     /// Sets the user name and password for connection requests to a device.
@@ -81,17 +87,16 @@ impl Store {
             .map_err(Error::from)
     }
 
-    /// Stores what an Inform tells, all or nothing; whether this was the device's first contact. A BOOTSTRAP makes the
-    /// device's services due, but for those that run.
+    /// Stores what an Inform tells, all or nothing but for values beyond the bounds, of which the history tells; whether this was the device's first contact. A BOOTSTRAP makes the
+    /// device's services due, those too that run: the device has forgotten what they did.
     ///
     /// # Errors
     /// Those of [`Store::add_device`].
     pub fn seen(&self, seen: &Seen<'_>) -> Result<bool> {
-        check_serial(seen.serial_number)?;
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
         let serial_number = seen.serial_number;
-        transaction.execute("INSERT OR IGNORE INTO devices (serial_number) VALUES (?1)", [serial_number])?;
+        add(&transaction, serial_number)?;
         let first: bool = transaction.query_row(
             "SELECT first_contact IS NULL FROM devices WHERE serial_number = ?1",
             [serial_number],
@@ -103,14 +108,15 @@ impl Store {
              WHERE serial_number = ?1",
             params![serial_number, seen.oui, seen.product_class, seen.manufacturer],
         )?;
-        keep_values(&transaction, serial_number, seen.values)?;
+        let left_out = keep_values(&transaction, serial_number, seen.values)?;
         if seen.bootstrap {
-            transaction.execute(
-                "UPDATE service_instances SET due = 1 WHERE device_id = ?1 AND status <> 'running'",
-                [serial_number],
-            )?;
+            transaction
+                .execute("UPDATE service_instances SET due = 1 WHERE device_id = ?1", [serial_number])?;
         }
         remember(&transaction, serial_number, "Inform", seen.events)?;
+        if let Some(why) = left_out {
+            remember(&transaction, serial_number, "Inform", &why)?;
+        }
         transaction.commit()?;
         Ok(first)
     }
@@ -118,12 +124,14 @@ impl Store {
     /// Stores values (name, value, type) of a known device, and what of them its record repeats.
     ///
     /// # Errors
-    /// [`Error::Database`], also for an unknown device.
+    /// [`Error::Refused`] for values beyond the bounds, the others being kept; [`Error::Database`], also for an unknown
+    /// device.
     pub fn keep_values(&self, serial_number: &str, values: &[(String, String, String)]) -> Result<()> {
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
-        keep_values(&transaction, serial_number, values)?;
-        transaction.commit().map_err(Error::from)
+        let left_out = keep_values(&transaction, serial_number, values)?;
+        transaction.commit()?;
+        left_out.map_or(Ok(()), |why| Err(Error::Refused(format!("{serial_number}: {why}"))))
     }
 
     /// One device.
@@ -210,18 +218,51 @@ fn check_serial(serial_number: &str) -> Result<()> {
     Ok(())
 }
 
-/// As [`Store::keep_values`], within a transaction.
+/// As [`Store::add_device`], within a transaction.
+fn add(connection: &Connection, serial_number: &str) -> Result<()> {
+    check_serial(serial_number)?;
+    let sql = "INSERT INTO devices (serial_number) SELECT ?1 WHERE (SELECT count(*) FROM devices) < ?2";
+    let known = "SELECT count(*) FROM devices WHERE serial_number = ?1";
+    let known: i64 = connection.query_row(known, [serial_number], |row| row.get(0))?;
+    if known == 0 && connection.execute(sql, params![serial_number, MAX_DEVICES])? == 0 {
+        return Err(Error::Refused(format!(
+            "there are {MAX_DEVICES} devices already, and {serial_number} is none of them"
+        )));
+    }
+    Ok(())
+}
+
+/// As [`Store::keep_values`], within a transaction; says what was left out.
 fn keep_values(
     connection: &Connection,
     serial_number: &str,
     values: &[(String, String, String)],
-) -> rusqlite::Result<()> {
-    let mut keep = connection.prepare_cached(
-        "INSERT INTO parameters (serial_number, name, value, type) VALUES (?1, ?2, ?3, ?4) \
-         ON CONFLICT DO UPDATE SET value = ?3, type = ?4, updated = datetime('now')",
+) -> rusqlite::Result<Option<String>> {
+    let mut change = connection.prepare_cached(
+        "UPDATE parameters SET value = ?3, type = ?4, updated = datetime('now') WHERE serial_number = ?1 AND name = ?2",
     )?;
+    let mut keep = connection.prepare_cached(
+        "INSERT INTO parameters (serial_number, name, value, type) VALUES (?1, ?2, ?3, ?4)",
+    )?;
+    let mut room = None;
+    let mut left_out = 0_usize;
     for (name, value, kind) in values {
-        keep.execute(params![serial_number, name, value, kind])?;
+        if name.len() > MAX_NAME || value.len() > MAX_VALUE {
+            left_out += 1;
+            continue;
+        }
+        if change.execute(params![serial_number, name, value, kind])? == 0 {
+            let room = match &mut room {
+                Some(room) => room,
+                none => none.insert(MAX_PARAMETERS - count(connection, serial_number)?),
+            };
+            if *room <= 0 {
+                left_out += 1;
+                continue;
+            }
+            *room -= 1;
+            keep.execute(params![serial_number, name, value, kind])?;
+        }
         if let Some(column) = column_of(name) {
             let sql = format!("UPDATE devices SET {column} = ?2 WHERE serial_number = ?1");
             connection.execute(&sql, params![serial_number, value])?;
@@ -234,7 +275,17 @@ fn keep_values(
             params![serial_number, root],
         )?;
     }
-    Ok(())
+    Ok((left_out > 0).then(|| {
+        format!(
+            "{left_out} values are not kept: of a device no more than {MAX_PARAMETERS}, of {MAX_VALUE} bytes each"
+        )
+    }))
+}
+
+/// The parameters that are kept of a device.
+fn count(connection: &Connection, serial_number: &str) -> rusqlite::Result<i64> {
+    let sql = "SELECT count(*) FROM parameters WHERE serial_number = ?1";
+    connection.query_row(sql, [serial_number], |row| row.get(0))
 }
 
 /// The column of `devices` that repeats a parameter of either data model.
@@ -294,6 +345,41 @@ mod tests {
         assert_eq!(store.device("SN1").unwrap().unwrap().version, "1.1");
         assert_eq!(store.value("SN1", "Device.DeviceInfo.SoftwareVersion").unwrap().as_deref(), Some("1.1"));
         assert_eq!(store.value("SN1", "Device.X").unwrap(), None);
+    }
+
+    #[test]
+    fn a_device_tells_no_more_than_is_kept() {
+        let store = Store::in_memory().unwrap();
+        store.add_device("SN1").unwrap();
+        let long = "x".repeat(MAX_VALUE + 1);
+        let seen = [value("Device.A", &long), value(&"B".repeat(257), ""), value("Device.C", "1")];
+        let seen = Seen { serial_number: "SN1", values: &seen, events: "1 BOOT", ..Seen::default() };
+        assert_eq!(store.seen(&seen), Ok(true));
+        assert_eq!(store.values("SN1", "").unwrap(), [value("Device.C", "1")]);
+        assert!(store.history("SN1").unwrap()[1].text.starts_with("2 values are not kept"));
+        let many: Vec<_> = (0..MAX_PARAMETERS).map(|count| value(&format!("Device.M{count}"), "")).collect();
+        let refused = store.keep_values("SN1", &many).unwrap_err().to_string();
+        assert!(
+            refused.starts_with("SN1: 1 values are not kept: of a device no more than 50000"),
+            "{refused}"
+        );
+        assert_eq!(store.values("SN1", "").unwrap().len(), 50_000);
+        // What is known changes still.
+        store.keep_values("SN1", &[value("Device.C", "2")]).unwrap();
+        assert_eq!(store.value("SN1", "Device.C").unwrap().as_deref(), Some("2"));
+    }
+
+    #[test]
+    fn there_are_no_more_devices_than_may_be() {
+        let store = Store::in_memory().unwrap();
+        let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) \
+                   INSERT INTO devices (serial_number) SELECT 'D' || i FROM n";
+        store.lock().execute_batch(sql).unwrap();
+        store.add_device("D7").unwrap();
+        let why = "there are 100000 devices already, and SN1 is none of them";
+        assert_eq!(store.add_device("SN1"), Err(Error::Refused(why.to_owned())));
+        let seen = Seen { serial_number: "SN1", ..Seen::default() };
+        assert_eq!(store.seen(&seen), Err(Error::Refused(why.to_owned())));
     }
 
     #[test]

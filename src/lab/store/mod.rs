@@ -9,6 +9,7 @@ mod device;
 mod file;
 mod fleet;
 mod history;
+mod lua;
 mod service;
 mod task;
 
@@ -25,11 +26,13 @@ pub use credential::{Credential, REALM};
 pub use device::{Device, Seen};
 pub use file::{FileInfo, MAX_FILE};
 pub use history::Entry;
+pub use lua::Kept;
 pub use service::{Definition, Instance, Status, Variable};
 pub use task::{Progress, Task};
 
 /// The schemas, each what is to be done to the one before it.
-const SCHEMAS: [&str; 2] = [include_str!("schema-1.sql"), include_str!("schema-2.sql")];
+const SCHEMAS: [&str; 3] =
+    [include_str!("schema-1.sql"), include_str!("schema-2.sql"), include_str!("schema-3.sql")];
 /// The number of the last one.
 const SCHEMA: i64 = SCHEMAS.len() as i64;
 
@@ -165,7 +168,7 @@ mod tests {
         assert!(failure(&path).contains("file is not a database"), "{}", failure(&path));
         std::fs::remove_file(&path).unwrap();
         Store::open(&path).unwrap().lock().pragma_update(None, "user_version", 7).unwrap();
-        assert_eq!(failure(&path), "the device store has schema 7, this program knows those up to 2");
+        assert_eq!(failure(&path), "the device store has schema 7, this program knows those up to 3");
         std::fs::remove_file(&path).unwrap();
         Connection::open(&path).unwrap().execute_batch("CREATE TABLE devices (x)").unwrap();
         assert!(failure(&path).contains("schema 0"));

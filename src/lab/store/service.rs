@@ -9,6 +9,15 @@ use serde_json::Value as Json;
 use super::{Error, Result, Store};
 use crate::lab::lua::service::Variables;
 
+/// Lines kept of an instance's log, and some that are about to go.
+const MAX_LINES: i64 = 10_000;
+/// Bytes kept of it.
+const MAX_LOG: i64 = 4 << 20;
+/// The longest line, in bytes.
+const MAX_LINE: usize = 64 * 1024;
+/// Lines between two looks at what is too much.
+const PRUNE: i64 = 64;
+
 /// A service: a script and the variables it needs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Definition {
@@ -270,18 +279,35 @@ impl Store {
             .map_err(Error::from)
     }
 
-    /// Adds lines to an instance's log.
+    /// Adds lines to an instance's log; of a long log the last [`MAX_LINES`] lines stay, and no more than
+    /// [`MAX_LOG`] bytes of them.
     ///
     /// # Errors
     /// [`Error::Database`].
     pub fn log(&self, id: i64, text: &str) -> Result<()> {
-        let connection = self.lock();
-        let mut add =
-            connection.prepare_cached("INSERT INTO instance_log (instance_id, line) VALUES (?1, ?2)")?;
+        let mut connection = self.lock();
+        let transaction = connection.transaction()?;
+        let mut is_time = false;
         for line in text.split('\n') {
-            add.execute(params![id, line])?;
+            let mut end = line.len().min(MAX_LINE);
+            while !line.is_char_boundary(end) {
+                end -= 1;
+            }
+            let row: i64 = transaction
+                .prepare_cached("INSERT INTO instance_log (instance_id, line) VALUES (?1, ?2) RETURNING id")?
+                .query_row(params![id, &line[..end]], |row| row.get(0))?;
+            is_time |= row % PRUNE == 0;
         }
-        Ok(())
+        if is_time {
+            transaction.execute(
+                "DELETE FROM instance_log WHERE instance_id = ?1 AND id <= (SELECT max(id) FROM (SELECT id, \
+                 row_number() OVER newest AS number, sum(length(CAST(line AS BLOB))) OVER newest AS size \
+                 FROM instance_log WHERE instance_id = ?1 WINDOW newest AS (ORDER BY id DESC)) \
+                 WHERE number > ?2 OR size > ?3)",
+                params![id, MAX_LINES, MAX_LOG],
+            )?;
+        }
+        transaction.commit().map_err(Error::from)
     }
 
     /// An instance's log, each line with its time before it, as upstream shows it.
@@ -410,6 +436,30 @@ mod tests {
             lines[1].ends_with(" two") && lines[1].starts_with("20") && lines[1].len() == 23,
             "{lines:?}"
         );
+    }
+
+    #[test]
+    fn logs_are_bounded() {
+        let (store, service) = store();
+        let variables = serde_json::from_str("{\"A\":\"x\"}").unwrap();
+        let (first, second) = (
+            store.create_instance("SN1", service, &variables).unwrap(),
+            store.create_instance("SN1", service, &variables).unwrap(),
+        );
+        store.log(second, "stays").unwrap();
+        for part in 0..6 {
+            let lines: Vec<String> = (0..2000).map(|count| format!("{part} {count}")).collect();
+            store.log(first, &lines.join("\n")).unwrap();
+        }
+        let lines = store.log_lines(first).unwrap();
+        assert!(lines.len() <= 10_064 && lines.len() >= 10_000, "{}", lines.len());
+        assert!(lines.last().unwrap().ends_with(" 5 1999"));
+        for _ in 0..200 {
+            store.log(first, &"ä".repeat(40_000)).unwrap();
+        }
+        let size: usize = store.log_lines(first).unwrap().iter().map(String::len).sum();
+        assert!(((3 << 20)..(8 << 20)).contains(&size), "{size}");
+        assert_eq!(store.log_lines(second).unwrap().len(), 1);
     }
 
     #[test]

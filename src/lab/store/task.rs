@@ -95,6 +95,21 @@ impl Store {
             .map_err(Error::from)
     }
 
+    /// Moves a task to its end; `message` replaces its envelope, whose secrets are not needed any more.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub fn end_task(&self, id: i64, progress: Progress, result: &Json, message: Option<&str>) -> Result<()> {
+        self.lock()
+            .execute(
+                "UPDATE tasks SET status = ?2, result = ?3, message = coalesce(?4, message), \
+                 updated = datetime('now') WHERE id = ?1",
+                params![id, progress.word(), result.to_string(), message],
+            )
+            .map(drop)
+            .map_err(Error::from)
+    }
+
     /// One task.
     ///
     /// # Errors
