@@ -50,7 +50,7 @@ pub struct Bbfdm {
     lost: u32,
     values: HashMap<String, String>,
     /// Subtrees that were asked for, and whether their answer came.
-    loaded: BTreeMap<String, bool>,
+    loaded: Map<String, bool>,
     /// How many parameters there were below each object, with instance numbers.
     sizes: HashMap<String, usize>,
     /// The instances of each table; `None`: they may have changed, and are asked for again.
@@ -74,7 +74,7 @@ impl Default for Bbfdm {
             silent: 0,
             lost: 0,
             values: HashMap::new(),
-            loaded: BTreeMap::new(),
+            loaded: Map::default(),
             sizes: HashMap::new(),
             instances: None,
             subtrees: Vec::new(),
