@@ -106,8 +106,11 @@ const OPTIONS: &[(&str, &str, Look, &str)] = &[
     ("cpe.disable_datatype_check", "1", |d| d.settings.type_check.to_string(), "false"),
 ];
 
+/// Options with their values.
+type Options = &'static [(&'static str, &'static str)];
+
 /// What is only seen beside another option.
-const TOGETHER: &[(&[(&str, &str)], Look, &str)] = &[
+const TOGETHER: &[(Options, Look, &str)] = &[
     (
         &[("acs.dhcp_discovery", "1"), ("acs.dhcp_retry_min_wait_interval", "9")],
         |d| format!("{:?}", d.settings.retry),
