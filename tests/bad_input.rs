@@ -190,16 +190,15 @@ fn wrong_command_lines() {
     }
     let before = configuration(&router);
     for (words, line) in [
-        (&["get"][..], "get"),
-        (&["get", "Device.NoSuch"], "9005"),
+        (&["get", "Device.NoSuch"][..], "9005"),
+        (&["get", "Device.", "more"], "get takes [path-expr]"),
         (&["set", "Device.NoSuch", "x"], "9005"),
         (&["set", "Device.DeviceInfo.SerialNumber", "x"], "9008"),
         (&["set", "Device.ManagementServer.PeriodicInformInterval", "soon"], "9006"),
         (&["set", "Device.ManagementServer.PeriodicInformInterval", "0"], "9007"),
-        (&["set", "Device.ManagementServer.PeriodicInformInterval"], "set"),
+        (&["set", "Device.ManagementServer.PeriodicInformInterval"], "Fault 9003"),
         (&["add", "Device.DeviceInfo."], "9005"),
         (&["del", "Device.NAT.PortMapping."], "9005"),
-        (&["dance"], "dance"),
     ] {
         let mut line_words = vec!["-c"];
         line_words.extend(words);
@@ -207,6 +206,10 @@ fn wrong_command_lines() {
         refused(&output, 1, &[line]);
         assert!(output.stdout.is_empty(), "{output:?}");
     }
+    // What is no command at all, icwmp tells on stdout, and which there are.
+    let output = router.run(&["-c", "dance"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).starts_with("Wrong cwmp cli command: dance\n"), "{output:?}");
     assert_eq!(configuration(&router), before);
     let missing = router.root().join("none");
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_rcwmpd"))
