@@ -107,10 +107,10 @@ const OPTIONS: &[(&str, &str, Look, &str)] = &[
 ];
 
 /// Options with their values.
-type Options = &'static [(&'static str, &'static str)];
+type Set = &'static [(&'static str, &'static str)];
 
 /// What is only seen beside another option.
-const TOGETHER: &[(Options, Look, &str)] = &[
+const TOGETHER: &[(Set, Look, &str)] = &[
     (
         &[("acs.dhcp_discovery", "1"), ("acs.dhcp_retry_min_wait_interval", "9")],
         |d| format!("{:?}", d.settings.retry),
