@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cpe::{Cpe, octets};
 use rcwmp::cwmp::event::EventCode;
@@ -27,6 +27,8 @@ use serde_json::{Value as Json, json};
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 /// How often it is killed.
 const ROUNDS: u32 = 5;
+/// For one round, on a machine that does much else.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 struct Acs {
     child: Child,
@@ -131,6 +133,19 @@ struct Acknowledged {
     scripts: BTreeMap<String, Written<String>>,
     transfers: Vec<(String, String)>,
     bootstraps: Vec<i64>,
+}
+
+impl Acknowledged {
+    /// How much there is of what grows in every round.
+    fn counts(&self) -> [(&'static str, usize); 5] {
+        [
+            ("devices", self.devices.len()),
+            ("tasks", self.tasks.len()),
+            ("transfers", self.transfers.len()),
+            ("bootstraps", self.bootstraps.len()),
+            ("finished", self.finished.len()),
+        ]
+    }
 }
 
 /// Asks for things until the ACS is gone. `number` is this worker's, and none of another's is touched.
@@ -281,7 +296,13 @@ fn nothing_acknowledged_is_lost() {
                 thread::spawn(move || work(&url, &control, round, number, &all))
             })
             .collect();
-        thread::sleep(Duration::from_millis(700 + 130 * u64::from(round)));
+        // However slow the machine is: something of each kind in every round, and then a bit more.
+        let (before, start) = (all.lock().unwrap().counts(), Instant::now());
+        while all.lock().unwrap().counts().iter().zip(before).any(|(now, before)| now.1 == before.1) {
+            assert!(start.elapsed() < PATIENCE, "round {round} has no more than {before:?}");
+            thread::sleep(Duration::from_millis(20));
+        }
+        thread::sleep(Duration::from_millis(130 * u64::from(round)));
         // SIGKILL, in the middle of things.
         acs.child.kill().unwrap();
         acs.child.wait().unwrap();
@@ -291,14 +312,8 @@ fn nothing_acknowledged_is_lost() {
         check(&path, &all.lock().unwrap());
     }
     let all = all.lock().unwrap();
-    for (what, count) in [
-        ("devices", all.devices.len()),
-        ("tasks", all.tasks.len()),
-        ("transfers", all.transfers.len()),
-        ("bootstraps", all.bootstraps.len()),
-        ("finished", all.finished.len()),
-        ("scripts", all.scripts.values().filter(|one| one.acknowledged.is_some()).count()),
-    ] {
+    let scripts = all.scripts.values().filter(|one| one.acknowledged.is_some()).count();
+    for (what, count) in all.counts().into_iter().chain([("scripts", scripts)]) {
         assert!(count >= 3, "only {count} {what} were acknowledged");
     }
     the_queue_goes_on(folder.path(), &all.devices[0]);

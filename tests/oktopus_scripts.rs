@@ -12,9 +12,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use oktopus::{Acs, example};
+use rcwmp::cwmp::event::EventCode;
 
 /// How our agent refuses a name that it does not have: `{}` is the name.
 const NAME: &str = "Invalid parameter name: no parameter or object \"{}\" | Code: 9005";
+/// At once, on a machine that does much else; what is not ended at once sleeps for twenty seconds, or listens for ever.
+const SOON: Duration = Duration::from_secs(8);
 const WLAN: &str = "InternetGatewayDevice.LANDevice.1.WLANConfiguration.";
 
 /// What an example prints where the device is there, and where it has no such data model.
@@ -191,10 +194,33 @@ fn listen_to_cwmp_event() {
         told,
         [["serial_number: LAB1", "event: 0"].into(), ["serial_number: LAB1", "event: 1"].into()]
     );
-    assert!(acs.stop() < Duration::from_millis(500));
+    assert!(acs.stop() < SOON);
     // What has stopped hears nothing.
     let _other = acs.device("LAB2", false);
     assert_eq!(acs.log().len(), 4);
+
+    // An Inform that the store cannot keep was none, and one that is no message neither; the next is heard.
+    let acs = Acs::new();
+    acs.start(&format!("{text} print('ready')"));
+    acs.wait_log(1);
+    acs.break_devices();
+    assert!(post(&acs, &inform_of("LAB3")).starts_with("HTTP/1.1 503 "));
+    assert!(post(&acs, &inform_of("LAB3").replace("</Event>", "")).starts_with("HTTP/1.1 400 "));
+    assert_eq!(acs.log(), ["ready"]);
+    acs.mend_devices();
+    assert!(post(&acs, &inform_of("LAB3")).starts_with("HTTP/1.1 200 "));
+    let told: BTreeSet<String> = acs.wait_log(3).into_iter().skip(1).collect();
+    assert_eq!(told, ["serial_number: LAB3", "event: 1"].map(str::to_owned).into());
+}
+
+/// An Inform with one event.
+fn inform_of(serial: &str) -> String {
+    String::from_utf8(oktopus::inform_message(serial, EventCode::Boot)).unwrap()
+}
+
+/// The answer to one POST.
+fn post(acs: &Acs, body: &str) -> String {
+    oktopus::post(acs, body.as_bytes())
 }
 
 #[test]
@@ -214,7 +240,19 @@ fn listen_to_new_device() {
     let _again = device.router.start(&["-b"]);
     acs.notes.wait("over HUAWNFYC-35454645 ", 2);
     assert_eq!(acs.log().len(), 10);
-    assert!(acs.stop() < Duration::from_millis(500));
+    assert!(acs.stop() < SOON);
+
+    // A device that cannot be kept is not new; once it can, it is.
+    let acs = Acs::new();
+    acs.start(&format!("{text} print('ready')"));
+    acs.wait_log(1);
+    acs.break_devices();
+    assert!(post(&acs, &inform_of("A")).starts_with("HTTP/1.1 503 "));
+    assert_eq!(acs.log(), ["ready"]);
+    acs.mend_devices();
+    assert!(post(&acs, &inform_of("A")).starts_with("HTTP/1.1 200 "));
+    let printed: BTreeSet<String> = acs.wait_log(11).into_iter().collect();
+    assert!(printed.contains("sn: A") && printed.contains("version: 1.0"), "{printed:?}");
 }
 
 #[test]
@@ -226,9 +264,10 @@ fn sleep() {
     let line = "I'm going to appear again after 20 seconds";
     assert_eq!(acs.wait_log(1), [line]);
     assert_eq!(acs.wait_log(2), [line, line]);
-    assert!((20..22).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+    // Not forty, on whatever machine.
+    assert!((20..40).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
     // Its only fault is that it never ends: it does when it is told to.
-    assert!(acs.stop() < Duration::from_millis(500));
+    assert!(acs.stop() < SOON);
     assert_eq!(acs.scripts.report("test").unwrap().reason, "");
     assert_eq!(acs.log(), [line, line]);
 }

@@ -8,6 +8,8 @@ mod agent;
 #[path = "support/oktopus.rs"]
 mod oktopus;
 
+use std::time::Duration;
+
 use oktopus::{Acs, example};
 use rcwmp::lab::lua::service::Variables;
 use rcwmp::lab::store::Status;
@@ -18,6 +20,10 @@ const FAILED: &str = "the script set provisioning_status to \"failed\"";
 const ADD: &str = "InternetGatewayDevice.WANDevice.1.WANConnectionDevice.1.WANPPPConnection.";
 const LINK: &str =
     "InternetGatewayDevice.WANDevice.1.WANCommonInterfaceConfig.X_AVM-DE_InternetConnectionLinkType";
+
+/// A message for the examples that leave theirs undefined, as an expression of Lua.
+const MESSAGE: &str = "[[<soap:Envelope><soap:Body><cwmp:AddObject><ObjectName>InternetGatewayDevice.WANDevice.1.WANConnectionDevice.1.\
+    WANPPPConnection.</ObjectName><ParameterKey/></cwmp:AddObject></soap:Body></soap:Envelope>]]";
 
 fn variables() -> Variables {
     let text = |text: &str| serde_json::Value::String(text.to_owned());
@@ -38,7 +44,10 @@ struct Run {
 
 /// Provisions a new device with a script; `prepare` may break something before.
 fn provision(text: &str, variables: &Variables, tr098: bool, prepare: impl Fn(&Acs)) -> Run {
-    let acs = Acs::new();
+    provision_in(Acs::new(), text, variables, tr098, prepare)
+}
+
+fn provision_in(acs: Acs, text: &str, variables: &Variables, tr098: bool, prepare: impl Fn(&Acs)) -> Run {
     let router = acs.router(SERIAL, tr098);
     let instance = acs.service(SERIAL, text, variables);
     prepare(&acs);
@@ -46,6 +55,20 @@ fn provision(text: &str, variables: &Variables, tr098: bool, prepare: impl Fn(&A
     let (status, reason, log) = acs.outcome(instance);
     acs.notes.wait(&format!("over {SERIAL} "), 1);
     Run { device: oktopus::Device { agent, router }, acs, status, reason, log }
+}
+
+impl Run {
+    /// How the device answered AddObjects: whether it did what they ask.
+    fn added(&self) -> Vec<bool> {
+        let lines = self.acs.notes.lines();
+        let theirs = lines.iter().filter(|line| line.starts_with(&format!("{SERIAL} AddObject {ADD}: ")));
+        theirs.map(|line| line.contains(": Ok(")).collect()
+    }
+}
+
+/// An example whose names are defined before it: what it comes to where the device does what it asks, and where it refuses.
+fn with(defined: &str, text: &str) -> [Run; 2] {
+    [true, false].map(|tr098| provision(&format!("{defined} {text}"), &variables(), tr098, |_| {}))
 }
 
 /// An example that ends so, and has printed this.
@@ -66,12 +89,27 @@ fn expected(failed: Option<&str>) -> (Status, &str) {
 fn best_practice_1_always_check_return_values() {
     // `msg` is not defined in it: the error table is caught, and nothing said.
     check("best_practice_1_always_check_return_values", Some(UNSET), &[]);
+    let Some(text) = example("services/best_practice_1_always_check_return_values.lua") else { return };
+    let [done, refused] = with(&format!("msg = {MESSAGE}"), &text);
+    assert_eq!((done.added(), done.reason.as_str()), (vec![true], UNSET));
+    assert_eq!(refused.added(), [false]);
+    assert!(
+        refused.reason.starts_with(UNSET) && refused.reason.contains("was refused: 9005"),
+        "{}",
+        refused.reason
+    );
 }
 
 #[test]
 fn best_practice_2_use_descriptive_logging() {
     // It takes only `false` for a failure, and never sets a status.
-    check("best_practice_2_use_descriptive_logging", Some(UNSET), &["Step 1: Creating PPPoE WAN connection"]);
+    let step = "Step 1: Creating PPPoE WAN connection";
+    check("best_practice_2_use_descriptive_logging", Some(UNSET), &[step]);
+    let Some(text) = example("services/best_practice_2_use_descriptive_logging.lua") else { return };
+    let [done, refused] = with(&format!("msg = {MESSAGE}"), &text);
+    assert_eq!((done.added(), done.log.as_slice()), (vec![true], &[step.to_owned(), UNSET.to_owned()][..]));
+    assert_eq!((refused.added(), refused.log[0].as_str()), (vec![false], step));
+    assert!(refused.reason.contains("was refused: 9005"), "{}", refused.reason);
 }
 
 #[test]
@@ -84,7 +122,16 @@ fn best_practice_3_set_status_explicitly() {
 
 #[test]
 fn best_practice_4_handle_sequential_operations() {
+    // Neither of its messages is defined in it, and an error table is not `false`.
     check("best_practice_4_handle_sequential_operations", None, &[]);
+    let Some(text) = example("services/best_practice_4_handle_sequential_operations.lua") else { return };
+    let [done, refused] = with(&format!("msg1 = {MESSAGE} msg2 = msg1"), &text);
+    assert_eq!(
+        (done.added(), done.status, done.reason.as_str()),
+        (vec![true, true], Status::Provisioned, "")
+    );
+    assert_eq!((refused.added(), refused.status), (vec![false, false], Status::Failed));
+    assert_eq!(refused.reason.matches(" was refused: 9005").count(), 2, "{}", refused.reason);
 }
 
 #[test]
@@ -104,7 +151,16 @@ fn create_or_update_device_credential() {
 #[test]
 fn execution_flow() {
     // `message_xml` is not defined in it.
-    check("execution_flow", Some(FAILED), &["Processing device: LAB0000098"]);
+    let begun = "Processing device: LAB0000098";
+    check("execution_flow", Some(FAILED), &[begun]);
+    let Some(text) = example("services/execution_flow.lua") else { return };
+    let [done, refused] = with(&format!("message_xml = {MESSAGE}"), &text);
+    assert_eq!(
+        (done.added(), done.status, done.log.as_slice()),
+        (vec![true], Status::Provisioned, &[begun.to_owned()][..])
+    );
+    assert_eq!((refused.status, refused.log[0].as_str()), (Status::Failed, begun));
+    assert!(refused.reason.contains("was refused: 9005"), "{}", refused.reason);
 }
 
 #[test]
@@ -114,11 +170,21 @@ fn generate_random_string() {
     let password = run.log[0].strip_prefix("Generated password: ").unwrap();
     assert!(password.len() == 12 && password.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{password}");
     assert_eq!(run.reason, UNSET);
+    // A length that cannot be.
+    let none = "generate_random_string = (function(f) return function(n) return f(-n) end end)(generate_random_string)";
+    let run = provision(&format!("{none} {text}"), &variables(), true, |_| {});
+    assert_eq!(run.log, ["Generated password: ", UNSET]);
 }
 
 #[test]
 fn get_device_id() {
     check("get_device_id", Some(UNSET), &["Device SN: LAB0000098"]);
+    // It cannot fail; a word that is not there can.
+    let Some(text) = example("services/get_device_id.lua") else { return };
+    let run = provision(&format!("get_device_id = nil {text}"), &variables(), true, |_| {});
+    let why = "the script raised an error: <string>:1: attempt to call global 'get_device_id' (a nil value)";
+    assert!(run.status == Status::Failed && run.reason.starts_with(why), "{}", run.reason);
+    assert_eq!(run.log[..2], [why, "stack traceback:"]);
 }
 
 #[test]
@@ -167,6 +233,12 @@ fn set_provisioning_status() {
 #[test]
 fn sleep() {
     check("sleep", Some(UNSET), &["Waiting for device to process...", "Continuing..."]);
+    // A service that may not run for so long is ended in its sleep.
+    let Some(text) = example("services/sleep.lua") else { return };
+    let run = provision_in(Acs::limited(Duration::from_secs(3)), &text, &variables(), true, |_| {});
+    let why = "the script ran longer than 3 s";
+    assert_eq!((run.status, run.reason.as_str()), (Status::Failed, why));
+    assert_eq!(run.log, ["Waiting for device to process...", why]);
 }
 
 #[test]

@@ -112,8 +112,25 @@ impl Acs {
 
     /// Makes the store refuse to tell of devices.
     pub fn break_devices(&self) {
+        self.sql("PRAGMA foreign_keys = 0; ALTER TABLE devices RENAME TO gone");
+    }
+
+    /// Makes it tell of them again.
+    pub fn mend_devices(&self) {
+        self.sql("PRAGMA foreign_keys = 0; ALTER TABLE gone RENAME TO devices");
+    }
+
+    /// Makes the store refuse to keep what services print.
+    pub fn break_logs(&self) {
+        self.sql("PRAGMA foreign_keys = 0; DROP TABLE instance_log");
+    }
+
+    /// Changes the store from outside.
+    fn sql(&self, text: &str) {
         let connection = rusqlite::Connection::open(self.folder.path().join("acs.db")).unwrap();
-        connection.execute_batch("PRAGMA foreign_keys = 0; DROP TABLE devices").unwrap();
+        connection.busy_timeout(Duration::from_secs(30)).unwrap();
+        // Or the references to a table that is renamed would go with it.
+        connection.execute_batch(&format!("PRAGMA legacy_alter_table = 1; {text}")).unwrap();
     }
 
     /// An unpacked router for it, with the TR-098 model or without.
@@ -253,8 +270,8 @@ fn vendors(text: &str) -> String {
     text.replace(table, &theirs)
 }
 
-/// Posts an Inform of a device that ends there; how long its answer took.
-pub fn inform(acs: &Acs, serial: &str, code: EventCode) -> Duration {
+/// An Inform with one event.
+pub fn inform_message(serial: &str, code: EventCode) -> Vec<u8> {
     let value = Value { kind: Kind::String, text: "1.0".into() };
     let inform = Inform {
         device_id: DeviceId {
@@ -271,17 +288,28 @@ pub fn inform(acs: &Acs, serial: &str, code: EventCode) -> Duration {
     };
     let header = Header { id: Some("1".into()), ..Header::default() };
     let message = Message::Request(Request::Inform(Box::new(inform)));
-    let body = soap::write(&Envelope { namespace: Namespace::V1_0, header, message });
-    let start = Instant::now();
+    soap::write(&Envelope { namespace: Namespace::V1_0, header, message })
+}
+
+/// Posts a message over a connection of its own; the whole answer.
+pub fn post(acs: &Acs, body: &[u8]) -> String {
     let mut stream = TcpStream::connect(acs.server.address()).unwrap();
     let head = format!(
         "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
     stream.write_all(head.as_bytes()).unwrap();
-    stream.write_all(&body).unwrap();
+    stream.write_all(body).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// Posts an Inform of a device that ends there; how long its answer took.
+pub fn inform(acs: &Acs, serial: &str, code: EventCode) -> Duration {
+    let body = inform_message(serial, code);
+    let start = Instant::now();
+    let answer = post(acs, &body);
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("InformResponse"), "{answer}");
     start.elapsed()
 }

@@ -99,6 +99,11 @@ const WORDS: &[Word] = &[
 ];
 
 impl Quirks {
+    /// The words of the command line.
+    pub fn words() -> impl Iterator<Item = &'static str> {
+        WORDS.iter().map(|(word, _)| *word)
+    }
+
     /// Turns one switch on, named as on the command line.
     ///
     /// # Errors
@@ -110,7 +115,7 @@ impl Quirks {
                 Ok(())
             }
             None => {
-                let words: Vec<&str> = WORDS.iter().map(|(word, _)| *word).collect();
+                let words: Vec<&str> = Quirks::words().collect();
                 Err(format!("{word:?} is no quirk; there are {}", words.join(", ")))
             }
         }
