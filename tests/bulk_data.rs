@@ -241,13 +241,18 @@ fn reports_come_in_every_form() {
     let (status, _) = agent.stop();
     assert!(status.success());
 
-    // Another life: the settings are there, and reports go on.
+    // Another life: the settings are there, and reports go on. One that is too large is not made.
     let before = rows.seen().len();
-    let acs = Scripted::start(vec![inform(), methods(), say(get_values("1", &["Device.BulkData."])), end()]);
+    let mut steps = vec![inform(), methods(), say(get_values("1", &["Device.BulkData."]))];
+    let everything = [["", "Device.", "0"]; 8];
+    // The profile is there; only its rows are not.
+    steps.extend(profile(5, &rows.url(), &everything, &[("EncodingType", "JSON")]).iter().skip(1).map(say));
+    steps.push(end());
+    let acs = Scripted::start(steps);
     router.set("acs", "url", &acs.url());
     let agent = router.start(&[]);
     wait(&rows, before + 1);
-    agent.wait_for("Waiting the next session", 1);
+    agent.wait_for("no report of bulk data profile 5: more than 4096 parameters", 1);
     let text = acs.finish()[3].text();
     assert_eq!(value(&text, "Device.BulkData.ProfileNumberOfEntries"), "16");
     assert_eq!(value(&text, "Device.BulkData.Profile.4.CSVEncoding.FieldSeparator"), ";");
