@@ -16,6 +16,7 @@ const REASONS: &str = include_str!("profiles/defaults");
 /// What is looked at.
 const ROOTS: &[&str] = &[
     "Bridging",
+    "BulkData",
     "Cellular",
     "DHCPv4",
     "DHCPv6",

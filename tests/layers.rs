@@ -71,6 +71,7 @@ const PURE: &[&str] = &[
     "transfer/plan",
     "sys/age",
     "sys/decimal",
+    "agent/bulk/report",
     "agent/schedule",
     "backend/statistics",
     "agent/discovery",

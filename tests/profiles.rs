@@ -41,7 +41,7 @@ const NAMED: &[&str] = &[
 ];
 
 /// Objects of which everything is there, or has a reason, whether a profile asks for it or not.
-const WHOLE: &[&str] = &["Device.DeviceInfo.Processor.", "Device.ManagementServer."];
+const WHOLE: &[&str] = &["Device.BulkData.", "Device.DeviceInfo.Processor.", "Device.ManagementServer."];
 
 /// Of one profile: what it requires, of parameters only, and how much of it is there.
 #[derive(Debug, Default)]

@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod autonomous;
+pub mod bulk;
 pub mod changes;
 pub mod commands;
 pub mod control;

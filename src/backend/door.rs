@@ -27,11 +27,7 @@ impl Backend for System {
                 let text = self.text(&at.fill(rows.spec));
                 text.iter().flat_map(|text| text.lines()).filter_map(|line| line_row(rows, line)).collect()
             }
-            Origin::Store => {
-                let kept = self.staged.as_ref().unwrap_or(&self.kept);
-                let names = kept.rows.get(&System::stored_name(at)).cloned().unwrap_or_default();
-                names.into_iter().map(|name| Row { addr: name.clone(), name, cols: Vec::new() }).collect()
-            }
+            Origin::Store => self.stored_rows(at),
             Origin::Trial => self.trials.rows(&System::stored_name(at)),
             Origin::Bbfdm => self.bbfdm_rows(at)?,
             Origin::Function => {
@@ -176,14 +172,7 @@ impl Backend for System {
                 }
                 Ok(Row { name: self.section_id(package, &addr)?, addr, cols: Vec::new() })
             }
-            Origin::Store => {
-                let table = System::stored_name(at);
-                let list = self.staging().rows.or_default(table);
-                let next = list.iter().filter_map(|name| name.parse::<u32>().ok()).max().unwrap_or(0);
-                let name = next.saturating_add(1).to_string();
-                list.push(name.clone());
-                Ok(Row { addr: name.clone(), name, cols: Vec::new() })
-            }
+            Origin::Store => self.add_stored(at, MAX_ROWS),
             Origin::Function => {
                 let (name, argument) = call(rows.spec, at);
                 let function = functions::table(name).ok_or_else(|| no_function(name))?;
@@ -219,16 +208,7 @@ impl Backend for System {
                 Ok(())
             }
             Origin::Store => {
-                let instance = System::stored_name(at);
-                let number = at.rows.last().map(|instance| instance.number.to_string()).unwrap_or_default();
-                let table = instance.strip_suffix(&format!("{number}.")).unwrap_or(&instance).to_owned();
-                let name = row.name.clone();
-                let kept = self.staging();
-                if let Some(list) = kept.rows.get_mut(&table) {
-                    list.retain(|other| *other != name);
-                }
-                kept.values.retain(|path, _| !path.starts_with(&instance));
-                kept.rows.retain(|path, _| !path.starts_with(&instance));
+                self.delete_stored(at);
                 Ok(())
             }
             Origin::Function => {
@@ -275,6 +255,38 @@ impl Backend for System {
 }
 
 impl System {
+    /// The rows of a table in the store.
+    pub(super) fn stored_rows(&self, at: Place<'_>) -> Vec<Row> {
+        let kept = self.staged.as_ref().unwrap_or(&self.kept);
+        let names = kept.rows.get(&System::stored_name(at)).cloned().unwrap_or_default();
+        names.into_iter().map(|name| Row { addr: name.clone(), name, cols: Vec::new() }).collect()
+    }
+
+    /// One more of them, of at most so many.
+    pub(super) fn add_stored(&mut self, at: Place<'_>, most: usize) -> Result<Row> {
+        let list = self.staging().rows.or_default(System::stored_name(at));
+        if list.len() >= most {
+            return Err(Error::Exhausted(format!("{} has no more than {most} instances", at.name)));
+        }
+        let next = list.iter().filter_map(|name| name.parse::<u32>().ok()).max().unwrap_or(0);
+        let name = next.saturating_add(1).to_string();
+        list.push(name.clone());
+        Ok(Row { addr: name.clone(), name, cols: Vec::new() })
+    }
+
+    /// One less, with all that is below it.
+    pub(super) fn delete_stored(&mut self, at: Place<'_>) {
+        let Some(row) = at.rows.last() else { return };
+        let instance = System::stored_name(at);
+        let table = instance.strip_suffix(&format!("{}.", row.number)).unwrap_or(&instance).to_owned();
+        let kept = self.staging();
+        if let Some(list) = kept.rows.get_mut(&table) {
+            list.retain(|other| *other != row.row.name);
+        }
+        kept.values.retain(|path, _| !path.starts_with(&instance));
+        kept.rows.retain(|path, _| !path.starts_with(&instance));
+    }
+
     fn uci_rows(&mut self, rows: &Rows, at: Place<'_>) -> Result<Vec<Row>> {
         let spec = at.fill(rows.spec);
         let (package, ty) = spec.split_once('.').unwrap_or((&spec, "*"));

@@ -75,6 +75,8 @@ pub struct System {
     pub(super) statistics: Statistics,
     /// The sample sets that a commit forces to show what they have.
     pub(super) forcing: Vec<u32>,
+    /// A commit has changed what is kept since somebody asked.
+    rekept: bool,
     /// What is written is what is left of a reference whose row goes.
     pub(super) releasing: bool,
     /// What programs on ubus will be told with the commit.
@@ -177,6 +179,7 @@ impl System {
             bbfdm: Bbfdm::default(),
             statistics: Statistics::default(),
             forcing: Vec::new(),
+            rekept: true,
             releasing: false,
             bus: Bus::new(places.ubus_socket),
             logical: None,
@@ -663,6 +666,16 @@ impl System {
         &mut self.statistics
     }
 
+    /// Whether values of the store may have changed since the last call.
+    pub fn take_rekept(&mut self) -> bool {
+        std::mem::take(&mut self.rekept)
+    }
+
+    /// Whether [`System::take_rekept`] has something to tell.
+    pub fn is_rekept(&self) -> bool {
+        self.rekept
+    }
+
     /// The UCI store, for the agent's own configuration.
     pub fn uci(&mut self) -> &mut Store {
         &mut self.uci
@@ -728,6 +741,7 @@ impl System {
         self.marks = next.marks.clone();
         self.moved.clear();
         self.kept = next;
+        self.rekept = true;
         self.staged = None;
         self.trials.commit();
         self.configure_statistics();

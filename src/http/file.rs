@@ -1,4 +1,4 @@
-//! Files over HTTP: one fetched with GET or put with PUT, as a stream.
+//! Files over HTTP: one fetched with GET or put with PUT, as a stream; and reports, with POST or PUT.
 //!
 //! The same connections, deadlines, digests and certificates as the session with the ACS has, and
 //! none of its state: no cookie, no credentials but those given for the file. These are sent only
@@ -8,7 +8,7 @@
 //! was asked for.
 
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{self, Cursor, Read, Seek};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -86,15 +86,50 @@ pub fn get(url: &Url, settings: &Settings) -> Result<Incoming, HttpError> {
 
 /// Puts a file of `length` octets, from its beginning. Gives the status, which is a success.
 pub fn put(url: &Url, settings: &Settings, file: &mut File, length: u64) -> Result<u16, HttpError> {
-    let response = Transfer::new(url, settings, Some((file, length)))?.run()?;
+    let source = Source { put: true, kind: "application/octet-stream", headers: &[], body: file, length };
+    let response = Transfer::new(url, settings, Some(source))?.run()?;
     Ok(response.status().as_u16())
+}
+
+/// What is sent instead of a file.
+#[derive(Debug, Clone, Copy)]
+pub struct Report<'a> {
+    /// With PUT; else with POST.
+    pub put: bool,
+    /// The `Content-Type`.
+    pub kind: &'a str,
+    /// More headers: names, and values of one line.
+    pub headers: &'a [(&'static str, String)],
+    /// Everything.
+    pub body: &'a [u8],
+}
+
+/// Sends a report. Gives the status, which is a success.
+pub fn send(url: &Url, settings: &Settings, report: &Report<'_>) -> Result<u16, HttpError> {
+    let Report { put, kind, headers, body } = *report;
+    let length = u64::try_from(body.len()).unwrap_or(u64::MAX);
+    let source = Source { put, kind, headers, body: &mut Cursor::new(body), length };
+    Ok(Transfer::new(url, settings, Some(source))?.run()?.status().as_u16())
 }
 
 type Response = http::Response<ureq::Body>;
 
+/// What can be sent again from its beginning.
+trait Body: Read + Seek {}
+
+impl<T: Read + Seek> Body for T {}
+
+struct Source<'a> {
+    put: bool,
+    kind: &'a str,
+    headers: &'a [(&'static str, String)],
+    body: &'a mut dyn Body,
+    length: u64,
+}
+
 struct Transfer<'a> {
     settings: &'a Settings,
-    source: Option<(&'a mut File, u64)>,
+    source: Option<Source<'a>>,
     agent: ureq::Agent,
     shared: Arc<Shared>,
     start: Url,
@@ -109,11 +144,7 @@ enum Login {
 }
 
 impl<'a> Transfer<'a> {
-    fn new(
-        url: &Url,
-        settings: &'a Settings,
-        source: Option<(&'a mut File, u64)>,
-    ) -> Result<Transfer<'a>, HttpError> {
+    fn new(url: &Url, settings: &'a Settings, source: Option<Source<'a>>) -> Result<Transfer<'a>, HttpError> {
         if url.tls && settings.tls.is_none() {
             return Err(HttpError::NoTls);
         }
@@ -161,7 +192,8 @@ impl<'a> Transfer<'a> {
             let response = match self.exchange()? {
                 Ok(response) => response,
                 Err(error) => {
-                    // GET and PUT may be repeated; a kept connection may have been closed meanwhile.
+                    // GET and PUT may be repeated, and a report twice is better than none; a kept connection may have
+                    // been closed meanwhile.
                     let reused = connects > 0 && connects == self.shared.connects.load(Ordering::Relaxed);
                     let silent = self.shared.received.load(Ordering::Relaxed) == 0;
                     if reused && silent && !repeated && matches!(error, ureq::Error::Io(_)) {
@@ -210,8 +242,7 @@ impl<'a> Transfer<'a> {
             return Err(HttpError::SessionTooLong);
         }
         let login = self.authorization()?;
-        let method = if self.source.is_some() { http::Method::PUT } else { http::Method::GET };
-        let mut request = http::Request::builder().method(method).uri(self.target.to_string());
+        let mut request = http::Request::builder().method(self.method()).uri(self.target.to_string());
         if let Some(login) = login {
             request = request.header(header::AUTHORIZATION, login);
         }
@@ -220,12 +251,14 @@ impl<'a> Transfer<'a> {
         self.shared.received.store(0, Ordering::Relaxed);
         Ok(match &mut self.source {
             None => self.agent.run(timed(&self.agent, idle, request.body(()).map_err(bad)?, left)),
-            Some((file, length)) => {
-                file.rewind().map_err(|error| HttpError::BadRequest(error.to_string()))?;
-                let mut whole = Whole { file, left: *length };
-                let request = request
-                    .header(header::CONTENT_LENGTH, *length)
-                    .header(header::CONTENT_TYPE, "application/octet-stream");
+            Some(Source { kind, headers, body, length, .. }) => {
+                body.rewind().map_err(|error| HttpError::BadRequest(error.to_string()))?;
+                let mut whole = Whole { body: *body, left: *length };
+                let mut request =
+                    request.header(header::CONTENT_LENGTH, *length).header(header::CONTENT_TYPE, *kind);
+                for (name, value) in *headers {
+                    request = request.header(*name, value);
+                }
                 // Without it a server that wants a password first would have to swallow the file.
                 let request = match self.settings.expect && *length > 0 {
                     true => request.header(header::EXPECT, "100-continue"),
@@ -237,20 +270,25 @@ impl<'a> Transfer<'a> {
         })
     }
 
+    fn method(&self) -> &'static str {
+        match &self.source {
+            None => "GET",
+            Some(source) if source.put => "PUT",
+            Some(_) => "POST",
+        }
+    }
+
     fn authorization(&mut self) -> Result<Option<String>, HttpError> {
-        let who = &self.settings.credentials;
+        let (who, method) = (&self.settings.credentials, self.method());
         let text = match &mut self.login {
             Login::None => return Ok(None),
             Login::Basic => auth::basic(who),
             Login::Digest(digest) => {
                 let mut random = [0; 16];
                 getrandom::fill(&mut random).map_err(|error| HttpError::NoRandom(error.to_string()))?;
-                let (method, body) = match &mut self.source {
-                    None => ("GET", Vec::new()),
-                    Some((file, length)) if digest.challenge().qop == Some(Qop::AuthInt) => {
-                        ("PUT", hashed(file, *length)?)
-                    }
-                    Some(_) => ("PUT", Vec::new()),
+                let body = match &mut self.source {
+                    Some(source) if digest.challenge().qop == Some(Qop::AuthInt) => hashed(source)?,
+                    _ => Vec::new(),
                 };
                 digest.answer(who, method, &self.target.target, &body, &auth_text::hex(&random))
             }
@@ -311,28 +349,29 @@ fn timed<S: AsSendBody>(
         .build()
 }
 
-fn hashed(file: &mut File, length: u64) -> Result<Vec<u8>, HttpError> {
+fn hashed(source: &mut Source<'_>) -> Result<Vec<u8>, HttpError> {
     let failed = |why: String| HttpError::BadRequest(why);
-    if length > MAX_HASHED {
+    if source.length > MAX_HASHED {
         return Err(failed("the server wants auth-int, and the file is too large for it".to_owned()));
     }
     let mut body = Vec::new();
-    file.rewind()
-        .and_then(|()| file.take(length).read_to_end(&mut body))
+    let from = &mut source.body;
+    from.rewind()
+        .and_then(|()| from.take(source.length).read_to_end(&mut body))
         .map_err(|error| failed(error.to_string()))?;
     Ok(body)
 }
 
 /// Exactly as much of a file as was announced: one that shrinks is an error, one that grows is cut.
 struct Whole<'a> {
-    file: &'a mut File,
+    body: &'a mut dyn Body,
     left: u64,
 }
 
 impl Read for Whole<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buf.len());
-        let amount = self.file.read(&mut buf[..most])?;
+        let amount = self.body.read(&mut buf[..most])?;
         if amount == 0 && most > 0 {
             return Err(io::Error::other("the file became shorter while it was sent"));
         }

@@ -58,6 +58,20 @@ pub fn format_utc(epoch: i64) -> String {
     format!("{}Z", civil(epoch.clamp(FIRST, LAST)))
 }
 
+/// `Sat, 21 Nov 2026 05:00:00 GMT`: as HTTP writes it (RFC 9110 5.6.7).
+pub fn format_http(epoch: i64) -> String {
+    let epoch = epoch.clamp(FIRST, LAST);
+    let days = epoch.div_euclid(DAY);
+    let (year, month, day) = civil_from_days(days);
+    let three = |names: &'static str, at: i64| {
+        let at = usize::try_from(at * 3).unwrap_or(0);
+        names.get(at..at + 3).unwrap_or_default()
+    };
+    let weekday = three("SunMonTueWedThuFriSat", (days + 4).rem_euclid(7));
+    let month = three("JanFebMarAprMayJunJulAugSepOctNovDec", month - 1);
+    format!("{weekday}, {day:02} {month} {year:04} {} GMT", &civil(epoch)[11..])
+}
+
 /// `2026-11-21T06:00:00+01:00`: local time with its offset to UTC in minutes, as Inform.CurrentTime
 /// wants it (TR-069 A.3.3.1). An offset beyond 14 hours is clamped to it.
 pub fn format_local(epoch: i64, offset_minutes: i32) -> String {
@@ -106,6 +120,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn dates_of_http() {
+        assert_eq!(format_http(784_111_777), "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(format_http(0), "Thu, 01 Jan 1970 00:00:00 GMT");
+        assert_eq!(format_http(-1), "Wed, 31 Dec 1969 23:59:59 GMT");
+        assert_eq!(format_http(1_709_208_000), "Thu, 29 Feb 2024 12:00:00 GMT");
+    }
 
     fn check(text: &str, expected: Option<Moment>) {
         assert_eq!(parse(text), expected, "{text:?}");

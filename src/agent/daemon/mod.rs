@@ -10,6 +10,7 @@
 //! during a session too.
 
 mod autonomous;
+mod bulk;
 mod changes;
 mod control;
 mod discovery;
@@ -44,6 +45,7 @@ use log::{error, info, warn};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
+use self::bulk::Bulk;
 use self::changes::Notices;
 use self::control::Waiting;
 use self::discovery::Discovery;
@@ -178,6 +180,7 @@ struct Daemon {
     units: Units,
     notices: Notices,
     light: Light,
+    bulk: Bulk,
     xmpp: Xmpp,
     discovery: Discovery,
     children: Vec<Child>,
@@ -261,6 +264,7 @@ impl Daemon {
             units: Units::default(),
             notices: Notices::new(options),
             light: Light::default(),
+            bulk: Bulk::default(),
             xmpp: Xmpp::default(),
             discovery: Discovery::new(options),
             children: Vec::new(),
@@ -408,6 +412,7 @@ impl Daemon {
         self.look_for_offers(now);
         self.run_trials();
         self.run_statistics();
+        self.run_bulk();
         self.measure(now);
         self.serve(&ready, now);
         #[cfg(feature = "stun")]
@@ -471,6 +476,7 @@ impl Daemon {
         let now = self.clock.now();
         let deadlines = [
             self.statistics_deadline(),
+            self.bulk_deadline(),
             self.transfer_deadline(),
             self.unit_deadline(now),
             self.leaving_deadline(),

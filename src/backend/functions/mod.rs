@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod bbf;
 pub mod bridge_vlans;
 pub mod bridging;
+pub mod bulkdata;
 pub mod clients;
 pub mod crypt;
 pub mod ddns;
@@ -182,4 +183,5 @@ const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (xmpp::VALUES, xmpp::TABLES),
     (gateway::VALUES, gateway::TABLES),
     (statistics::VALUES, &[]),
+    (bulkdata::VALUES, bulkdata::TABLES),
 ];
