@@ -91,7 +91,8 @@ fn from_base64(text: &str) -> Vec<u8> {
 
 /// The text of an element that a client has sent.
 fn inside(text: &str) -> String {
-    text.split_once('>').unwrap().1.split('<').next().unwrap().to_owned()
+    // What is left of the header may stand before it.
+    text.rsplit_once("</").unwrap().0.rsplit('>').next().unwrap().to_owned()
 }
 
 /// The server's end of a connection.
