@@ -1,5 +1,5 @@
 //! Lightweight notifications are valid against the Broadband Forum's schema, and their signature is one
-//! that OpenSSL would give.
+//! that OpenSSL and Python would give.
 #![allow(clippy::unwrap_used)]
 
 use std::io::Write;
@@ -108,5 +108,32 @@ fn the_signature_is_openssl_s() {
         let said = String::from_utf8(openssl.wait_with_output().unwrap().stdout).unwrap();
         let expected = said.trim().rsplit(' ').next().unwrap();
         assert!(head.ends_with(&format!("\r\nSignature: {expected}")), "{head} {said}");
+    }
+}
+
+/// HMAC-SHA1 it is, in 40 digits: TR-181 2.19 has no parameter that an ACS could ask for another digest with.
+#[test]
+fn the_signature_is_python_s() {
+    const PROGRAM: &str = "import sys, hmac, hashlib\n\
+                           body = sys.stdin.buffer.read()\n\
+                           for one in ('sha1', 'sha256'):\n\
+                           \x20print(hmac.new(b'Example key', body, getattr(hashlib, one)).hexdigest())\n";
+    if Command::new("python3").arg("--version").output().is_err() {
+        return skip("skipped: no python3");
+    }
+    for packet in made() {
+        let (head, body) = split(&packet);
+        let mut python = Command::new("python3")
+            .args(["-c", PROGRAM])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        python.stdin.take().unwrap().write_all(body).unwrap();
+        let said = String::from_utf8(python.wait_with_output().unwrap().stdout).unwrap();
+        let digests: Vec<&str> = said.lines().collect();
+        let signature = head.rsplit("\r\nSignature: ").next().unwrap();
+        assert_eq!((digests.len(), signature, signature.len()), (2, digests[0], 40), "{head}");
+        assert_ne!(signature, digests[1]);
     }
 }

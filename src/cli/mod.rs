@@ -44,7 +44,10 @@ const MODES: &[(&str, &str)] = &[
         "an ACS on loopback that runs Oktopus services: see `mini-acs --help` and `mini-acs ctl --help`",
     ),
     #[cfg(feature = "lab")]
-    ("lab", "mini-ACS, simulated router and agent, provisioned from BOOTSTRAP on: see `lab --help`"),
+    (
+        "lab [soak]",
+        "mini-ACS, simulated router and agent, provisioned from BOOTSTRAP on: see `lab --help`, `lab soak --help`",
+    ),
 ];
 
 /// Flags: short, long, value, what for.

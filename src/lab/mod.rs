@@ -10,4 +10,5 @@ pub mod front;
 pub mod lua;
 pub mod models;
 pub mod router;
+pub mod soak;
 pub mod store;

@@ -11,7 +11,7 @@ mod fallback;
 mod files;
 mod fill;
 pub mod guard;
-mod knock;
+pub(in crate::lab) mod knock;
 pub mod news;
 pub mod office;
 pub mod payload;

@@ -12,6 +12,7 @@ mod lua;
 mod options;
 mod served;
 mod show;
+mod soak;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -72,8 +73,13 @@ pub fn mini_acs(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     with_options(Mode::MiniAcs, arguments, serve)
 }
 
-/// Runs `rcwmpd lab`; `arguments` are those after the mode's word. 0 only if the service ended *provisioned*.
+/// Runs `rcwmpd lab`, or `lab soak`; `arguments` are those after the mode's word. 0 only if the service ended
+/// *provisioned*, or nothing grew.
 pub fn lab(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let mut arguments = arguments.into_iter().peekable();
+    if arguments.peek().is_some_and(|word| word == "soak") {
+        return soak::run(arguments.skip(1));
+    }
     with_options(Mode::Lab, arguments, |options| match options.router {
         true => served::serve(options),
         false => provision(options),

@@ -1,0 +1,217 @@
+//! A simulated router with its ubus, its ACS, and the agent as a child process that can be killed and started anew.
+
+use std::collections::VecDeque;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::acs::Acs;
+use super::dice::Dice;
+use super::measure::{Sample, sample};
+use crate::lab::acs::knock::knock;
+use crate::lab::acs::office::Settings as Office;
+use crate::lab::router::objects::Router;
+use crate::lab::router::{CONNECTION_REQUEST_USER, PASSWORD, Settings, unpack};
+use crate::lab::store::Device;
+
+/// Seconds between two periodic Informs: a router's day, or its hour.
+pub const PERIOD: u32 = 2;
+/// The last lines of a log that are kept.
+const KEPT: usize = 40;
+/// Longest line of a log.
+const MAX_LINE: u64 = 4096;
+/// How long an agent may take to end.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What the agent's log has told.
+#[derive(Debug, Clone, Default)]
+pub struct Told {
+    /// Sessions that it began.
+    pub started: u32,
+    /// Sessions that went well.
+    pub ended: u32,
+    /// Panics.
+    pub panics: u32,
+    /// The last lines.
+    pub last: VecDeque<String>,
+}
+
+/// A router, its ACS, and its agent, which ends with the value.
+pub struct Cpe {
+    /// For the report.
+    pub name: &'static str,
+    /// Its ACS.
+    pub acs: Acs,
+    /// How often the agent was ended and started anew.
+    pub restarts: u32,
+    folder: PathBuf,
+    router: Router,
+    program: PathBuf,
+    child: Child,
+    told: Arc<Mutex<Told>>,
+}
+
+impl Cpe {
+    /// Makes a router in an empty folder and starts all.
+    ///
+    /// # Errors
+    /// In one sentence.
+    pub fn start(name: &'static str, folder: &Path, program: &Path, seed: u32) -> Result<Cpe, String> {
+        let failed = |what: &str, why: &dyn std::fmt::Display| format!("{name}: {what}: {why}");
+        let acs = Acs::start(seed).map_err(|why| failed("no ACS", &why))?;
+        let root = folder.join("r");
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
+        let port = port.map_err(|why| failed("no free port", &why))?.port();
+        unpack(&root, &Settings { acs_url: acs.url(), port }).map_err(|why| failed("no router", &why))?;
+        let config = root.join("etc/config/cwmp");
+        let text = std::fs::read_to_string(&config).map_err(|why| failed("no configuration", &why))?;
+        let text = text
+            .replace("periodic_inform_interval '1800'", &format!("periodic_inform_interval '{PERIOD}'"))
+            .replace("retry_min_wait_interval '5'", "retry_min_wait_interval '1'")
+            .replace("retry_interval_multiplier '2000'", "retry_interval_multiplier '1000'");
+        std::fs::write(&config, text).map_err(|why| failed("no configuration", &why))?;
+        let router = Router::start(&root, &folder.join("s")).map_err(|why| failed("no ubus", &why))?;
+        let told = Arc::new(Mutex::new(Told::default()));
+        let child = spawn(program, &root, router.socket(), &told).map_err(|why| failed("no agent", &why))?;
+        Ok(Cpe { name, acs, restarts: 0, folder: root, router, program: program.to_owned(), child, told })
+    }
+
+    /// What its log has told.
+    pub fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Measures it.
+    ///
+    /// # Errors
+    /// When the agent has ended by itself.
+    pub fn measure(&mut self, at: Duration) -> Result<Sample, String> {
+        // Nobody wants to see what the agent has called, and it would be kept for ever.
+        drop(self.router.take_calls());
+        if let Ok(Some(status)) = self.child.try_wait() {
+            return Err(format!("the {} agent ended by itself: {status}", self.name));
+        }
+        sample(at, self.child.id(), &self.folder.join("etc/rcwmp"), &self.folder)
+            .ok_or_else(|| format!("the {} agent cannot be measured", self.name))
+    }
+
+    /// Ends the agent at once or gently, and starts it anew.
+    ///
+    /// # Errors
+    /// When it does not end when asked to, or does not start.
+    pub fn restart(&mut self, at_once: bool) -> Result<(), String> {
+        if !at_once {
+            self.stop()?;
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        self.restarts += 1;
+        self.child = spawn(&self.program, &self.folder, self.router.socket(), &self.told)
+            .map_err(|why| format!("the {} agent does not start again: {why}", self.name))?;
+        Ok(())
+    }
+
+    /// SIGTERM, after which the agent must end well and soon.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn stop(&mut self) -> Result<(), String> {
+        let signalled = i32::try_from(self.child.id()).map(|pid| kill(Pid::from_raw(pid), Signal::SIGTERM));
+        if !matches!(signalled, Ok(Ok(()))) {
+            return Err(format!("the {} agent takes no signal", self.name));
+        }
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE {
+            match self.child.try_wait() {
+                Ok(Some(status)) if status.success() => return Ok(()),
+                Ok(Some(status)) => return Err(format!("the {} agent stopped with {status}", self.name)),
+                _ => thread::sleep(Duration::from_millis(20)),
+            }
+        }
+        Err(format!("the {} agent does not stop", self.name))
+    }
+
+    /// SIGHUP: read the configuration again.
+    pub fn reload(&self) {
+        if let Ok(pid) = i32::try_from(self.child.id()) {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGHUP);
+        }
+    }
+
+    /// A connection request; whether it was accepted.
+    pub fn knock(&self) -> bool {
+        let device = Device {
+            connection_request_url: self.acs.request_url(),
+            connection_request_username: CONNECTION_REQUEST_USER.to_owned(),
+            connection_request_password: PASSWORD.to_owned(),
+            ..Device::default()
+        };
+        knock(&device, &Office::default()).is_ok()
+    }
+
+    /// What strangers send to the port: octets without meaning, or nothing.
+    pub fn pester(&self, dice: &mut Dice) {
+        let url = self.acs.request_url();
+        let Some(host) = url.strip_prefix("http://").and_then(|rest| rest.split('/').next()) else { return };
+        let Ok(mut stream) = TcpStream::connect(host) else { return };
+        let count = dice.below(300);
+        let octets = match dice.percent(50) {
+            true => dice.spoil(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()),
+            false => dice.octets(count),
+        };
+        let _ = stream.write_all(&octets);
+        let _ = stream.shutdown(Shutdown::Write);
+    }
+}
+
+impl Drop for Cpe {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn spawn(program: &Path, root: &Path, socket: &Path, told: &Arc<Mutex<Told>>) -> io::Result<Child> {
+    let mut child = Command::new(program)
+        .args(["-f", "--root"])
+        .arg(root)
+        .arg("-s")
+        .arg(socket)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    if let Some(stderr) = child.stderr.take() {
+        let told = Arc::clone(told);
+        thread::Builder::new().name("log".to_owned()).spawn(move || listen(stderr, &told))?;
+    }
+    Ok(child)
+}
+
+/// Reads a log to its end.
+fn listen(log: impl Read, told: &Mutex<Told>) {
+    let mut log = BufReader::new(log);
+    loop {
+        let mut line = Vec::new();
+        match (&mut log).take(MAX_LINE).read_until(b'\n', &mut line) {
+            Ok(count) if count > 0 => {}
+            _ => return,
+        }
+        let line = String::from_utf8_lossy(&line).trim_end().to_owned();
+        let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.started += u32::from(line.contains("Start session"));
+        told.ended += u32::from(line.contains("End session"));
+        told.panics += u32::from(line.contains("panicked"));
+        if told.last.len() == KEPT {
+            told.last.pop_front();
+        }
+        told.last.push_back(line);
+    }
+}

@@ -1,0 +1,336 @@
+//! Ten thousand hostile stanzas from a generator written for this, to the XMPP client over a socket: no panic, no
+//! hang, no growth, and after each the next honest connection request is accepted, over a new connection where the
+//! stream was ended.
+//!
+//! The server is this test: it logs the client in by SCRAM-SHA-1, and then sends what it likes.
+#![cfg(all(feature = "lab", feature = "xmpp"))]
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hmac::{Hmac, Mac};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use rcwmp::connreq::xmpp::client::{Account, Online, Stats, login};
+use rcwmp::connreq::xmpp::request::{Rule, Settings};
+use rcwmp::http::auth::Credentials;
+use rcwmp::http::wire::Wire;
+use rcwmp::lab::soak::dice::Dice;
+use sha1::{Digest, Sha1};
+
+/// Another seed is another test: `SEED=7 cargo test --test stanzas_generated`.
+const SEED: u32 = 20_261_121;
+const ROUNDS: usize = 10;
+const EACH: usize = 1000;
+const SOON: Duration = Duration::from_secs(10);
+/// KiB.
+const GROWTH: u64 = 1024;
+const NONCE: &str = "fyko+d2lbbFgONRv9qkxdawL";
+const SECRET: &str = "s3cret, with = and ,";
+const JID: &str = "cpe@sha1.example/wan";
+const HEADER: &str = "<?xml version='1.0'?><stream:stream xmlns='jabber:client' \
+                      xmlns:stream='http://etherx.jabber.org/streams' id='1' from='sha1.example' version='1.0'>";
+
+fn seed() -> u32 {
+    std::env::var("SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(SEED)
+}
+
+fn memory() -> u64 {
+    let text = fs::read_to_string("/proc/self/status").unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+fn descriptors() -> usize {
+    fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+fn mac(key: &[u8], text: &[u8]) -> Vec<u8> {
+    let mut mac = Hmac::<Sha1>::new_from_slice(key).unwrap();
+    mac.update(text);
+    mac.finalize().into_bytes().to_vec()
+}
+
+fn xor(a: &[u8], b: &[u8]) -> Vec<u8> {
+    a.iter().zip(b).map(|(a, b)| a ^ b).collect()
+}
+
+const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+fn base64(bytes: &[u8]) -> String {
+    let mut out = String::new();
+    for chunk in bytes.chunks(3) {
+        let word =
+            chunk.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        for at in 0..4 {
+            let digit = usize::try_from(word >> (18 - 6 * at) & 63).unwrap();
+            out.push(if at <= chunk.len() { char::from(DIGITS[digit]) } else { '=' });
+        }
+    }
+    out
+}
+
+fn from_base64(text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    let (mut word, mut bits) = (0_u32, 0);
+    for digit in text.bytes().filter(|byte| *byte != b'=') {
+        let value = DIGITS.iter().position(|known| *known == digit).unwrap();
+        word = word << 6 | u32::try_from(value).unwrap();
+        bits += 6;
+        if bits >= 8 {
+            bits -= 8;
+            out.push((word >> bits & 255).to_be_bytes()[3]);
+        }
+    }
+    out
+}
+
+/// The text of an element that a client has sent.
+fn inside(text: &str) -> String {
+    // What is left of the header may stand before it.
+    text.rsplit_once("</").unwrap().0.rsplit('>').next().unwrap().to_owned()
+}
+
+/// The server's end of a connection.
+struct Peer(TcpStream);
+
+impl Peer {
+    fn say(&mut self, text: &str) {
+        self.0.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Reads until a word has come.
+    fn hear(&mut self, word: &str) -> String {
+        let (mut seen, mut block) = (String::new(), [0; 4096]);
+        while !seen.contains(word) {
+            let count = self.0.read(&mut block).unwrap();
+            assert!(count > 0, "closed, no {word} in {seen}");
+            seen.push_str(&String::from_utf8_lossy(&block[..count]));
+        }
+        seen
+    }
+
+    /// RFC 6120 from the header to the binding, RFC 5802 in between with one iteration.
+    fn log_in(&mut self) {
+        self.hear("<stream:stream");
+        self.say(HEADER);
+        self.say(
+            "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>SCRAM-SHA-1</mechanism>\
+             </mechanisms></stream:features>",
+        );
+        let first = String::from_utf8(from_base64(&inside(&self.hear("</auth>")))).unwrap();
+        let bare = first.strip_prefix("n,,").unwrap();
+        let challenge = format!("r={NONCE}server,s=QSXC,i=1");
+        let sasl = "xmlns='urn:ietf:params:xml:ns:xmpp-sasl'";
+        self.say(&format!("<challenge {sasl}>{}</challenge>", base64(challenge.as_bytes())));
+        let last = String::from_utf8(from_base64(&inside(&self.hear("</response>")))).unwrap();
+        let (without, proof) = last.rsplit_once(",p=").unwrap();
+        let salted = mac(SECRET.as_bytes(), &[from_base64("QSXC"), vec![0, 0, 0, 1]].concat());
+        let signed = format!("{bare},{challenge},{without}");
+        let key = mac(&salted, b"Client Key");
+        let expected = xor(&key, &mac(&Sha1::digest(&key), signed.as_bytes()));
+        assert_eq!(from_base64(proof), expected, "the client's proof");
+        let ours = mac(&mac(&salted, b"Server Key"), signed.as_bytes());
+        let proof = base64(format!("v={}", base64(&ours)).as_bytes());
+        self.say(&format!("<success {sasl}>{proof}</success>"));
+        self.hear("<stream:stream");
+        self.say(HEADER);
+        self.say("<stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></stream:features>");
+        let bind = self.hear("</iq>");
+        let id = bind.split(" id=").nth(1).unwrap().split(['"', '\'']).nth(1).unwrap();
+        self.say(&format!(
+            "<iq type='result' id='{id}'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>{JID}</jid></bind></iq>"
+        ));
+        self.hear("<presence>");
+    }
+}
+
+/// A client that is logged in, and its server.
+struct Pair {
+    online: Online,
+    peer: Peer,
+}
+
+impl Pair {
+    fn connect(listener: &TcpListener) -> Pair {
+        let port = listener.local_addr().unwrap().port();
+        let account = Account {
+            username: "cpe".to_owned(),
+            password: SECRET.to_owned(),
+            domain: "sha1.example".to_owned(),
+            resource: "wan".to_owned(),
+            use_tls: false,
+        };
+        let client = thread::spawn(move || {
+            let at = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+            let (wire, _) = Wire::connect(&[at], None, Instant::now() + SOON).unwrap();
+            login(wire, &account, None, NONCE, Stats::default()).unwrap_or_else(|why| panic!("{why}"))
+        });
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(SOON)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        let mut peer = Peer(stream);
+        peer.log_in();
+        Pair { online: client.join().unwrap(), peer }
+    }
+
+    /// Lets the client read all that was sent; whether an answer accepts, `None` when the stream is over.
+    fn serve(&mut self, rule: &mut Rule, now: Duration) -> Option<bool> {
+        let mut accepted = false;
+        let readable = |online: &Online, wait: u16| {
+            let mut fds = [PollFd::new(online.fd(), PollFlags::POLLIN)];
+            poll(&mut fds, PollTimeout::from(wait)).unwrap() > 0
+        };
+        // On the loopback what was sent is there.
+        while readable(&self.online, 0) || self.online.deadline(now).is_some() {
+            let answers = self.online.serve(now, rule).ok()?;
+            accepted |= answers.iter().any(|answer| answer.accepted);
+        }
+        Some(accepted)
+    }
+
+    /// A right connection request.
+    fn ask(&mut self, id: usize) {
+        let _ = self.peer.0.write_all(request(id, "user", SECRET).as_bytes());
+    }
+
+    /// What the client has answered so far; it must be XML without what was not asked.
+    fn answers(&mut self) -> String {
+        self.peer.0.set_nonblocking(true).unwrap();
+        let mut seen = Vec::new();
+        let mut block = [0; 4096];
+        while let Ok(count @ 1..) = self.peer.0.read(&mut block) {
+            seen.extend_from_slice(&block[..count]);
+        }
+        self.peer.0.set_nonblocking(false).unwrap();
+        String::from_utf8(seen).expect("a client writes UTF-8")
+    }
+}
+
+fn request(id: usize, user: &str, password: &str) -> String {
+    format!(
+        "<iq from='acs@acs.example/desk' to='{JID}' id='r{id}' type='get'><connectionRequest \
+         xmlns='urn:broadband-forum-org:cwmp:xmppConnReq-1-0'><username>{user}</username><password>{password}\
+         </password></connectionRequest></iq>"
+    )
+}
+
+/// A stanza that no server should send, or that a stranger can have any server send.
+fn hostile(dice: &mut Dice, id: usize) -> Vec<u8> {
+    let good = [
+        request(id, "guess", "guess"),
+        format!("<message from='x@y/z' to='{JID}'><body>hello &amp; good bye</body></message>"),
+        "<presence from='x@y/z' type='subscribe'/>".to_owned(),
+        format!("<iq from='x@y/z' to='{JID}' id='i{id}' type='get'><ping xmlns='urn:xmpp:ping'/></iq>"),
+        format!("<iq from='x@y/z' to='{JID}' id='i{id}' type='set'><query xmlns='jabber:iq:roster'/></iq>"),
+        "<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:features>".to_owned(),
+        "<stream:error><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>".to_owned(),
+        "<r xmlns='urn:xmpp:sm:3'/>".to_owned(),
+        "</stream:stream>".to_owned(),
+    ];
+    let deep = 1 << dice.below(12);
+    let long = 1 << dice.below(16);
+    let pieces = [
+        "<!DOCTYPE x [<!ENTITY a 'b'>]>".to_owned(),
+        "<!-- -->".to_owned(),
+        "<?xml version='1.0'?>".to_owned(),
+        "<![CDATA[x]]>".to_owned(),
+        "&x;&#0;&#xD800;".to_owned(),
+        "\u{0}\u{1}".to_owned(),
+        HEADER.to_owned(),
+        "<a>".repeat(deep),
+        format!("{}{}", "<a>".repeat(deep), "</a>".repeat(deep)),
+        format!("<message>{}</message>", "<b/>".repeat(deep)),
+        format!("<message a='{}'/>", "x".repeat(long)),
+        format!("<message>{}</message>", "x".repeat(long)),
+        format!("<iq type='get' id='{}' from='{}'><a/></iq>", "i".repeat(long), "f".repeat(deep)),
+        format!(
+            "<iq type='get' id='&lt;&quot;&amp;&#10;' from='&gt;&apos;'><a xmlns='{}'/></iq>",
+            "n".repeat(long)
+        ),
+        format!("<message{}/>", " b='c'".repeat(deep)),
+        format!("<{}/>", "n".repeat(long)),
+        " \n\t".repeat(deep),
+        "<iq type='get'><connectionRequest xmlns='urn:broadband-forum-org:cwmp:xmppConnReq-1-0'/></iq>"
+            .to_owned(),
+    ];
+    match dice.below(4) {
+        0 => dice.pick(&pieces).clone().into_bytes(),
+        1 => {
+            let mut text = dice.pick(&good).clone();
+            let places: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
+            let (place, piece) = (*dice.pick(&places), dice.pick(&pieces));
+            text.insert_str(place, piece);
+            text.into_bytes()
+        }
+        2 => {
+            let text = dice.pick(&good);
+            dice.spoil(text.as_bytes())
+        }
+        _ => dice.pick(&good).clone().into_bytes(),
+    }
+}
+
+#[test]
+fn ten_thousand_stanzas() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut rule = Rule::default();
+    rule.set(Settings { credentials: Credentials::new("user", SECRET), allowed: Vec::new() });
+    let mut dice = Dice::new(seed());
+    let mut pair = Pair::connect(&listener);
+    let mut before = (0, 0);
+    let (mut ended, mut kept) = (0_usize, 0_usize);
+    // A clock of its own: requests come slowly enough not to be too many.
+    let mut now = Duration::from_secs(1000);
+    for at in 0..ROUNDS * EACH {
+        let stanza = hostile(&mut dice, at);
+        let start = Instant::now();
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            now += Duration::from_secs(60);
+            // Nothing reads while something long is written: in pieces, as the network would bring it.
+            let mut open = true;
+            for piece in stanza.chunks(8192) {
+                open = pair.peer.0.write_all(piece).is_ok() && pair.serve(&mut rule, now).map(drop).is_some();
+                if !open {
+                    break;
+                }
+            }
+            let told = pair.answers();
+            assert!(!told.contains(SECRET) && told.len() < 100_000, "{told}");
+            now += Duration::from_secs(60);
+            pair.ask(at);
+            let accepted = open && pair.serve(&mut rule, now) == Some(true);
+            if accepted {
+                kept += 1;
+                let told = pair.answers();
+                assert!(
+                    told.contains(&format!("id=\"r{at}\"")) && told.contains("type=\"result\""),
+                    "{told}"
+                );
+                return;
+            }
+            // An end of the stream, or an element that has not ended: a server closes such a stream.
+            ended += 1;
+            pair = Pair::connect(&listener);
+            pair.ask(at);
+            assert_eq!(pair.serve(&mut rule, now), Some(true), "the next honest request");
+        }));
+        let text = String::from_utf8_lossy(&stanza);
+        let shown: String = text.chars().take(3000).collect();
+        let place = format!("SEED={} stanza {at}:\n{shown}", seed());
+        assert!(result.is_ok(), "{place}");
+        assert!(start.elapsed() < SOON, "took {:?}: {place}", start.elapsed());
+        if at == EACH * 2 {
+            before = (memory(), descriptors());
+        }
+    }
+    let grown = memory().saturating_sub(before.0);
+    assert!(grown < GROWTH, "SEED={}: {grown} KiB more", seed());
+    assert!(descriptors() <= before.1 + 2, "{} descriptors, {} before", descriptors(), before.1);
+    // Both ways were gone often.
+    assert!(ended > EACH / 2 && kept > EACH, "{ended} streams ended, {kept} went on");
+}
