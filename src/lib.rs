@@ -15,6 +15,7 @@
 //! | [`agent`] | the shell: event loop, session worker, state file, log |
 //! | [`cli`] | the command line |
 //! | [`map`] | a sorted list with a map's interface, for all; pure |
+//! | [`secret`] | a password that is overwritten when it goes, for all; pure |
 //! | [`sys`] | files, journal, clocks, randomness, signals |
 //! | `lab` | mini-ACS, Lua services, simulated router (feature `lab`, never in a firmware) |
 //!
@@ -55,6 +56,7 @@ pub mod http;
 pub mod lab;
 pub mod map;
 pub mod model;
+pub mod secret;
 pub mod sys;
 pub mod transfer;
 pub mod ubus;

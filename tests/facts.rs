@@ -170,6 +170,89 @@ fn what_the_readme_names_is_there() {
     assert!(named > 50, "{named} tests");
 }
 
+/// What stands in place of a proof for what cannot be tried.
+const CANNOT: &str = "cannot apply: ";
+
+/// What is wrong with a row of `HOSTILE.md`.
+fn hostile_complaint(tests: &Tests, row: &Row) -> Option<String> {
+    let [item, happens, proof] = &row.cells[..] else {
+        return Some(format!("{}: {} cells", row.place, row.cells.len()));
+    };
+    let words = quoted(proof);
+    let as_words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    let why = match happens.strip_prefix(CANNOT) {
+        _ if item.len() < 8 => "no item".to_owned(),
+        Some(reason) if reason.len() > 8 && proof.is_empty() => return None,
+        None if !words.is_empty() && as_words.join(", ") == *proof && happens.len() > 8 => {
+            format!("there is no test {}", words.iter().find(|word| !tests.proves(word))?)
+        }
+        _ => "neither what happens with its tests nor why it cannot".to_owned(),
+    };
+    Some(format!("{}: {item}: {why}", row.place))
+}
+
+/// The items of the checklist: its boxes, and its table of known holes.
+fn checklist(text: &str) -> Vec<String> {
+    let boxes = text.lines().filter_map(|line| line.strip_prefix("[ ] ")).map(str::to_owned);
+    let known = text.split("\n## ").find(|part| part.starts_with("1. ")).unwrap_or_default();
+    boxes.chain(rows("", known).into_iter().map(|row| row.cells[0].clone())).collect()
+}
+
+#[test]
+fn every_hostile_input_has_its_test() {
+    let tests = Tests::of_this_crate();
+    let found = rows("tests/HOSTILE.md", &tests.source("tests/HOSTILE.md").unwrap());
+    let complaints: Vec<String> = found.iter().filter_map(|row| hostile_complaint(&tests, row)).collect();
+    assert!(complaints.is_empty(), "{} complaints:\n{}", complaints.len(), complaints.join("\n"));
+    assert!(found.len() > 40, "{} rows", found.len());
+    let threats = tests.source("openwrt-package/THREATS.md").unwrap();
+    let named: Vec<&str> = quoted(&threats).into_iter().filter(|word| word.contains("::")).collect();
+    let gone: Vec<&&str> =
+        named.iter().filter(|word| **word != "FILE::function" && !tests.proves(word)).collect();
+    assert!(named.len() > 25 && gone.is_empty(), "{} named, not there: {gone:?}", named.len());
+    let shared = tests.root.join("../shared");
+    let Ok(list) = fs::read_to_string(shared.join("hostile.md")) else {
+        std::io::Write::write_all(&mut std::io::stderr(), b"skipped: ../shared not present\n").unwrap();
+        return;
+    };
+    let items = checklist(&list);
+    assert!(items.len() > 40, "{} items", items.len());
+    let missing: Vec<&String> =
+        items.iter().filter(|item| !found.iter().any(|row| item.starts_with(&row.cells[0]))).collect();
+    assert!(missing.is_empty(), "without a row: {missing:#?}");
+    let unknown: Vec<&str> = found
+        .iter()
+        .map(|row| row.cells[0].as_str())
+        .filter(|given| !items.iter().any(|item| item.starts_with(given)))
+        .collect();
+    assert!(unknown.is_empty(), "not in the checklist: {unknown:#?}");
+}
+
+#[test]
+fn the_checks_of_hostile_inputs_can_fail() {
+    let tests = Tests::of_this_crate();
+    for (line, why) in [
+        ("| an item | it is refused | `facts::the_checks_can_fail` |", ""),
+        ("| an item | cannot apply: nobody has one | |", ""),
+        ("| an item | cannot apply: nobody has one | `facts::the_checks_can_fail` |", "neither"),
+        ("| an item | cannot apply: | |", "neither"),
+        ("| an item | it is refused | |", "neither"),
+        ("| an item | it is refused | `facts::gone` |", "there is no test"),
+        ("| item | it is refused | `facts::the_checks_can_fail` |", "no item"),
+        ("| an item | it is refused |", "2 cells"),
+    ] {
+        let rows = rows("t", &format!("| item | what | shown by |\n|---|---|---|\n{line}\n"));
+        let complaint = hostile_complaint(&tests, &rows[0]).unwrap_or_default();
+        assert_eq!(
+            (complaint.contains(why), complaint.is_empty()),
+            (true, why.is_empty()),
+            "{line}: {complaint}"
+        );
+    }
+    let list = "## 1. A\n| id | what |\n|---|---|\n| CVE-1 (k) | x |\n## 2. B\n[ ] one\n[ ] two\n";
+    assert_eq!(checklist(list), ["one", "two", "CVE-1 (k)"]);
+}
+
 #[test]
 fn the_checks_can_fail() {
     let tests = Tests::of_this_crate();

@@ -41,11 +41,12 @@ const MAY_NAME: &[(&str, &[&str])] = &[
 ];
 
 /// What every module may name.
-const FOR_ALL: &[&str] = &["map"];
+const FOR_ALL: &[&str] = &["map", "secret"];
 
 /// The pure ones: no I/O, no clock, no randomness, no threads, no logging.
 const PURE: &[&str] = &[
     "map",
+    "secret",
     "model/",
     "cwmp/",
     "ubus/blob",

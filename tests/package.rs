@@ -146,8 +146,10 @@ fn what_make_would_install() {
         found.sort();
         let expected = [
             "600 /etc/config/cwmp",
+            "644 /etc/capabilities/rcwmpd.json",
             "644 /etc/hotplug.d/dhcp/50-rcwmp",
             "644 /etc/odhcp6c.user.d/50-rcwmp",
+            "644 /etc/seccomp/rcwmpd.json",
             "644 /etc/udhcpc.user.d/50-rcwmp",
             "644 /lib/upgrade/keep.d/rcwmp",
             "644 /usr/lib/rcwmp/dhcp.sh",
@@ -169,6 +171,8 @@ fn what_make_would_install() {
         };
         same("etc/config/cwmp", "uci/cwmp");
         same("etc/init.d/rcwmpd", "openwrt-package/files/rcwmpd.init");
+        same("etc/capabilities/rcwmpd.json", "openwrt-package/files/rcwmpd.capabilities.json");
+        same("etc/seccomp/rcwmpd.json", "openwrt-package/files/rcwmpd.seccomp.json");
         let acl = fs::read(to.join("usr/share/rpcd/acl.d/rcwmp.json")).unwrap();
         let acl = serde_json::from_slice::<serde_json::Value>(&acl).unwrap();
         assert!(acl["rcwmp"]["read"]["ubus"].is_object());

@@ -165,7 +165,7 @@ fn install(uuid: &str, place: &str) -> Operation {
         url: format!("http://files.example/{place}"),
         uuid: uuid.to_owned(),
         username: "jo".to_owned(),
-        password: Secret("pw".to_owned()),
+        password: Secret::from("pw"),
         execution_env_ref: "Device.SoftwareModules.ExecEnv.1.".to_owned(),
     }
 }
@@ -176,7 +176,7 @@ fn update(uuid: &str, version: &str, place: &str) -> Operation {
         version: version.to_owned(),
         url: if place.is_empty() { String::new() } else { format!("http://files.example/{place}") },
         username: String::new(),
-        password: Secret(String::new()),
+        password: Secret::default(),
     }
 }
 

@@ -139,7 +139,7 @@ fn download(call: &rpc::Download) -> plan::Request {
         file_type: call.file_type.clone(),
         url: call.url.clone(),
         username: call.username.clone(),
-        password: plan::Secret(call.password.0.clone()),
+        password: call.password.clone(),
         details: Details::Download {
             file_size: call.file_size,
             target_file_name: call.target_file_name.clone(),
@@ -163,7 +163,7 @@ fn scheduled(call: &rpc::ScheduleDownload) -> plan::Request {
         file_type: call.file_type.clone(),
         url: call.url.clone(),
         username: call.username.clone(),
-        password: plan::Secret(call.password.0.clone()),
+        password: call.password.clone(),
         details: Details::ScheduleDownload {
             file_size: call.file_size,
             target_file_name: call.target_file_name.clone(),
@@ -178,7 +178,7 @@ fn upload(call: &rpc::Upload) -> plan::Request {
         file_type: call.file_type.clone(),
         url: call.url.clone(),
         username: call.username.clone(),
-        password: plan::Secret(call.password.0.clone()),
+        password: call.password.clone(),
         details: Details::Upload { delay_seconds: call.delay_seconds },
     }
 }

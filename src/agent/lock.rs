@@ -1,11 +1,13 @@
 //! One process at a time changes the state: daemon, or a command while no daemon runs.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
+
+use crate::sys::dir;
 
 /// Held as long as it lives.
 #[derive(Debug)]
@@ -31,21 +33,21 @@ impl fmt::Display for LockError {
     }
 }
 
-/// Takes the state directory, which is made if it is missing.
+/// Takes the state directory, which is made if it is missing, and for us alone: it holds passwords.
 ///
 /// # Errors
 /// [`LockError`]; it does not wait.
-pub fn take(dir: &Path) -> Result<Lock, LockError> {
-    let failed = |why: &dyn fmt::Display| LockError::Io(dir.to_path_buf(), why.to_string());
-    fs::create_dir_all(dir).map_err(|why| failed(&why))?;
+pub fn take(place: &Path) -> Result<Lock, LockError> {
+    let failed = |why: &dyn fmt::Display| LockError::Io(place.to_path_buf(), why.to_string());
+    dir::make_private(place).map_err(|why| failed(&why))?;
     let file = OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(false)
         .mode(0o600)
-        .open(dir.join("lock"))
+        .open(place.join("lock"))
         .map_err(|why| failed(&why))?;
     Flock::lock(file, FlockArg::LockExclusiveNonblock)
         .map(Lock)
-        .map_err(|_| LockError::Taken(dir.to_path_buf()))
+        .map_err(|_| LockError::Taken(place.to_path_buf()))
 }

@@ -29,6 +29,7 @@ use nix::fcntl::OFlag;
 use nix::unistd::geteuid;
 
 use super::discovery::{self, Offer, Source};
+use crate::sys::dir;
 use crate::sys::fs::{FsError, Root, read_open};
 
 /// Where the files are, below the root.
@@ -70,8 +71,7 @@ pub fn read(root: &Root, wan: &str) -> Offers {
 /// # Errors
 /// What the system says.
 pub fn make_place(root: &Root) -> Result<(), FsError> {
-    let dir = root.resolve(PLACE)?;
-    fs::create_dir_all(&dir).map_err(FsError::io("create", &dir))
+    dir::make(&root.resolve(PLACE)?, dir::PRIVATE)
 }
 
 /// The directory as a path of this machine; `None` when there is none.

@@ -4,10 +4,23 @@
 //! says so, and elements that are passwords themselves (Download, Upload, ChangeDUState). The text need not be
 //! well-formed, since it is logged when it is not, too.
 
+use std::borrow::Cow;
+
 use crate::http::url::Place;
 
 /// What the last part of a secret parameter's name, or a secret element's name, has in it.
-const SECRETS: [&str; 7] = ["Password", "Passphrase", "Secret", "PreSharedKey", "WEPKey", "PIN", "Voucher"];
+const SECRETS: [&str; 10] = [
+    "Password",
+    "Passphrase",
+    "Secret",
+    "PreSharedKey",
+    "PresharedKey",
+    "PrivateKey",
+    "UpdateKey",
+    "WEPKey",
+    "PIN",
+    "Voucher",
+];
 /// What stands for a secret.
 const STARS: &str = "***";
 
@@ -25,11 +38,14 @@ pub fn redacted(body: &[u8]) -> String {
         if in_name {
             name.push_str(before);
         }
-        out.push_str(before);
+        out.push_str(&shown_text(before));
         let special = special(tag);
         let end = special.or_else(|| tag.find('>').map(|end| end + 1)).unwrap_or(tag.len());
         let (tag, after) = tag.split_at(end);
-        out.push_str(tag);
+        match special {
+            Some(_) => out.push_str(&shown_text(tag)),
+            None => out.push_str(tag),
+        }
         rest = after;
         if special.is_some() {
             // A name may be written in CDATA, and its text is the name all the same.
@@ -57,8 +73,18 @@ pub fn redacted(body: &[u8]) -> String {
             _ => {}
         }
     }
-    out.push_str(rest);
+    out.push_str(&shown_text(rest));
     out
+}
+
+/// A piece of text between tags: a URL in it without a user's name and password. One with references is not taken
+/// apart.
+fn shown_text(text: &str) -> Cow<'_, str> {
+    match text.find("://") {
+        None => Cow::Borrowed(text),
+        Some(at) if text.contains("&#") => Cow::Owned(format!("{}://{STARS}", &text[..at])),
+        Some(_) => Cow::Owned(shown_url(text)),
+    }
 }
 
 /// Puts stars for all up to the end tag of `local`, or to the end if there is none; gives the rest.
@@ -146,6 +172,11 @@ mod tests {
             "<Name>A.Pass&#119;ord</Name><Value>***</Value>",
         );
         check("<!--Password--><URL>u</URL>", "<!--Password--><URL>u</URL>");
+        check("<URL>http://u:s3cret@h/x</URL>", "<URL>http://***@h/x</URL>");
+        check("<URL><![CDATA[http://u:s3cret@h/x]]></URL>", "<URL><![CDATA[http://***@h/x]]></URL>");
+        check("<URL>http://u:s3cret&#64;h/x</URL>", "<URL>http://***</URL>");
+        check("<URL>http://h/x@y?a=b&amp;c</URL>", "<URL>http://h/x@y?a=b&amp;c</URL>");
+        check("<Name>A.B.PrivateKey</Name><Value>s</Value>", "<Name>A.B.PrivateKey</Name><Value>***</Value>");
         for plain in ["", "<a/>", "no tags", "<", "a<b", "</Name><Value>x</Value>"] {
             check(plain, plain);
         }

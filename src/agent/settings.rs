@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::date::{self, Moment};
+use crate::secret::Secret;
 use crate::sys::decimal;
 
 /// The default of `periodic_inform_interval`, in seconds.
@@ -17,6 +18,8 @@ const DAY: u32 = 86_400;
 pub struct Settings {
     /// `cpe.enable`: off, the daemon has nothing to do.
     pub enabled: bool,
+    /// `cpe.jail`: the init script has procd start the agent with no more rights than it needs.
+    pub jail: bool,
     /// How to reach the ACS.
     pub acs: Acs,
     /// What DHCP has to do with that.
@@ -75,7 +78,7 @@ pub struct Acs {
     /// `acs.userid`.
     pub username: String,
     /// `acs.passwd`.
-    pub password: String,
+    pub password: Secret,
     /// `acs.ssl_capath`, once called `acs.https_ssl_capath`: a file or a directory of PEM certificates.
     pub ca: Option<PathBuf>,
     /// `acs.ssl_cert` and `acs.ssl_key`: our own certificate chain and its key, PEM, for servers that want one
@@ -151,7 +154,7 @@ pub struct ConnectionRequest {
     /// `cpe.userid`.
     pub username: String,
     /// `cpe.passwd`.
-    pub password: String,
+    pub password: Secret,
     /// `cpe.port`.
     pub port: u16,
     /// `cpe.path`; `None`: a random one, kept in the state.
@@ -172,7 +175,7 @@ pub struct Stun {
     /// `stun.username`.
     pub username: String,
     /// `stun.password`.
-    pub password: String,
+    pub password: Secret,
     /// `stun.min_keepalive`.
     pub minimum: Duration,
     /// `stun.max_keepalive`; `None` for no limit.
@@ -236,7 +239,7 @@ impl Settings {
         let acs = Acs {
             url,
             username: reader.text("acs.userid"),
-            password: reader.text("acs.passwd"),
+            password: reader.secret("acs.passwd"),
             ca: reader.first(&["acs.ssl_capath", "acs.https_ssl_capath"]).map(PathBuf::from),
             identity: chain.zip(key),
             insecure: reader.flag("acs.insecure_enable", false),
@@ -275,7 +278,7 @@ impl Settings {
         let connection_request = ConnectionRequest {
             enabled: reader.flag("cpe.http_connection_request_enable", true),
             username: reader.text("cpe.userid"),
-            password: reader.text("cpe.passwd"),
+            password: reader.secret("cpe.passwd"),
             port: u16::try_from(reader.number("cpe.port", 7547, 1, 65_535)).unwrap_or(7547),
             path: Some(path)
                 .filter(|path| !path.is_empty())
@@ -305,6 +308,7 @@ impl Settings {
         };
         Settings {
             enabled: reader.flag("cpe.enable", true),
+            jail: reader.flag("cpe.jail", false),
             acs,
             discovery,
             periodic,
@@ -341,6 +345,10 @@ impl Reader<'_> {
         (self.option)(name).unwrap_or_default().trim().to_owned()
     }
 
+    fn secret(&mut self, name: &str) -> Secret {
+        Secret::trimmed((self.option)(name).unwrap_or_default())
+    }
+
     fn flag(&mut self, name: &str, default: bool) -> bool {
         match self.text(name).to_ascii_lowercase().as_str() {
             "" => default,
@@ -368,7 +376,7 @@ impl Reader<'_> {
             server: self.text("stun.server_address"),
             port: u16::try_from(self.number("stun.server_port", 3478, 1, 65_535)).unwrap_or(3478),
             username: self.text("stun.username"),
-            password: self.text("stun.password"),
+            password: self.secret("stun.password"),
             minimum: Duration::from_secs(self.number("stun.min_keepalive", 30, 0, u32::MAX).into()),
             maximum: maximum.map(|seconds| Duration::from_secs(seconds.into())),
         };

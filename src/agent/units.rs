@@ -363,9 +363,9 @@ impl Operation {
     pub fn check(&self) -> Result<(), Refused> {
         let (username, password, environment) = match self {
             Operation::Install { username, password, execution_env_ref, .. } => {
-                (username.as_str(), password.0.as_str(), execution_env_ref.as_str())
+                (username.as_str(), password.as_str(), execution_env_ref.as_str())
             }
-            Operation::Update { username, password, .. } => (username.as_str(), password.0.as_str(), ""),
+            Operation::Update { username, password, .. } => (username.as_str(), password.as_str(), ""),
             Operation::Uninstall { execution_env_ref, .. } => ("", "", execution_env_ref.as_str()),
         };
         for (name, value, most) in [
@@ -413,10 +413,10 @@ impl Operation {
     fn bounded(mut self) -> Operation {
         let texts: Vec<&mut String> = match &mut self {
             Operation::Install { url, uuid, username, password, execution_env_ref } => {
-                vec![url, uuid, username, &mut password.0, execution_env_ref]
+                vec![url, uuid, username, password.text_mut(), execution_env_ref]
             }
             Operation::Update { uuid, version, url, username, password } => {
-                vec![uuid, version, url, username, &mut password.0]
+                vec![uuid, version, url, username, password.text_mut()]
             }
             Operation::Uninstall { uuid, version, execution_env_ref } => {
                 vec![uuid, version, execution_env_ref]

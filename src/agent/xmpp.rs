@@ -108,7 +108,7 @@ pub fn settings(system: &mut System) -> Result<(Option<Settings>, Vec<String>)> 
     let addr = &found.addr;
     let account = Account {
         username: text(addr, "username")?,
-        password: text(addr, "password")?,
+        password: text(addr, "password")?.into(),
         domain: text(addr, "domain")?,
         resource: text(addr, "resource")?,
         use_tls: is_on(&text(addr, "use_tls")?),

@@ -18,6 +18,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::connreq::stun::{self, Answer, Request, TransactionId};
+use crate::secret::Secret;
 
 /// RFC 3489 9.3: the first copy follows after this, each further one after twice the time before.
 const RETRANSMIT: Duration = Duration::from_millis(100);
@@ -36,7 +37,7 @@ pub struct Settings {
     /// STUNUsername; empty for none.
     pub username: String,
     /// STUNPassword, for a server that asks for it.
-    pub password: String,
+    pub password: Secret,
     /// STUNMinimumKeepAlivePeriod.
     pub minimum: Duration,
     /// STUNMaximumKeepAlivePeriod; `None` for no limit.
@@ -372,7 +373,7 @@ mod tests {
     fn settings(minimum: u64, maximum: Option<u64>) -> Settings {
         Settings {
             username: String::new(),
-            password: String::new(),
+            password: Secret::default(),
             minimum: seconds(minimum),
             maximum: maximum.map(seconds),
         }

@@ -3,13 +3,12 @@
 //! Requests and responses of both directions share these types, so that the agent and the mini-ACS
 //! stand on one codec. `soap` turns them into envelopes and back; `dispatch` performs the CPE's.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use super::event::Event;
 use super::fault::Fault;
 use crate::model::value::{Input, Value};
+pub use crate::secret::Secret;
 
 /// A method call, either direction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -361,17 +360,6 @@ pub struct TransferComplete {
     pub start_time: String,
     /// dateTime, UTC; unknown time when not completed.
     pub complete_time: String,
-}
-
-/// A password on its way, which no log shows.
-#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Secret(pub String);
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
 }
 
 /// `Download` (A.3.2.8).

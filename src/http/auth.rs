@@ -7,8 +7,10 @@ use std::fmt;
 
 use md5::{Digest, Md5};
 use sha2::Sha256;
+use zeroize::Zeroizing;
 
 use crate::http::auth_text::{self, Item};
+use crate::secret::Secret;
 
 /// The longest header value that is looked at, in octets.
 pub const MAX_LINE: usize = 8 * 1024;
@@ -21,12 +23,12 @@ pub struct Credentials {
     /// The user name, never with a colon when Basic is used.
     pub username: String,
     /// The password.
-    pub password: String,
+    pub password: Secret,
 }
 
 impl Credentials {
     /// Credentials from their two parts.
-    pub fn new(username: impl Into<String>, password: impl Into<String>) -> Credentials {
+    pub fn new(username: impl Into<String>, password: impl Into<Secret>) -> Credentials {
         Credentials { username: username.into(), password: password.into() }
     }
 }
@@ -218,7 +220,7 @@ pub fn basic(who: &Credentials) -> Result<String, AuthError> {
     if who.username.chars().chain(who.password.chars()).any(char::is_control) {
         return Err(AuthError::BadCredentials("a control character"));
     }
-    let pair = format!("{}:{}", who.username, who.password);
+    let pair = Zeroizing::new(format!("{}:{}", who.username, who.password.as_str()));
     Ok(format!("Basic {}", auth_text::base64(pair.as_bytes())))
 }
 

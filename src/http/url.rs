@@ -3,7 +3,7 @@
 //! Pure. A URL from outside is checked here before anything is looked up or connected to.
 
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// The longest URL taken, in octets; that of `ManagementServer.URL` is 256, of a download 256.
 pub const MAX_URL: usize = 2048;
@@ -36,6 +36,8 @@ pub enum UrlError {
     Host,
     /// The port is no number from 1 to 65535.
     Port,
+    /// A redirection leads from another host to this device itself, or to one that is known on its link only.
+    Inside,
 }
 
 impl fmt::Display for UrlError {
@@ -49,6 +51,7 @@ impl fmt::Display for UrlError {
             UrlError::Credentials => f.write_str("the URL holds a user name or password"),
             UrlError::Host => f.write_str("the URL has no valid host"),
             UrlError::Port => f.write_str("the port of the URL is not a number from 1 to 65535"),
+            UrlError::Inside => f.write_str("the URL leads back into this device or its link"),
         }
     }
 }
@@ -69,8 +72,14 @@ impl Url {
         Ok(Url { tls, host, port, target })
     }
 
-    /// The URL that a `Location` header names, seen from this one (RFC 3986 5.2).
+    /// The URL that a `Location` header names, seen from this one (RFC 3986 5.2). A server elsewhere sends nobody to
+    /// what listens on the loopback, nor to the link (where clouds keep their secrets).
     pub fn join(&self, location: &str) -> Result<Url, UrlError> {
+        let joined = self.joined(location)?;
+        if joined.is_inside() && !self.is_inside() { Err(UrlError::Inside) } else { Ok(joined) }
+    }
+
+    fn joined(&self, location: &str) -> Result<Url, UrlError> {
         check_characters(location)?;
         let has_scheme = location.find(':').is_some_and(|colon| {
             let scheme = &location[..colon];
@@ -92,6 +101,30 @@ impl Url {
             Some(_) => format!("{}{location}", &path[..=path.rfind('/').unwrap_or(0)]),
         };
         Ok(Url { target: without_dots(&joined), ..self.clone() })
+    }
+
+    /// Whether the host is this device by its loopback, or is known on its link only; also what a resolver would
+    /// take for an address in another way of writing (`127.1`, `0x7f000001`).
+    fn is_inside(&self) -> bool {
+        let is_number = |label: &str| {
+            let hex = label.strip_prefix("0x").unwrap_or_default();
+            label.bytes().all(|b| b.is_ascii_digit())
+                || (!hex.is_empty() && hex.bytes().all(|b| b.is_ascii_hexdigit()))
+        };
+        let name = self.host.strip_suffix('.').unwrap_or(&self.host);
+        match name.parse::<IpAddr>() {
+            Ok(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_link_local() || ip.octets()[0] == 0,
+            Ok(IpAddr::V6(ip)) => {
+                let inner = ip
+                    .to_ipv4()
+                    .is_some_and(|ip| ip.is_loopback() || ip.is_link_local() || ip.octets()[0] == 0);
+                inner || ip.segments()[0] & 0xffc0 == 0xfe80
+            }
+            Err(_) => {
+                let last = name.rsplit('.').next().unwrap_or_default();
+                last == "localhost" || is_number(last)
+            }
+        }
     }
 
     /// `http` or `https`.
@@ -255,6 +288,46 @@ mod tests {
         check("../../../../x", "http://acs:7547/x");
         for bad in ["", "file:///etc/passwd", "javascript:alert(1)", "ftp://x/", "http://a\rb/", "#f"] {
             assert!(base.join(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_sent_inside_from_elsewhere() {
+        let inside = [
+            "127.0.0.1",
+            "127.1",
+            "2130706433",
+            "0x7f000001",
+            "0.0.0.0",
+            "169.254.169.254",
+            "[::1]",
+            "[::]",
+            "[fe80::1]",
+            "[::ffff:127.0.0.1]",
+            "localhost",
+            "LOCALHOST.",
+            "x.localhost",
+            "0177.0.0.01",
+        ];
+        for host in inside {
+            let location = format!("http://{host}/x");
+            for from in ["http://acs.example/", "https://192.168.1.1/", "http://[2001:db8::1]/"] {
+                assert_eq!(Url::parse(from).unwrap().join(&location), Err(UrlError::Inside), "{host}");
+            }
+            // A server of a test, or one that the LAN has, may do so.
+            assert!(Url::parse("http://127.0.0.1:7547/").unwrap().join(&location).is_ok(), "{host}");
+        }
+        let acs = Url::parse("http://acs.example/").unwrap();
+        for outside in [
+            "10.0.0.1",
+            "192.168.1.1",
+            "[2001:db8::1]",
+            "[::ffff:192.0.2.1]",
+            "x2.example",
+            "dead.beef",
+            "0x.be",
+        ] {
+            assert!(acs.join(&format!("http://{outside}/")).is_ok(), "{outside}");
         }
     }
 }

@@ -8,11 +8,13 @@ use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write as _};
 use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{Flock, FlockArg};
 
+use super::dir;
 use super::fs::{
     FsError, fresh_path, open_regular, parent, read_capped, read_open, real_path, sync_dir, write_atomic,
     write_fresh,
@@ -63,7 +65,7 @@ impl Journal {
     /// is made if it is missing.
     pub fn new(dir: impl Into<PathBuf>) -> Result<Journal, FsError> {
         let dir = dir.into();
-        fs::create_dir_all(&dir).map_err(FsError::io("create", &dir))?;
+        dir::make(&dir, dir::PRIVATE)?;
         Ok(Journal { dir })
     }
 
@@ -119,7 +121,10 @@ impl Journal {
         // Not synced: after a power cut there may be a leftover without an intent, which the next
         // commit of that file uses up.
         let intent = self.dir.join("intent");
-        fs::write(&intent, encode(steps)?).map_err(FsError::io("write", &intent))?;
+        // Of what others have saved it tells the words.
+        let bytes = encode(steps)?;
+        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&intent);
+        file.and_then(|mut file| file.write_all(&bytes)).map_err(FsError::io("write", &intent))?;
         for (write, step) in writes.iter().zip(steps) {
             if let (Write::Replace { bytes, .. }, Step::Rename { from, to }) = (write, step) {
                 write_fresh(from, to, bytes, 0o600)?;

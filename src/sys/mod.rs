@@ -4,6 +4,7 @@ pub mod age;
 pub mod channel;
 pub mod clock;
 pub mod decimal;
+pub mod dir;
 pub mod fs;
 pub mod gzip;
 pub mod journal;

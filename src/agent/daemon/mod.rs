@@ -223,6 +223,9 @@ impl Daemon {
         if let Some(why) = &broken {
             error!("{why}: correct it, and send SIGHUP");
         }
+        if settings.jail && !reading::is_confined() {
+            warn!("cwmp.cpe.jail is on, and the agent has all rights: is procd-ujail installed?");
+        }
         let (mut file, complaint) = StateFile::open(&options.state_dir());
         if let Some(complaint) = complaint {
             warn!("{complaint}");

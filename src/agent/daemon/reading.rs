@@ -1,11 +1,16 @@
 //! The daemon's configuration: from the system's files to the settings of its parts.
 
+use std::path::Path;
+
 use crate::agent::options::Options;
 use crate::agent::settings::{self, Settings};
 use crate::agent::{log as sink, schedule};
 use crate::backend::System;
-use crate::sys::fs::Root;
+use crate::sys::fs::{Root, read_capped};
 use crate::sys::zone::Zone;
+
+/// `CAP_SYS_MODULE` (linux/capability.h).
+const SYS_MODULE: u32 = 16;
 
 /// The settings of `/etc/config/cwmp` as they are now.
 ///
@@ -21,6 +26,19 @@ pub fn read_settings(system: &mut System) -> Result<Settings, String> {
         }
     });
     broken.map_or(Ok(settings), Err)
+}
+
+/// Whether rights were taken from this process that nobody gives back: the one to load modules into the kernel.
+pub(super) fn is_confined() -> bool {
+    let status = read_capped(Path::new("/proc/self/status"), 64 * 1024).unwrap_or_default();
+    !has_capability(&String::from_utf8_lossy(&status), SYS_MODULE)
+}
+
+/// Whether the bounding set in this text of `/proc/PID/status` has the capability. Not telling is having it.
+fn has_capability(status: &str, number: u32) -> bool {
+    let line = status.lines().find_map(|line| line.strip_prefix("CapBnd:"));
+    let set = line.and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
+    set.is_none_or(|set| set >> number & 1 == 1)
 }
 
 pub(super) fn read_zone(system: &mut System) -> Zone {
@@ -42,4 +60,18 @@ pub(super) fn sinks(settings: &Settings, options: &Options, zone: Zone) -> sink:
 /// A periodic event's settings as the scheduler takes them.
 pub(super) fn periodic(periodic: settings::Periodic) -> schedule::Settings {
     schedule::Settings { enabled: periodic.enabled, interval: periodic.interval, reference: periodic.time }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rights_that_were_taken() {
+        assert!(has_capability("Name:\tx\nCapBnd:\t000001ffffffffff\n", SYS_MODULE));
+        assert!(!has_capability("CapPrm:\t000001ffffffffff\nCapBnd:\t00000000000434fb\n", SYS_MODULE));
+        for untold in ["", "CapBnd:", "CapBnd:\tx\n"] {
+            assert!(has_capability(untold, SYS_MODULE), "{untold}");
+        }
+    }
 }

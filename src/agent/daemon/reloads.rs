@@ -10,8 +10,9 @@ use crate::sys::fs::Root;
 const FILE: &str = include_str!("../../../uci/cwmp");
 
 /// What this process makes of an option later, with the reason.
-const ELSEWHERE: [(&str, &str); 4] = [
+const ELSEWHERE: [(&str, &str); 5] = [
     ("cpe.default_lan_interface", "the init script's, which the same commit runs"),
+    ("cpe.jail", "the init script's: procd starts the agent anew"),
     ("cpe.bbf_vendor_prefix", "names of the model are made once: it needs a restart"),
     ("cpe.bbfdm_objects", "looked at before each session"),
     ("acs.https_ssl_capath", "another spelling of ssl_capath"),
@@ -39,7 +40,7 @@ fn rule(daemon: &mut Daemon) -> String {
 const OPTIONS: &[(&str, &str, Look, &str)] = &[
     ("acs.url", "http://127.0.0.1:1/new", |d| d.settings.acs.url.clone(), "/new"),
     ("acs.userid", "who", |d| d.settings.acs.username.clone(), "who"),
-    ("acs.passwd", "word", |d| d.settings.acs.password.clone(), "word"),
+    ("acs.passwd", "word", |d| d.settings.acs.password.as_str().to_owned(), "word"),
     ("acs.periodic_inform_enable", "0", |d| d.settings.periodic.enabled.to_string(), "false"),
     ("acs.periodic_inform_interval", "4321", alarms, "interval: 4321"),
     ("acs.periodic_inform_time", "2026-01-01T00:00:00Z", alarms, "reference: Some(1767225600)"),
@@ -66,7 +67,7 @@ const OPTIONS: &[(&str, &str, Look, &str)] = &[
     ("cpe.default_wan_interface", "fibre", |d| d.settings.discovery.wan.clone(), "fibre"),
     ("cpe.force_ipv4", "1", |d| d.settings.acs.force_ipv4.to_string(), "true"),
     ("cpe.userid", "asker", rule, "asker"),
-    ("cpe.passwd", "secret", |d| d.settings.connection_request.password.clone(), "secret"),
+    ("cpe.passwd", "secret", |d| d.settings.connection_request.password.as_str().to_owned(), "secret"),
     ("cpe.port", "7999", |d| d.settings.connection_request.port.to_string(), "7999"),
     ("cpe.path", "knock", rule, "/knock "),
     ("cpe.cr_timeout", "0.5", |d| format!("{:?}", d.settings.connection_request.timeout), "500ms"),

@@ -17,6 +17,7 @@ use log::warn;
 use super::Daemon;
 use crate::agent::control::RUNNING;
 use crate::http::url::Url;
+use crate::sys::dir;
 use crate::sys::fs::{FsError, Root, parent, write_atomic};
 
 const STATE: &str = "/var/state/icwmp";
@@ -74,8 +75,8 @@ impl Daemon {
 /// Writes a file that everybody may read; gives where it is.
 fn put(root: &Root, path: &str, text: &str) -> Result<PathBuf, FsError> {
     let path = root.resolve(path)?;
-    let dir = parent(&path);
-    fs::create_dir_all(dir).map_err(FsError::io("make", dir))?;
+    let above = parent(&path);
+    dir::make(above, dir::PUBLIC)?;
     write_atomic(&path, text.as_bytes(), 0o644)?;
     Ok(path)
 }

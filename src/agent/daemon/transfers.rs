@@ -8,7 +8,7 @@
 
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ use crate::cwmp::rpc::{TransferComplete, UNKNOWN_TIME};
 use crate::http::auth::Credentials;
 use crate::model::date;
 use crate::sys::fs::{read_capped, write_atomic};
-use crate::sys::{clock, decimal, program};
+use crate::sys::{clock, decimal, dir, program};
 use crate::transfer::plan::{Completion, FileType, Id, Job as Planned, Method, Outcome};
 use crate::transfer::{self, Direction, Limits, Transfer};
 use crate::uci::bundle;
@@ -35,7 +35,7 @@ use crate::uci::bundle;
 /// The longest that one transfer may take; a slow line moves an image of 30 MB in it at 10 kB/s.
 const LONGEST: Duration = Duration::from_secs(3600);
 /// Where files are on their way, below the root.
-const SCRATCH: &str = "/tmp/rcwmp";
+const SCRATCH: (&str, &str) = ("/tmp", "rcwmp");
 /// Where pages of the device's own web server are.
 const WEB: &str = "/www";
 /// Where an image that is not to run yet is kept, in the state directory.
@@ -148,11 +148,17 @@ impl Daemon {
         }
     }
 
+    /// Where files are on their way. Its own name is never followed as a link: everybody may make one there.
+    fn scratch(&self) -> Result<PathBuf, String> {
+        let (above, name) = SCRATCH;
+        self.options.root.resolve(above).map(|above| above.join(name)).map_err(|why| why.to_string())
+    }
+
     /// Half a file of an earlier life, or an image that nobody installs, only takes memory away.
     pub(super) fn clear_scratch(&self) {
         let root = &self.options.root;
         for file in ["download", "download.part", "upload"] {
-            let _ = root.resolve(format!("{SCRATCH}/{file}")).map(fs::remove_file);
+            let _ = self.scratch().map(|dir| fs::remove_file(dir.join(file)));
         }
         let _ = fs::remove_file(self.options.state_dir().join(format!("{COMING}.part")));
         let _ = root.resolve(format!("{WEB}/{COMING}.part")).map(fs::remove_file);
@@ -209,7 +215,7 @@ impl Daemon {
                 false => Direction::Download { into: path.clone() },
             },
             url: request.url.clone(),
-            credentials: Credentials::new(request.username.clone(), request.password.0.clone()),
+            credentials: Credentials::new(request.username.clone(), request.password.clone()),
             size: u64::from(request.target().0),
             ..exchange::transfer(&self.settings.acs, tls)
         };
@@ -252,8 +258,8 @@ impl Daemon {
                 (_, folder) => Ok(folder.join(COMING)),
             },
             _ => {
-                let scratch = resolved(SCRATCH)?;
-                fs::create_dir_all(&scratch).map_err(|why| format!("{SCRATCH}: {why}"))?;
+                let scratch = self.scratch()?;
+                dir::make_own(&scratch).map_err(|why| why.to_string())?;
                 let upload = planned.request.method() == Method::Upload;
                 Ok(scratch.join(if upload { "upload" } else { "download" }))
             }
@@ -451,7 +457,8 @@ fn write_output(
     cancel: &std::sync::atomic::AtomicBool,
 ) -> Result<(), (u16, String)> {
     let failed = |why: &dyn std::fmt::Display| (9011, format!("{}: {why}", path.display()));
-    let file = fs::File::create(into).map_err(|why| failed(&why))?;
+    let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(into);
+    let file = file.map_err(|why| failed(&why))?;
     let mut child = program::command::<&str>(path, &[]).stdout(file).spawn().map_err(|why| failed(&why))?;
     loop {
         match child.try_wait().map_err(|why| failed(&why))? {

@@ -126,7 +126,7 @@ impl Work<'_> {
                     self.take(unit);
                     return Err((9026, format!("{} has this UUID already", unit.name)));
                 }
-                let file = self.fetch(manager, url, username, &password.0)?;
+                let file = self.fetch(manager, url, username, password)?;
                 match manager {
                     Manager::Opkg => self.install_opkg(&program, &before, &file)?,
                     Manager::Apk => self.install_apk(&program, &before, &file)?,
@@ -142,7 +142,7 @@ impl Work<'_> {
                 if url.is_empty() {
                     self.update_from_feeds(&program, manager)?;
                 } else {
-                    let file = self.fetch(manager, url, username, &password.0)?;
+                    let file = self.fetch(manager, url, username, password)?;
                     match manager {
                         Manager::Opkg => self.update_opkg(&program, &file)?,
                         Manager::Apk => self.update_apk(&program, &file)?,

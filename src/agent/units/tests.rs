@@ -15,7 +15,7 @@ fn install(url: &str) -> Operation {
         url: url.to_owned(),
         uuid: String::new(),
         username: "u".to_owned(),
-        password: Secret("p".to_owned()),
+        password: Secret::from("p"),
         execution_env_ref: String::new(),
     }
 }
@@ -26,7 +26,7 @@ fn update(uuid: &str, version: &str, url: &str) -> Operation {
         version: version.to_owned(),
         url: url.to_owned(),
         username: String::new(),
-        password: Secret(String::new()),
+        password: Secret::default(),
     }
 }
 

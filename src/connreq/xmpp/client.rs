@@ -16,6 +16,7 @@ use super::request::{Answer, REQUEST, Rule};
 use super::sasl::{self, Mechanism, SaslError};
 use super::stream::{CLIENT, Element, Item, STREAMS, Stream, StreamError, escape};
 use crate::http::wire::{Link, Secure, Wire};
+use crate::secret::Secret;
 
 const TLS: &str = "urn:ietf:params:xml:ns:xmpp-tls";
 const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
@@ -39,7 +40,7 @@ pub struct Account {
     /// `Username`: the local part of our address, and the name of the login.
     pub username: String,
     /// `Password`.
-    pub password: String,
+    pub password: Secret,
     /// `Domain`, which the certificate of the server must be for.
     pub domain: String,
     /// `Resource`; empty lets the server choose.

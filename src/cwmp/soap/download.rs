@@ -40,7 +40,7 @@ pub(super) fn read_download(xml: &mut Xml<'_>) -> Result<Download, Stop> {
         file_type: need(file_type, "FileType")?,
         url: need(url, "URL")?,
         username: need(username, "Username")?,
-        password: Secret(need(password, "Password")?),
+        password: Secret::from(need(password, "Password")?),
         file_size: need(size, "FileSize")?,
         target_file_name: need(target, "TargetFileName")?,
         delay_seconds: need(delay, "DelaySeconds")?,
@@ -55,7 +55,7 @@ pub(super) fn write_download(out: &mut Out, call: &Download) {
     out.leaf("FileType", &call.file_type);
     out.leaf("URL", &call.url);
     out.leaf("Username", &call.username);
-    out.leaf("Password", &call.password.0);
+    out.leaf("Password", &call.password);
     out.number("FileSize", call.file_size);
     out.leaf("TargetFileName", &call.target_file_name);
     out.number("DelaySeconds", call.delay_seconds);
@@ -83,7 +83,7 @@ pub(super) fn read_schedule(xml: &mut Xml<'_>) -> Result<ScheduleDownload, Stop>
         file_type: need(file_type, "FileType")?,
         url: need(url, "URL")?,
         username: need(username, "Username")?,
-        password: Secret(need(password, "Password")?),
+        password: Secret::from(need(password, "Password")?),
         file_size: need(size, "FileSize")?,
         target_file_name: need(target, "TargetFileName")?,
         windows: need(windows, "TimeWindowList")?,
@@ -115,7 +115,7 @@ pub(super) fn write_schedule(out: &mut Out, call: &ScheduleDownload) {
     out.leaf("FileType", &call.file_type);
     out.leaf("URL", &call.url);
     out.leaf("Username", &call.username);
-    out.leaf("Password", &call.password.0);
+    out.leaf("Password", &call.password);
     out.number("FileSize", call.file_size);
     out.leaf("TargetFileName", &call.target_file_name);
     out.array("TimeWindowList", "cwmp:TimeWindowStruct", &call.windows, |out, window| {
@@ -145,7 +145,7 @@ pub(super) fn read_upload(xml: &mut Xml<'_>) -> Result<Upload, Stop> {
         file_type: need(file_type, "FileType")?,
         url: need(url, "URL")?,
         username: need(username, "Username")?,
-        password: Secret(need(password, "Password")?),
+        password: Secret::from(need(password, "Password")?),
         delay_seconds: need(delay, "DelaySeconds")?,
     })
 }
@@ -156,7 +156,7 @@ pub(super) fn write_upload(out: &mut Out, call: &Upload) {
     out.leaf("FileType", &call.file_type);
     out.leaf("URL", &call.url);
     out.leaf("Username", &call.username);
-    out.leaf("Password", &call.password.0);
+    out.leaf("Password", &call.password);
     out.number("DelaySeconds", call.delay_seconds);
 }
 
@@ -291,7 +291,7 @@ mod tests {
             file_type: "1 Firmware Upgrade Image".into(),
             url: "http://a/?b=1&c=<2>".into(),
             username: "u".into(),
-            password: Secret("p".into()),
+            password: Secret::from("p"),
             file_size: u32::MAX,
             target_file_name: "../x".into(),
             delay_seconds: 7,

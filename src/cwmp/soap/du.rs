@@ -57,7 +57,7 @@ fn operation(xml: &mut Xml<'_>, tag: &Tag) -> Result<Operation, Stop> {
         "ExecutionEnvRef" => put(&mut env, tag, short(xml, tag, TEXT)?),
         _ => xml.skip(),
     })?;
-    let (username, password) = (username.unwrap_or_default(), Secret(password.unwrap_or_default()));
+    let (username, password) = (username.unwrap_or_default(), Secret::from(password.unwrap_or_default()));
     match kind.rsplit(':').next() {
         Some("InstallOpStruct") => Ok(Operation::Install {
             url: need(url, "URL")?,
@@ -96,7 +96,7 @@ pub(super) fn write_change(out: &mut Out, call: &ChangeDuState) {
                 out.leaf("URL", url);
                 optional(out, "UUID", uuid);
                 optional(out, "Username", username);
-                optional(out, "Password", &password.0);
+                optional(out, "Password", password);
                 optional(out, "ExecutionEnvRef", execution_env_ref);
             }
             Operation::Update { uuid, version, url, username, password } => {
@@ -105,7 +105,7 @@ pub(super) fn write_change(out: &mut Out, call: &ChangeDuState) {
                 optional(out, "Version", version);
                 optional(out, "URL", url);
                 optional(out, "Username", username);
-                optional(out, "Password", &password.0);
+                optional(out, "Password", password);
             }
             Operation::Uninstall { uuid, version, execution_env_ref } => {
                 out.raw("<Operations xsi:type=\"cwmp:UninstallOpStruct\">");
@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn round_trips() {
         let uuid = "00000000-0000-3000-8000-000000000001".to_owned();
-        let secret = || Secret("s".into());
+        let secret = || Secret::from("s");
         let operations = vec![
             Operation::Install {
                 url: "http://a/b.ipk".into(),

@@ -69,7 +69,7 @@ impl Sender {
         let tls = Client::new(&settings).map_err(|error| error.to_string())?;
         let account = Account {
             username: self.username.clone(),
-            password: self.password.clone(),
+            password: self.password.as_str().into(),
             domain: self.domain.clone(),
             resource: String::new(),
             use_tls: true,

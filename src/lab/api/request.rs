@@ -175,7 +175,7 @@ pub(super) fn read(method: &str, arguments: Json, call: &Call<'_>) -> Result<Req
                 file_type: transfer.file_type,
                 url: transfer.url,
                 username: transfer.username,
-                password: Secret(transfer.password),
+                password: Secret::from(transfer.password),
                 file_size: transfer.file_size,
                 target_file_name: transfer.target_file_name,
                 delay_seconds: transfer.delay_seconds,
@@ -190,7 +190,7 @@ pub(super) fn read(method: &str, arguments: Json, call: &Call<'_>) -> Result<Req
                 file_type: transfer.file_type,
                 url: transfer.url,
                 username: transfer.username,
-                password: Secret(transfer.password),
+                password: Secret::from(transfer.password),
                 delay_seconds: transfer.delay_seconds,
             }))
         }

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::http::url::{Url, UrlError};
+pub use crate::secret::Secret;
 
 /// A CommandKey's most characters.
 const MAX_KEY: usize = 32;
@@ -78,17 +79,6 @@ pub struct Window {
     pub user_message: String,
     /// MaxRetries in this window; -1 leaves it to us.
     pub max_retries: i32,
-}
-
-/// What is never shown in a log.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Secret(pub String);
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
 }
 
 /// The method that asked.
@@ -224,18 +214,18 @@ impl Request {
     /// # Errors
     /// 9003 naming the argument.
     pub(super) fn is_bounded(&self) -> Result<(), Refused> {
-        let mut texts = vec![
+        let mut texts: Vec<(&str, &str, usize)> = vec![
             ("CommandKey", &self.command_key, MAX_KEY),
             ("FileType", &self.file_type, MAX_TYPE),
             ("URL", &self.url, MAX_TEXT),
             ("Username", &self.username, MAX_TEXT),
-            ("Password", &self.password.0, MAX_TEXT),
+            ("Password", self.password.as_str(), MAX_TEXT),
         ];
         match &self.details {
             Details::Download { target_file_name, success_url, failure_url, .. } => texts.extend([
-                ("TargetFileName", target_file_name, MAX_TEXT),
-                ("SuccessURL", success_url, MAX_TEXT),
-                ("FailureURL", failure_url, MAX_TEXT),
+                ("TargetFileName", target_file_name.as_str(), MAX_TEXT),
+                ("SuccessURL", success_url.as_str(), MAX_TEXT),
+                ("FailureURL", failure_url.as_str(), MAX_TEXT),
             ]),
             Details::ScheduleDownload { target_file_name, windows, .. } => {
                 if windows.is_empty() || windows.len() > MAX_WINDOWS {
@@ -330,7 +320,7 @@ mod tests {
             file_type: "1 Firmware Upgrade Image".into(),
             url: "http://files.example/image.bin?a=b@c".into(),
             username: "user".into(),
-            password: Secret("hidden".into()),
+            password: Secret::from("hidden"),
             details: Details::Download {
                 file_size: 0,
                 target_file_name: String::new(),
