@@ -1,0 +1,16 @@
+//! libFuzzer over the target that FUZZ_TARGET names.
+#![no_main]
+
+use std::sync::OnceLock;
+
+mod targets;
+
+static TARGET: OnceLock<fn(&[u8])> = OnceLock::new();
+
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| {
+    let target = TARGET.get_or_init(|| {
+        let name = std::env::var("FUZZ_TARGET").expect("FUZZ_TARGET");
+        targets::ALL.iter().find(|(known, _)| *known == name).expect("one of targets/mod.rs").1
+    });
+    target(octets);
+});

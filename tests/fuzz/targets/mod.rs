@@ -1,0 +1,40 @@
+//! The fuzz targets, by the names of their corpora: libFuzzer runs one of them, `cargo test` replays all.
+
+mod connreq;
+mod datamodel;
+mod dhcp;
+mod digest;
+mod http;
+mod names;
+#[cfg(feature = "lab")]
+mod payload;
+mod session;
+mod soap;
+mod state;
+mod stun;
+mod system;
+mod ubus;
+mod uci;
+mod udp;
+mod wire;
+mod xmpp;
+
+/// Name and code of each.
+pub const ALL: &[(&str, fn(&[u8]))] = &[
+    ("connreq", connreq::run),
+    ("datamodel", datamodel::run),
+    ("dhcp", dhcp::run),
+    ("digest", digest::run),
+    ("http", http::run),
+    ("names", names::run),
+    #[cfg(feature = "lab")]
+    ("payload", payload::run),
+    ("session", session::run),
+    ("soap", soap::run),
+    ("state", state::run),
+    ("stun", stun::run),
+    ("ubus", ubus::run),
+    ("uci", uci::run),
+    ("udp", udp::run),
+    ("xmpp", xmpp::run),
+];
