@@ -42,6 +42,7 @@ const REASONS: &[(&str, &str, &str)] = &[
         "the function refuses what the interface has",
     ),
     ("Device.IP.Interface.{i}.IPv6Address.{i}.", "IPAddress", "the function refuses what the interface has"),
+    ("Device.IP.Interface.{i}.IPv6Prefix.{i}.", "Prefix", "the function refuses what the interface has"),
     (
         "Device.MAP.Domain.{i}.",
         "WANInterface+IPv6Prefix",
@@ -58,6 +59,8 @@ const REASONS: &[(&str, &str, &str)] = &[
         "the function refuses what another row has",
     ),
     ("Device.WiFi.AccessPoint.{i}.", "SSIDReference", "an access point and its SSID are one section"),
+    ("Device.WiFi.EndPoint.{i}.", "SSIDReference", "an end point and its SSID are one section"),
+    ("Device.WiFi.EndPoint.{i}.Profile.{i}.", "SSID+Location+Priority", "an end point has one profile"),
     ("Device.WiFi.SSID.{i}.", "BSSID", "it is read-only, and the driver's"),
 ];
 

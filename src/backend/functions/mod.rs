@@ -44,6 +44,7 @@ pub mod ppp;
 pub mod prefixes;
 pub mod proc_net;
 pub mod processes;
+pub mod profiles;
 pub mod radio;
 pub mod radio_state;
 pub mod reach;
@@ -67,6 +68,7 @@ pub mod tunnels;
 pub mod usb;
 pub mod web;
 pub mod wifi;
+pub mod wifi_abilities;
 pub mod wifi_security;
 pub mod wifi_state;
 pub mod wps;
@@ -162,7 +164,9 @@ const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (dhcp_options::VALUES, dhcp_options::TABLES),
     (dhcp_conditions::VALUES, &[]),
     (dhcp6_options::VALUES, dhcp6_options::TABLES),
+    (profiles::VALUES, profiles::TABLES),
     (wifi::VALUES, wifi::TABLES),
+    (wifi_abilities::VALUES, &[]),
     (wifi_security::VALUES, &[]),
     (wps::VALUES, &[]),
     (radio::VALUES, &[]),

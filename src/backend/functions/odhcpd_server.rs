@@ -260,8 +260,11 @@ fn prefixes(system: &mut System, at: Place<'_>, argument: &str) -> Result<Option
     }
     let name = topology::text(system, &section, "interface")?;
     let assigned = netifd::find(system, &name).map(|one| one.assigned).unwrap_or_default();
-    let list = assigned.iter().map(|(prefix, _)| prefixes::row_name(&name, prefix));
-    Ok(Some(Raw::Many(list.take(8).collect())))
+    let mut list = Vec::new();
+    for (prefix, _) in assigned.iter().take(8) {
+        list.push(prefixes::row_name(system, &name, prefix)?);
+    }
+    Ok(Some(Raw::Many(list)))
 }
 
 // --- clients

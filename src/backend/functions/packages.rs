@@ -81,6 +81,11 @@ fn database(system: &mut System) -> Result<Rc<Database>> {
     Ok(fresh)
 }
 
+/// What `of` makes of the first installed package that it makes anything of; nothing when the database cannot be read.
+pub(super) fn installed<T>(system: &mut System, of: impl Fn(&str) -> Option<T>) -> Option<T> {
+    database(system).ok()?.all.keys().find_map(|name| of(name))
+}
+
 /// What the agent was told of a package; nothing of an empty text.
 fn told(system: &System, what: &str, name: &str) -> Option<String> {
     system.agent(&format!("du.{what}.{name}")).filter(|text| !text.is_empty()).map(str::to_owned)

@@ -261,8 +261,17 @@ pub(super) fn own_band(system: &mut System, section: &str) -> Result<Option<&'st
 }
 
 fn bands(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
-    let (radio, section) = section(&at)?;
-    let mut out: Vec<String> = board(system, &radio)?.into_iter().map(|info| info.band.to_owned()).collect();
+    let (radio, _) = section(&at)?;
+    Ok(Some(Raw::Many(bands_of(system, &radio)?)))
+}
+
+/// TR-181's names of the bands that a radio can work in.
+///
+/// # Errors
+/// As [`System::option`].
+pub(super) fn bands_of(system: &mut System, radio: &str) -> Result<Vec<String>> {
+    let section = format!("wireless.{radio}");
+    let mut out: Vec<String> = board(system, radio)?.into_iter().map(|info| info.band.to_owned()).collect();
     if let Some(own) = own_band(system, &section)?
         && !out.iter().any(|band| band == own)
     {
@@ -270,14 +279,14 @@ fn bands(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<R
     }
     // A wiphy that several radios share tells of all of them.
     if topology::text(system, &section, "radio")?.is_empty() {
-        for (mhz, ..) in radio_state::frequencies(system, &radio)? {
+        for (mhz, ..) in radio_state::frequencies(system, radio)? {
             let band = wifi_state::band(mhz).filter(|band| out.iter().all(|known| known != band));
             out.extend(band.map(str::to_owned));
         }
     }
     let order = |band: &String| BANDS.iter().position(|(_, _, word)| word == band);
     out.sort_by_key(order);
-    Ok(Some(Raw::Many(out)))
+    Ok(out)
 }
 
 fn band(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
@@ -333,25 +342,33 @@ fn words(band: &str, generation: Option<usize>) -> Vec<&'static str> {
 }
 
 fn supported_standards(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
-    let (radio, section) = section(&at)?;
+    let (radio, _) = section(&at)?;
+    let list = standards_of(system, &radio)?;
+    Ok(Some(Raw::Many(list.into_iter().map(str::to_owned).collect())))
+}
+
+/// The standards that a radio can speak, oldest first.
+///
+/// # Errors
+/// As [`System::option`].
+pub(super) fn standards_of(system: &mut System, radio: &str) -> Result<Vec<&'static str>> {
+    let section = format!("wireless.{radio}");
     let mut out: Vec<&str> = Vec::new();
     let own = own_band(system, &section)?.unwrap_or("");
     let configured = ht_mode(system, &section)?.generation;
     let mut told: Vec<(&str, Option<usize>)> = vec![(own, configured)];
-    for info in board(system, &radio)? {
+    for info in board(system, radio)? {
         let best = info.modes.iter().filter_map(|mode| HtMode::of(mode).generation).max();
         told.push((info.band, best));
     }
     for (band, generation) in told {
         out.extend(words(band, generation));
     }
-    let info = radio_state::ask(system, &radio, "info")?;
+    let info = radio_state::ask(system, radio, "info")?;
     let told = wifi_state::words(info.as_deref(), "hwmodes");
     out.extend(told.iter().map(String::as_str));
     let order = ["a", "b", "g", "n", "ac", "ax", "be"];
-    Ok(Some(Raw::Many(
-        order.iter().filter(|word| out.contains(word)).map(|word| (*word).to_owned()).collect(),
-    )))
+    Ok(order.into_iter().filter(|word| out.contains(word)).collect())
 }
 
 fn standards(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {

@@ -270,7 +270,8 @@ fn map_prefix(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Opt
     let base = netifd::network6(base, bits);
     let mut delegated = prefixes::delegations(system)?.into_iter();
     let found = delegated.find(|(_, one)| one.bits >= bits && netifd::network6(one.address, bits) == base);
-    Ok(found.map(|(owner, one)| Raw::One(prefixes::row_name(&owner, &one))))
+    let Some((owner, one)) = found else { return Ok(None) };
+    Ok(Some(Raw::One(prefixes::row_name(system, &owner, &one)?)))
 }
 
 /// The other end of DS-Lite is one option for a name and an address.

@@ -3,11 +3,13 @@
 //! One section is an SSID and its access point at once, and both rows bear its name. TR-181 makes the two
 //! one after the other: AddObject of an SSID makes a section whose other half is not there yet
 //! (`option rcwmp_half 'ssid'`), and AddObject of an access point gives it that half, or makes a section
-//! that waits for its SSID (`'ap'`). Until both halves are there and both are on, the section is `disabled`;
-//! `rcwmp_off` remembers which one is off when only one is.
+//! that waits for its SSID (`'ap'`). An end point is made as an access point is: it takes the first SSID that
+//! waits, or waits itself. Until both halves are there and both are on, the section is `disabled`; `rcwmp_off`
+//! remembers which ones are off when not all are. The profile of an end point is a third part
+//! ([`super::profiles`]).
 
 use super::wifi_state::{self, Network};
-use super::{radio, topology};
+use super::{profiles, radio, topology};
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::backend::{Place, Raw, Row};
 use crate::model::{Error, Result};
@@ -19,7 +21,6 @@ const MAX_IFACES: usize = 256;
 pub const VALUES: &[ValueFn] = &[
     ValueFn { name: "wifi_enable", get: enable, set: Some(set_enable) },
     ValueFn { name: "wifi_status", get: status, set: None },
-    ValueFn { name: "wifi_profile_status", get: profile_status, set: None },
     ValueFn { name: "wifi_name", get: name, set: None },
     ValueFn { name: "wifi_radio", get: radio_reference, set: Some(set_radio_reference) },
     ValueFn { name: "wifi_upstream", get: upstream, set: None },
@@ -35,8 +36,12 @@ pub const VALUES: &[ValueFn] = &[
 pub const TABLES: &[TableFn] = &[
     TableFn { name: "wifi_ssids", rows: ssid_rows, add: Some(add_ssid), delete: Some(delete_ssid) },
     TableFn { name: "wifi_aps", rows: ap_rows, add: Some(add_ap), delete: Some(delete_ap) },
-    TableFn { name: "wifi_endpoints", rows: endpoint_rows, add: None, delete: None },
-    TableFn { name: "wifi_profile", rows: profile_rows, add: None, delete: None },
+    TableFn {
+        name: "wifi_endpoints",
+        rows: endpoint_rows,
+        add: Some(add_endpoint),
+        delete: Some(delete_endpoint),
+    },
 ];
 
 /// What a wifi-iface is.
@@ -65,10 +70,33 @@ pub struct Iface {
     pub disabled: bool,
     /// The only half that is there, `ssid` or `ap`; empty: both.
     pub half: String,
+    /// A station that has its profile.
+    pub profile: bool,
+}
+
+/// Which parts of a wifi-iface are off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Off {
+    /// Its SSID.
+    pub ssid: bool,
+    /// Its access point or end point.
+    pub ap: bool,
+    /// The profile of its end point; without meaning for an access point.
+    pub profile: bool,
+}
+
+impl Off {
+    fn part(&mut self, name: &str) -> &mut bool {
+        match name {
+            "ssid" => &mut self.ssid,
+            "profile" => &mut self.profile,
+            _ => &mut self.ap,
+        }
+    }
 }
 
 impl Iface {
-    fn section(&self) -> String {
+    pub(super) fn section(&self) -> String {
         format!("wireless.{}", self.addr)
     }
 }
@@ -89,7 +117,8 @@ pub fn ifaces(system: &mut System) -> Result<Vec<Iface>> {
         let radio = topology::words(system, &address, "device")?.into_iter().next().unwrap_or_default();
         let disabled = topology::truth(&topology::text(system, &address, "disabled")?);
         let half = topology::text(system, &address, "rcwmp_half")?;
-        out.push(Iface { addr: section.addr, id: section.id, mode, radio, disabled, half });
+        let profile = mode == Mode::Sta && profiles::is_there(system, &address)?;
+        out.push(Iface { addr: section.addr, id: section.id, mode, radio, disabled, half, profile });
     }
     Ok(out)
 }
@@ -151,7 +180,8 @@ pub fn section(at: &Place<'_>) -> Result<String> {
     Ok(format!("wireless.{}", row.addr))
 }
 
-fn iface(system: &mut System, at: &Place<'_>) -> Result<Iface> {
+/// The wifi-iface of the innermost row.
+pub(super) fn iface(system: &mut System, at: &Place<'_>) -> Result<Iface> {
     let addr = at.row().map(|row| row.addr.clone()).unwrap_or_default();
     ifaces(system)?
         .into_iter()
@@ -179,111 +209,143 @@ fn ap_rows(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<R
 }
 
 fn endpoint_rows(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
-    rows(system, |iface| iface.mode == Mode::Sta)
-}
-
-/// A station knows one network: its one profile bears its name.
-fn profile_rows(_system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
-    Ok(at.rows.first().map(|instance| instance.row.clone()).into_iter().collect())
+    rows(system, |iface| iface.mode == Mode::Sta && iface.half != "ssid")
 }
 
 fn add_ssid(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Row> {
-    add_half(system, "ssid", "ap")
+    add_half(system, "ssid", "ap", Mode::Ap)
 }
 
 fn add_ap(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Row> {
-    add_half(system, "ap", "ssid")
+    add_half(system, "ap", "ssid", Mode::Ap)
 }
 
-/// Gives the first section that has only the other half this one; else makes a section with this half.
-fn add_half(system: &mut System, half: &str, other: &str) -> Result<Row> {
-    let waiting = ifaces(system)?.into_iter().find(|iface| iface.half == other && iface.mode == Mode::Ap);
-    let (id, addr) = match waiting {
-        Some(iface) => {
-            topology::put(system, &iface.section(), "rcwmp_half", "")?;
-            let off = off(system, &iface)?;
-            put_off(system, &iface, off.0 || half == "ssid", off.1 || half == "ap")?;
-            (iface.id, iface.addr)
+fn add_endpoint(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Row> {
+    add_half(system, "ap", "ssid", Mode::Sta)
+}
+
+/// Gives the first section that has only the other half this one; else makes a section with this half. An SSID
+/// alone is not yet of a mode, and takes that of its other half.
+fn add_half(system: &mut System, half: &str, other: &str, mode: Mode) -> Result<Row> {
+    let waiting = ifaces(system)?.into_iter().find(|iface| iface.half == other && iface.mode != Mode::Other);
+    let Some(mut iface) = waiting else {
+        let name = topology::free_name(system, "wireless", "wifinet")?;
+        let section = topology::new_section(system, "wireless", "wifi-iface", Some(&name))?;
+        let word = if mode == Mode::Sta { "sta" } else { "ap" };
+        for (option, value) in
+            [("mode", word), ("disabled", "1"), ("rcwmp_half", half), ("encryption", "none")]
+        {
+            topology::put(system, &section, option, value)?;
         }
-        None => {
-            let name = topology::free_name(system, "wireless", "wifinet")?;
-            let section = topology::new_section(system, "wireless", "wifi-iface", Some(&name))?;
-            let fresh = [
-                ("mode", "ap"),
-                ("disabled", "1"),
-                ("rcwmp_half", half),
-                ("encryption", "none"),
-                ("wpa_group_rekey", "3600"),
-            ];
-            for (option, value) in fresh {
-                topology::put(system, &section, option, value)?;
-            }
-            (name.clone(), name)
+        match mode {
+            Mode::Sta => profiles::leave_out(system, &section)?,
+            _ => topology::put(system, &section, "wpa_group_rekey", "3600")?,
         }
+        return Ok(Row { name: name.clone(), addr: name, cols: vec![String::new()] });
     };
-    Ok(Row { name: id, addr, cols: vec![String::new()] })
+    let mut off = off(system, &iface)?;
+    *off.part(half) = true;
+    topology::put(system, &iface.section(), "rcwmp_half", "")?;
+    if half == "ap" && mode == Mode::Sta {
+        iface.mode = Mode::Sta;
+        off.profile = true;
+        topology::put(system, &iface.section(), "mode", "sta")?;
+        topology::put(system, &iface.section(), "wpa_group_rekey", "")?;
+        profiles::leave_out(system, &iface.section())?;
+    }
+    put_off(system, &iface, off)?;
+    Ok(Row { name: iface.id, addr: iface.addr, cols: vec![String::new()] })
 }
 
 fn delete_ssid(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
-    delete_half(system, &at, "ssid", "ap")
+    let iface = iface(system, &at)?;
+    delete_half(system, iface, "ssid", "ap")
 }
 
 fn delete_ap(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
-    delete_half(system, &at, "ap", "ssid")
+    let iface = iface(system, &at)?;
+    delete_half(system, iface, "ap", "ssid")
+}
+
+/// The SSID that is left can become an access point's.
+fn delete_endpoint(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
+    let mut iface = iface(system, &at)?;
+    if iface.half.is_empty() {
+        let section = iface.section();
+        let ssid = topology::text(system, &section, "ssid")?;
+        profiles::clear(system, &section)?;
+        for (option, value) in [
+            (profiles::MARK, ""),
+            ("ssid", ssid.as_str()),
+            ("mode", "ap"),
+            ("encryption", "none"),
+            ("wpa_group_rekey", "3600"),
+        ] {
+            topology::put(system, &section, option, value)?;
+        }
+        iface.mode = Mode::Ap;
+    }
+    delete_half(system, iface, "ap", "ssid")
 }
 
 /// Takes a half away; with the last one the section goes.
-fn delete_half(system: &mut System, at: &Place<'_>, half: &str, other: &str) -> Result<()> {
-    let iface = iface(system, at)?;
-    if iface.mode != Mode::Ap {
-        return Err(Error::NotDeletable(at.name.to_owned()));
-    }
+fn delete_half(system: &mut System, iface: Iface, half: &str, other: &str) -> Result<()> {
     if iface.half == half {
         return system.delete_section(&iface.section());
     }
-    let (ssid_off, ap_off) = off(system, &iface)?;
+    let mut off = off(system, &iface)?;
+    *off.part(half) = true;
     topology::put(system, &iface.section(), "rcwmp_half", other)?;
-    put_off(system, &iface, ssid_off || half == "ssid", ap_off || half == "ap")
+    put_off(system, &iface, off)
 }
 
 // --- on and off
 
-/// Whether the SSID and the access point are off.
-fn off(system: &mut System, iface: &Iface) -> Result<(bool, bool)> {
+/// Which parts are off.
+///
+/// # Errors
+/// As [`System::option`].
+pub(super) fn off(system: &mut System, iface: &Iface) -> Result<Off> {
     if !iface.disabled {
-        return Ok((false, false));
+        return Ok(Off { ssid: false, ap: false, profile: false });
     }
-    Ok(match topology::text(system, &iface.section(), "rcwmp_off")?.as_str() {
-        "ssid" => (true, false),
-        "ap" => (false, true),
-        _ => (true, true),
-    })
+    let marked = topology::words(system, &iface.section(), "rcwmp_off")?;
+    let is = |part: &str| marked.is_empty() || marked.iter().any(|word| word == part);
+    Ok(Off { ssid: is("ssid"), ap: is("ap"), profile: is("profile") })
 }
 
-fn put_off(system: &mut System, iface: &Iface, ssid: bool, ap: bool) -> Result<()> {
+/// Writes down which parts are off; the section is while one of them is.
+///
+/// # Errors
+/// As [`System::set_option`].
+pub(super) fn put_off(system: &mut System, iface: &Iface, off: Off) -> Result<()> {
     let section = iface.section();
-    let mark = match (ssid, ap) {
-        (true, false) => "ssid",
-        (false, true) => "ap",
-        _ => "",
-    };
-    topology::put(system, &section, "rcwmp_off", mark)?;
-    topology::put(system, &section, "disabled", if ssid || ap { "1" } else { "0" })
+    let mut parts = vec![("ssid", off.ssid), ("ap", off.ap)];
+    if iface.mode == Mode::Sta {
+        parts.push(("profile", off.profile));
+    }
+    let marked: Vec<&str> = parts.iter().filter(|(_, off)| *off).map(|(part, _)| *part).collect();
+    let mark = if marked.len() == parts.len() { String::new() } else { marked.join(" ") };
+    topology::put(system, &section, "rcwmp_off", &mark)?;
+    topology::put(system, &section, "disabled", if marked.is_empty() { "0" } else { "1" })
 }
 
-fn enable(system: &mut System, at: Place<'_>, half: &str) -> Result<Option<Raw>> {
+/// `ssid`, `ap` (an end point too) or `profile`.
+fn enable(system: &mut System, at: Place<'_>, part: &str) -> Result<Option<Raw>> {
     let iface = iface(system, &at)?;
-    let (ssid, ap) = off(system, &iface)?;
-    flag(!if half == "ssid" { ssid } else { ap })
+    let mut off = off(system, &iface)?;
+    flag(!*off.part(part))
 }
 
-fn set_enable(system: &mut System, at: Place<'_>, half: &str, raw: &Raw) -> Result<()> {
+fn set_enable(system: &mut System, at: Place<'_>, part: &str, raw: &Raw) -> Result<()> {
     let iface = iface(system, &at)?;
-    let now_off = !topology::truth(&raw.text());
-    let (ssid, ap) = off(system, &iface)?;
-    let (ssid, ap) = if half == "ssid" { (now_off, ap) } else { (ssid, now_off) };
-    // A half that is not there yet keeps the section off.
-    put_off(system, &iface, ssid || iface.half == "ap", ap || iface.half == "ssid")
+    let mut off = off(system, &iface)?;
+    *off.part(part) = !topology::truth(&raw.text());
+    // A part that is not there yet keeps the section off.
+    off.ssid |= iface.half == "ap";
+    off.ap |= iface.half == "ssid";
+    off.profile |= !iface.profile;
+    put_off(system, &iface, off)
 }
 
 fn status(system: &mut System, at: Place<'_>, half: &str) -> Result<Option<Raw>> {
@@ -292,7 +354,7 @@ fn status(system: &mut System, at: Place<'_>, half: &str) -> Result<Option<Raw>>
     if half == "ssid" {
         return Ok(Some(Raw::one(state)));
     }
-    let (_, off) = off(system, &iface)?;
+    let off = off(system, &iface)?.ap;
     Ok(Some(Raw::one(match state {
         "Up" if !off => "Enabled",
         "LowerLayerDown" if !off && radio_failed(system, &iface) => "Error",
@@ -320,17 +382,6 @@ fn state(system: &mut System, iface: &Iface) -> Result<&'static str> {
         }
     }
     Ok(topology::status(system, &device).unwrap_or("Down"))
-}
-
-fn profile_status(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
-    let iface = iface(system, &at)?;
-    let running = device(system, &iface.addr)?;
-    let up = running.is_some_and(|device| topology::status(system, &device) == Some("Up"));
-    Ok(Some(Raw::one(match (iface.disabled, up) {
-        (true, _) => "Disabled",
-        (false, true) => "Active",
-        (false, false) => "Available",
-    })))
 }
 
 // --- the rest
@@ -403,7 +454,9 @@ fn mld(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw
 
 fn ssid_reference(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
     let iface = iface(system, &at)?;
-    Ok(Some(Raw::one(if iface.half == "ap" { String::new() } else { iface.id })))
+    // Without a profile an end point has no SSID that it uses (TR-181, EndPoint.SSIDReference).
+    let none = iface.half == "ap" || iface.mode == Mode::Sta && !iface.profile;
+    Ok(Some(Raw::one(if none { String::new() } else { iface.id })))
 }
 
 fn set_ssid_reference(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {

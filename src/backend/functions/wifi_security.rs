@@ -3,8 +3,8 @@
 //! `encryption` is a word with the ciphers behind it (`psk2+tkip+ccmp`), and netifd's scripts understand
 //! many spellings; they are read in the scripts' order, and the plainest one is written.
 
-use super::topology;
-use super::wifi::section;
+use super::wifi::{self, section};
+use super::{topology, wifi_abilities};
 use crate::backend::{System, ValueFn};
 use crate::model::backend::{Place, Raw};
 use crate::model::{Error, Result};
@@ -120,6 +120,10 @@ fn set_mode(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> R
     // The same mode in another spelling stays as it is written, with its ciphers.
     if old == mode || wep(old) && wep(mode) {
         return Ok(());
+    }
+    let iface = wifi::iface(system, &at)?;
+    if !wifi_abilities::supported(system, &iface)?.contains(&mode) {
+        return Err(Error::bad_value(at.name, "not one of ModesSupported"));
     }
     topology::put(system, &section, "encryption", word)
 }

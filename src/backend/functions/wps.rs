@@ -5,8 +5,8 @@
 //!  option wps_label '1'            Label              option rcwmp_wps     the ways of one that is off
 //! ```
 
-use super::topology;
 use super::wifi::section;
+use super::{topology, wifi_abilities};
 use crate::backend::{System, ValueFn};
 use crate::model::backend::{Place, Raw};
 use crate::model::{Error, Result};
@@ -55,10 +55,11 @@ fn wps(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>> {
             let off = topology::truth(&topology::text(system, &section, "disabled")?) || on.is_empty();
             let encryption = topology::text(system, &section, "encryption")?;
             // hostapd's script has no WPS for the others.
-            let fits = ["", "none", "psk", "sae"].iter().any(|word| match *word {
-                "" | "none" => encryption == *word,
-                word => encryption.starts_with(word),
-            });
+            let fits = wifi_abilities::has_wps(system)
+                && ["", "none", "psk", "sae"].iter().any(|word| match *word {
+                    "" | "none" => encryption == *word,
+                    word => encryption.starts_with(word),
+                });
             let fresh = topology::truth(&topology::text(system, &section, "wps_not_configured")?);
             Raw::one(match (off, fits, fresh) {
                 (true, ..) => "Disabled",
@@ -76,6 +77,9 @@ fn set_wps(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<
     let (on, kept) = ways(system, &section)?;
     match what {
         "enable" => match (topology::truth(&raw.text()), on.is_empty()) {
+            (true, true) if !wifi_abilities::has_wps(system) => {
+                Err(Error::bad_value(at.name, "the installed variant of hostapd has no WPS"))
+            }
             (true, true) if kept.is_empty() => put_ways(system, &section, &[WAYS[0].1.to_owned()], &[]),
             (true, true) => put_ways(system, &section, &kept, &[]),
             (false, false) => put_ways(system, &section, &[], &on),
@@ -88,8 +92,10 @@ fn set_wps(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<
                 .map(|word| WAYS.iter().find(|(known, _)| known == word))
                 .map(own)
                 .collect();
+            let able = wifi_abilities::has_wps(system);
             let wanted = wanted
-                .ok_or_else(|| Error::bad_value(at.name, "OpenWrt can allow PushButton and Label only"))?;
+                .filter(|wanted| able || wanted.is_empty())
+                .ok_or_else(|| Error::bad_value(at.name, "not of ConfigMethodsSupported"))?;
             match on.is_empty() {
                 true => put_ways(system, &section, &[], &wanted),
                 false => put_ways(system, &section, &wanted, &[]),
