@@ -55,6 +55,7 @@ pub mod http;
 pub mod lab;
 pub mod map;
 pub mod model;
+pub mod set;
 pub mod sys;
 pub mod transfer;
 pub mod ubus;

@@ -30,7 +30,7 @@ pub fn row_name(interface: &str, prefix: &Address6) -> String {
 /// The prefixes that were delegated, each with the configured interface that has its row.
 ///
 /// # Errors
-/// [`crate::model::Error::Backend`] when the interfaces cannot be read.
+/// [`crate::model::Error::backend`] when the interfaces cannot be read.
 pub fn delegations(system: &mut System) -> Result<Vec<(String, Address6)>> {
     let mut out = Vec::new();
     for interface in topology::interfaces(system)? {

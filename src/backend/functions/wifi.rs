@@ -147,16 +147,13 @@ fn flag(on: bool) -> Result<Option<Raw>> {
 
 /// The section of the innermost row.
 pub fn section(at: &Place<'_>) -> Result<String> {
-    let row = at.row().ok_or_else(|| Error::UnknownName(at.name.to_owned()))?;
+    let row = at.row().ok_or_else(|| Error::unknown_name(at.name))?;
     Ok(format!("wireless.{}", row.addr))
 }
 
 fn iface(system: &mut System, at: &Place<'_>) -> Result<Iface> {
     let addr = at.row().map(|row| row.addr.clone()).unwrap_or_default();
-    ifaces(system)?
-        .into_iter()
-        .find(|one| one.addr == addr)
-        .ok_or_else(|| Error::UnknownName(at.name.to_owned()))
+    ifaces(system)?.into_iter().find(|one| one.addr == addr).ok_or_else(|| Error::unknown_name(at.name))
 }
 
 // --- rows
@@ -236,7 +233,7 @@ fn delete_ap(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> 
 fn delete_half(system: &mut System, at: &Place<'_>, half: &str, other: &str) -> Result<()> {
     let iface = iface(system, at)?;
     if iface.mode != Mode::Ap {
-        return Err(Error::NotDeletable(at.name.to_owned()));
+        return Err(Error::not_deletable(at.name));
     }
     if iface.half == half {
         return system.delete_section(&iface.section());
