@@ -57,6 +57,7 @@ pub mod lab;
 pub mod map;
 pub mod model;
 pub mod secret;
+pub mod set;
 pub mod sys;
 pub mod transfer;
 pub mod ubus;

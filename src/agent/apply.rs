@@ -6,7 +6,6 @@
 //!                                                            └─ not there either: the log says so
 //! ```
 
-use std::collections::BTreeSet;
 use std::process::Child;
 
 use log::{info, warn};
@@ -14,6 +13,7 @@ use log::{info, warn};
 use super::programs::{self, Program};
 use crate::backend::System;
 use crate::backend::functions::orders::Order;
+use crate::set::Set;
 use crate::sys::clock::epoch_seconds;
 use crate::sys::fs::Root;
 use crate::ubus::blobmsg::Table;
@@ -22,7 +22,7 @@ use crate::ubus::blobmsg::Table;
 const LAST: &str = "network";
 
 /// Tells the services of these packages; gives the program that does it where procd cannot be asked.
-pub fn tell_services(system: &mut System, root: &Root, touched: &BTreeSet<String>) -> Option<Child> {
+pub fn tell_services(system: &mut System, root: &Root, touched: &Set<String>) -> Option<Child> {
     if touched.is_empty() {
         return None;
     }
@@ -94,7 +94,7 @@ pub fn fulfil(system: &mut System, root: &Root) -> Vec<Child> {
 }
 
 /// In the order of their names, the network last.
-fn order(touched: &BTreeSet<String>) -> Vec<&str> {
+fn order(touched: &Set<String>) -> Vec<&str> {
     let others = touched.iter().map(String::as_str).filter(|package| *package != LAST);
     others.chain(touched.get(LAST).map(String::as_str)).collect()
 }
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn the_network_comes_last() {
-        let of = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<String>>();
+        let of = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<Set<String>>();
         assert_eq!(order(&of(&["network", "dhcp", "wireless"])), ["dhcp", "wireless", "network"]);
         assert_eq!(order(&of(&["system", "dhcp"])), ["dhcp", "system"]);
     }

@@ -8,7 +8,6 @@
 //! to a file elsewhere is seen when the link changes; for the file behind it there is the look at
 //! everything with which each session begins.
 
-use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -20,6 +19,7 @@ use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
 
 use crate::model::reach::Scope;
+use crate::set::Set;
 use crate::sys::fs::Root;
 
 /// The most packages that are told by name; beyond that it is everything.
@@ -65,7 +65,7 @@ impl ConfigChanges {
     /// ready, and now and then without that: a directory on another file system may take this one's
     /// place without an event.
     pub fn changed(&mut self) -> Option<Scope> {
-        let mut names = BTreeSet::new();
+        let mut names = Set::new();
         let mut all = false;
         for _ in 0..MAX_BUFFERS {
             match self.inotify.read_events() {
@@ -292,7 +292,7 @@ mod tests {
         fs::create_dir_all(dir.path().join("etc/config")).unwrap();
         assert_eq!(changes.changed(), Some(Scope::All));
         fs::write(dir.path().join("etc/config/network"), "x").unwrap();
-        assert_eq!(changes.changed(), Some(Scope::Packages(BTreeSet::from(["network".to_owned()]))));
+        assert_eq!(changes.changed(), Some(Scope::Packages(Set::from(["network".to_owned()]))));
     }
 
     #[test]

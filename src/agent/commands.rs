@@ -253,7 +253,7 @@ pub fn perform<B: Backend>(model: &mut Model<B>, command: &Command) -> Table {
 fn try_perform<B: Backend>(model: &mut Model<B>, command: &Command) -> Result<Table, Error> {
     let status = |model: &mut Model<B>| Value::Int32(i32::from(model.backend().waits()));
     if command.key().is_some_and(|key| key.chars().count() > MAX_KEY) {
-        return Err(Error::BadArgument(format!("the key is longer than {MAX_KEY} characters")));
+        return Err(Error::bad_argument(format!("the key is longer than {MAX_KEY} characters")));
     }
     Ok(match command {
         Command::Get { paths, from } => {
@@ -299,7 +299,7 @@ fn try_perform<B: Backend>(model: &mut Model<B>, command: &Command) -> Result<Ta
                     && param.notify == Notify::Forced
                     && *notification != Some(2)
                 {
-                    return Err(Error::NotificationRefused(name));
+                    return Err(Error::notification_refused(&name));
                 }
                 let name = path.clone();
                 model.set_attributes(&[AttributeChange {

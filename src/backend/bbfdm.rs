@@ -9,15 +9,16 @@
 //! parts. Whatever has no answer in the end is an error, never an empty list. Instance numbers are bbfdm's.
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use crate::map::Map;
 use crate::model::backend::{Place, Raw, Row};
-use crate::model::error::{Error, Result};
+use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::schema::{Notify, Object, Origin, Param, Rows, Schema, Source, parent_path};
 use crate::model::tree::Model;
 use crate::model::value::{Kind, Type};
+use crate::set::Set;
 use crate::ubus::blobmsg::{Table, Value};
 use crate::ubus::client::CallError;
 
@@ -54,7 +55,7 @@ pub struct Bbfdm {
     /// How many parameters there were below each object, with instance numbers.
     sizes: HashMap<String, usize>,
     /// The instances of each table; `None`: they may have changed, and are asked for again.
-    instances: Option<Map<String, BTreeSet<u32>>>,
+    instances: Option<Map<String, Set<u32>>>,
     /// The subtrees served.
     subtrees: Vec<String>,
     /// The schema without bbfdm.
@@ -151,18 +152,18 @@ impl System {
     /// The objects of subtrees as bbfdm has them now.
     ///
     /// # Errors
-    /// [`Error::Backend`] when it cannot be asked, [`Error::Exhausted`] for too many names.
+    /// [`Error::backend`] when it cannot be asked, [`Error::exhausted`] for too many names.
     fn bbfdm_objects(&mut self, subtrees: &[String], complaints: &mut Vec<String>) -> Result<Vec<Object>> {
         let mut lines = Vec::new();
         for subtree in subtrees {
             match self.bbfdm_names(subtree, subtree == "Device.", &mut lines) {
-                Err(Error::UnknownName(_)) => {
+                Err(why) if matches!(why.kind(), ErrorKind::UnknownName(_)) => {
                     complaints.push(format!("cwmp.cpe.bbfdm_objects: bbfdm has no {subtree}"))
                 }
                 done => done?,
             }
         }
-        let mut instances: Map<String, BTreeSet<u32>> = Map::default();
+        let mut instances: Map<String, Set<u32>> = Map::default();
         self.bbfdm.sizes.clear();
         for line in &lines {
             note_instances(&line.path, &mut instances);
@@ -207,7 +208,7 @@ impl System {
             }
         }
         match out.len() > MAX_NAMES {
-            true => Err(Error::Exhausted(format!("bbfdm has more than {MAX_NAMES} names"))),
+            true => Err(Error::exhausted(format!("bbfdm has more than {MAX_NAMES} names"))),
             false => Ok(()),
         }
     }
@@ -504,7 +505,7 @@ fn general(object: &str) -> Option<String> {
 }
 
 /// Keeps the instances that are on the way to a name.
-fn note_instances(path: &str, out: &mut Map<String, BTreeSet<u32>>) {
+fn note_instances(path: &str, out: &mut Map<String, Set<u32>>) {
     for (at, _) in path.match_indices('.') {
         let head = &path[..at];
         if let Some((table, last)) = head.rsplit_once('.')
@@ -527,13 +528,15 @@ fn failed(method: &str, path: &str, why: &str) -> Error {
 fn fault(path: &str, code: i64, why: &str) -> Error {
     let name = path.to_owned();
     match code {
-        9003 | 7004 => Error::BadArgument(format!("{path}: {why}")),
-        9004 | 7005 => Error::Exhausted(format!("{path}: {why}")),
-        9005 | 7008 | 7010 | 7016 | 7026 => Error::UnknownName(name),
-        9006 | 7011 => Error::WrongType { name, expected: "another one", given: why.to_owned() },
+        9003 | 7004 => Error::bad_argument(format!("{path}: {why}")),
+        9004 | 7005 => Error::exhausted(format!("{path}: {why}")),
+        9005 | 7008 | 7010 | 7016 | 7026 => Error::unknown_name(path),
+        9006 | 7011 => {
+            Error::new(ErrorKind::WrongType { name, expected: "another one", given: why.to_owned() })
+        }
         9007 | 7012 => Error::bad_value(name, why),
-        9008 | 7013 => Error::NotWritable(name),
-        9009 => Error::NotificationRefused(name),
+        9008 | 7013 => Error::not_writable(path),
+        9009 => Error::notification_refused(path),
         code => Error::backend(format!("asking bbfdm about {path}"), format!("{why} ({code})")),
     }
 }

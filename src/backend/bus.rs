@@ -6,11 +6,12 @@
 //! A router works without any of them: no ubusd, an absent object, a refusal, a slow answer are all "no
 //! value". Whoever was silent is left alone for a minute, so that it holds up one session and not all.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use crate::set::Set;
 use crate::ubus::blobmsg::Table;
 use crate::ubus::client::{CallError, Client};
 use crate::ubus::json;
@@ -34,7 +35,7 @@ pub struct Bus {
     client: Option<Client>,
     answers: HashMap<String, Option<Rc<Table>>>,
     /// The names of all objects, once somebody wanted to know.
-    objects: Option<Rc<BTreeSet<String>>>,
+    objects: Option<Rc<Set<String>>>,
     /// Which program was silent, see [`program`], and until when it is left alone; the empty name is ubusd.
     silent: HashMap<String, Instant>,
     /// Who has answered, and when last.
@@ -44,7 +45,7 @@ pub struct Bus {
     /// See [`Bus::is_unsure`].
     unsure: bool,
     /// Who was complained about, until it answers again.
-    blamed: BTreeSet<String>,
+    blamed: Set<String>,
     complaints: Vec<String>,
 }
 
@@ -99,13 +100,12 @@ impl Bus {
     }
 
     /// The names of all objects there are, asked for once until [`Bus::forget`].
-    pub fn objects(&mut self) -> Rc<BTreeSet<String>> {
+    pub fn objects(&mut self) -> Rc<Set<String>> {
         if let Some(known) = &self.objects {
             return Rc::clone(known);
         }
         let found = self.with_client("", |client| client.list(None, LIMIT)).unwrap_or_default();
-        let names: BTreeSet<String> =
-            found.into_iter().map(|found| found.path.to_str().into_owned()).collect();
+        let names: Set<String> = found.into_iter().map(|found| found.path.to_str().into_owned()).collect();
         let now = Instant::now();
         self.unsure |= self.seen.keys().any(|name| !names.contains(name) && self.is_missed(name, now));
         let names = Rc::new(names);

@@ -140,10 +140,10 @@ impl Backend for System {
             Origin::Function => {
                 let (name, argument) = call(source.spec, at);
                 let function = functions::value(name).ok_or_else(|| no_function(name))?;
-                let set = function.set.ok_or_else(|| Error::NotWritable(at.name.to_owned()))?;
+                let set = function.set.ok_or_else(|| Error::not_writable(at.name))?;
                 set(self, at, &argument, &raw)
             }
-            _ => Err(Error::NotWritable(at.name.to_owned())),
+            _ => Err(Error::not_writable(at.name)),
         }
     }
 
@@ -154,7 +154,7 @@ impl Backend for System {
                 let (package, ty) = spec.split_once('.').unwrap_or((&spec, ""));
                 // A section of a program that is not installed would do nothing; the agent's own does.
                 if package != OWN && !self.has_package(package) {
-                    return Err(Error::Exhausted(format!("there is no configuration {package} to add to")));
+                    return Err(Error::exhausted(format!("there is no configuration {package} to add to")));
                 }
                 let fresh: Vec<(String, String)> = rows
                     .fresh
@@ -176,16 +176,16 @@ impl Backend for System {
             Origin::Function => {
                 let (name, argument) = call(rows.spec, at);
                 let function = functions::table(name).ok_or_else(|| no_function(name))?;
-                let add = function.add.ok_or_else(|| Error::NotAddable(at.name.to_owned()))?;
+                let add = function.add.ok_or_else(|| Error::not_addable(at.name))?;
                 add(self, at, &argument)
             }
             Origin::Bbfdm => self.bbfdm_add(at),
-            _ => Err(Error::NotAddable(at.name.to_owned())),
+            _ => Err(Error::not_addable(at.name)),
         }
     }
 
     fn delete(&mut self, rows: &Rows, at: Place<'_>) -> Result<()> {
-        let refused = || Error::NotDeletable(at.name.to_owned());
+        let refused = || Error::not_deletable(at.name);
         let row = at.row().ok_or_else(refused)?;
         match rows.from {
             Origin::Uci => {
@@ -266,7 +266,7 @@ impl System {
     pub(super) fn add_stored(&mut self, at: Place<'_>, most: usize) -> Result<Row> {
         let list = self.staging().rows.or_default(System::stored_name(at));
         if list.len() >= most {
-            return Err(Error::Exhausted(format!("{} has no more than {most} instances", at.name)));
+            return Err(Error::exhausted(format!("{} has no more than {most} instances", at.name)));
         }
         let next = list.iter().filter_map(|name| name.parse::<u32>().ok()).max().unwrap_or(0);
         let name = next.saturating_add(1).to_string();
@@ -376,7 +376,7 @@ impl System {
         let free = (1..=10_000)
             .map(|n| format!("{prefix}{n}"))
             .find(|name| taken.iter().all(|section| section.name.as_deref() != Some(name.as_str())));
-        free.ok_or_else(|| Error::Exhausted(format!("no name is left for a section of {package}")))
+        free.ok_or_else(|| Error::exhausted(format!("no name is left for a section of {package}")))
     }
 }
 

@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use crate::map::Map;
 use crate::model::memory::Memory;
 use crate::sys::fs::read_capped;
+use crate::sys::json;
 
 use super::marks::{self, Marks};
 
@@ -82,7 +83,7 @@ impl Kept {
             return Err(damaged(&format_args!("format {} is not known", kept.version)));
         }
         let mut memory = match &kept.memory {
-            Some(raw) => serde_json::from_slice(raw.get().as_bytes()).map_err(|why| damaged(&why))?,
+            Some(raw) => json::from_slice(raw.get().as_bytes()).map_err(|why| damaged(&why))?,
             None => Memory::default(),
         };
         if kept.version < VERSION {

@@ -29,7 +29,7 @@ impl System {
     /// Stages another place for a section among those of its table, see [`System::order_of`].
     ///
     /// # Errors
-    /// [`Error::BadValue`] for a place behind the last one, and as [`System::section_id`].
+    /// [`Error::bad_value`] for a place behind the last one, and as [`System::section_id`].
     pub(super) fn put_order(
         &mut self,
         at: Place<'_>,

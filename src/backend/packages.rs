@@ -9,11 +9,10 @@
 //! nothing apart: with opkg, what is not older than the system's own packages is theirs; with apk, only
 //! what the agent has installed itself is taken for more.
 
-use std::collections::BTreeSet;
-
 use md5::{Digest, Md5};
 
 use crate::map::Map;
+use crate::set::Set;
 use crate::sys::fs::{FsError, Root};
 
 /// The largest database that is read, in bytes.
@@ -173,7 +172,7 @@ fn opkg(text: &str, rom: Option<&str>) -> Database {
     let packages: Vec<Package> = stanzas(text).filter_map(opkg_package).take(MAX_PACKAGES).collect();
     let built = packages.iter().filter(|package| ANCHORS.contains(&package.name.as_str()));
     let built = built.filter_map(|package| package.installed).max();
-    let firmware: Option<BTreeSet<String>> =
+    let firmware: Option<Set<String>> =
         rom.map(|rom| stanzas(rom).filter_map(opkg_package).map(|package| package.name).collect());
     collect(Manager::Opkg, packages, firmware.as_ref(), |package| match (built, package.installed) {
         (Some(built), Some(installed)) => installed > built,
@@ -183,7 +182,7 @@ fn opkg(text: &str, rom: Option<&str>) -> Database {
 
 fn apk(text: &str, rom: Option<&str>) -> Database {
     let packages: Vec<Package> = stanzas(text).filter_map(apk_package).take(MAX_PACKAGES).collect();
-    let firmware: Option<BTreeSet<String>> =
+    let firmware: Option<Set<String>> =
         rom.map(|rom| stanzas(rom).filter_map(apk_package).map(|package| package.name).collect());
     collect(Manager::Apk, packages, firmware.as_ref(), |_| false)
 }
@@ -191,7 +190,7 @@ fn apk(text: &str, rom: Option<&str>) -> Database {
 fn collect(
     manager: Manager,
     packages: Vec<Package>,
-    firmware: Option<&BTreeSet<String>>,
+    firmware: Option<&Set<String>>,
     is_later: impl Fn(&Package) -> bool,
 ) -> Database {
     let mut out = Database { manager: Some(manager), ..Database::default() };

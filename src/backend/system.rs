@@ -1,6 +1,6 @@
 //! [`System`]: one door to UCI, files, the agent's values and the store, with joint commits.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -9,6 +9,7 @@ use crate::map::Map;
 use crate::model::backend::{Place, Raw};
 use crate::model::error::{Error, Result};
 use crate::model::memory::Memory;
+use crate::set::Set;
 use crate::sys::clock;
 use crate::sys::fs::{Root, read_capped};
 use crate::sys::journal::{Journal, Write};
@@ -103,7 +104,7 @@ pub struct System {
     files: Map<String, Rc<str>>,
     remembered: usize,
     agent: Map<String, String>,
-    touched: BTreeSet<String>,
+    touched: Set<String>,
     /// Staged, and to be done once services have followed.
     ordered: Vec<Order>,
     orders: Vec<Order>,
@@ -144,7 +145,7 @@ impl System {
     /// and the life begins anew.
     ///
     /// # Errors
-    /// [`Error::Backend`] when the state directory cannot be used.
+    /// [`Error::backend`] when the state directory cannot be used.
     pub fn open(places: Places) -> Result<(System, Memory)> {
         let failed = |why: &dyn fmt::Display| Error::backend("opening the state directory", why);
         let journal = Journal::new(places.state_dir.join("journal")).map_err(|why| failed(&why))?;
@@ -191,7 +192,7 @@ impl System {
             files: Map::default(),
             remembered: 0,
             agent: Map::new(),
-            touched: BTreeSet::new(),
+            touched: Set::new(),
             ordered: Vec::new(),
             orders: Vec::new(),
             waits: false,
@@ -207,7 +208,7 @@ impl System {
     /// An option, `network.lan.proto` or `system.@system[0].hostname`; `None` when package, section or option is absent.
     ///
     /// # Errors
-    /// [`Error::Backend`] with file, line and column for a package that cannot be read.
+    /// [`Error::backend`] with file, line and column for a package that cannot be read.
     pub fn option(&mut self, address: &str) -> Result<Option<Raw>> {
         let Some((package, section, option)) = split(address) else { return Ok(None) };
         match self.uci.package(package) {
@@ -231,7 +232,7 @@ impl System {
     /// Stages an option; `None` and an empty list remove it.
     ///
     /// # Errors
-    /// [`Error::Backend`] when package or section are absent, or the value cannot be written.
+    /// [`Error::backend`] when package or section are absent, or the value cannot be written.
     pub fn set_option(&mut self, address: &str, raw: Option<&Raw>) -> Result<()> {
         let (package, section, option) =
             split(address).ok_or_else(|| Error::backend(format!("writing {address}"), "not an address"))?;
@@ -470,7 +471,7 @@ impl System {
     /// Stages the whole content of a text file of the system that is no UCI package: accounts, keys.
     ///
     /// # Errors
-    /// [`Error::Backend`] when its directory is not there, or it would be larger than what can be read back.
+    /// [`Error::backend`] when its directory is not there, or it would be larger than what can be read back.
     pub fn put_text(&mut self, path: &str, text: String) -> Result<()> {
         let failed = |why: &dyn fmt::Display| Error::backend(format!("writing {path}"), why);
         let place = self.root.resolve(path).map_err(|why| failed(&why))?;
@@ -608,7 +609,7 @@ impl System {
     }
 
     /// The packages that commits have changed since the last call, for reloading what depends on them.
-    pub fn take_touched(&mut self) -> BTreeSet<String> {
+    pub fn take_touched(&mut self) -> Set<String> {
         std::mem::take(&mut self.touched)
     }
 
@@ -653,7 +654,7 @@ impl System {
     /// Replaces whole UCI packages, all or none; gives those that differ now.
     ///
     /// # Errors
-    /// [`Error::Backend`]; nothing was replaced then.
+    /// [`Error::backend`]; nothing was replaced then.
     pub fn import(&mut self, packages: &[(String, Vec<u8>)]) -> Result<Vec<String>> {
         let written = self.uci.import(packages, &self.journal);
         let written = written.map_err(|why| Error::backend("importing configuration", why))?;

@@ -4,11 +4,10 @@
 //! any test parameter makes results void, so the state falls back to `None` with the commit that changes
 //! one, unless the same commit requests the test.
 
-use std::collections::BTreeSet;
-
 use crate::map::Map;
 use crate::model::backend::{Place, Row};
 use crate::model::error::{Error, Result};
+use crate::set::Set;
 
 use super::system::System;
 
@@ -28,7 +27,7 @@ pub(super) struct Trials {
     rows: Map<String, u32>,
     staged: Map<String, String>,
     /// Objects that a commit has changed since [`System::take_trials`].
-    changed: BTreeSet<String>,
+    changed: Set<String>,
 }
 
 impl Trials {

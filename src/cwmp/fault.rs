@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::model;
+use crate::model::{self, ErrorKind};
 
 /// A `cwmp:Fault`, in either direction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,25 +121,25 @@ pub fn text(code: u16) -> &'static str {
 
 /// The code of one model error (A.5, and the method's own list in A.3).
 pub fn code_of(error: &model::Error) -> u16 {
-    match error {
-        model::Error::UnknownName(_) | model::Error::NotAddable(_) | model::Error::NotDeletable(_) => {
+    match error.kind() {
+        ErrorKind::UnknownName(_) | ErrorKind::NotAddable(_) | ErrorKind::NotDeletable(_) => {
             INVALID_PARAMETER_NAME
         }
-        model::Error::NotWritable(_) => NOT_WRITABLE,
-        model::Error::WrongType { .. } => INVALID_PARAMETER_TYPE,
-        model::Error::BadValue { .. } => INVALID_PARAMETER_VALUE,
-        model::Error::BadArgument(_) | model::Error::Several(_) => INVALID_ARGUMENTS,
-        model::Error::Exhausted(_) => RESOURCES_EXCEEDED,
-        model::Error::NotificationRefused(_) => NOTIFICATION_REJECTED,
-        model::Error::Backend { .. } => INTERNAL_ERROR,
+        ErrorKind::NotWritable(_) => NOT_WRITABLE,
+        ErrorKind::WrongType { .. } => INVALID_PARAMETER_TYPE,
+        ErrorKind::BadValue { .. } => INVALID_PARAMETER_VALUE,
+        ErrorKind::BadArgument(_) | ErrorKind::Several(_) => INVALID_ARGUMENTS,
+        ErrorKind::Exhausted(_) => RESOURCES_EXCEEDED,
+        ErrorKind::NotificationRefused(_) => NOTIFICATION_REJECTED,
+        ErrorKind::Backend { .. } => INTERNAL_ERROR,
     }
 }
 
 impl From<&model::Error> for Fault {
     fn from(error: &model::Error) -> Fault {
         let mut fault = Fault::new(code_of(error), "");
-        match error {
-            model::Error::Several(list) => {
+        match error.kind() {
+            ErrorKind::Several(list) => {
                 // 9004 blames no parameter (A.3.2.1): there it is the fault of the whole request.
                 let full = |(_, error): &&(String, model::Error)| code_of(error) == RESOURCES_EXCEEDED;
                 if let Some((_, why)) = list.iter().find(full) {
@@ -154,7 +154,7 @@ impl From<&model::Error> for Fault {
                     })
                     .collect();
             }
-            one => fault.string = format!("{}: {one}", text(fault.code)),
+            _ => fault.string = format!("{}: {error}", text(fault.code)),
         }
         fault
     }
@@ -168,17 +168,21 @@ mod tests {
     fn model_errors_have_one_code_each() {
         let name = || "Device.X".to_owned();
         for (error, code) in [
-            (model::Error::UnknownName(name()), 9005),
-            (model::Error::NotWritable(name()), 9008),
+            (model::Error::unknown_name(&name()), 9005),
+            (model::Error::not_writable(&name()), 9008),
             (
-                model::Error::WrongType { name: name(), expected: "xsd:int", given: "xsd:boolean".into() },
+                model::Error::new(ErrorKind::WrongType {
+                    name: name(),
+                    expected: "xsd:int",
+                    given: "xsd:boolean".into(),
+                }),
                 9006,
             ),
             (model::Error::bad_value("Device.X", "too long"), 9007),
-            (model::Error::BadArgument("twice".into()), 9003),
-            (model::Error::NotAddable(name()), 9005),
-            (model::Error::Exhausted("full".into()), 9004),
-            (model::Error::NotificationRefused(name()), 9009),
+            (model::Error::bad_argument("twice".into()), 9003),
+            (model::Error::not_addable(&name()), 9005),
+            (model::Error::exhausted("full".into()), 9004),
+            (model::Error::notification_refused(&name()), 9009),
             (model::Error::backend("writing network", "no space"), 9002),
         ] {
             assert_eq!(Fault::from(&error).code, code, "{error}");
@@ -207,12 +211,12 @@ mod tests {
 
     #[test]
     fn several_become_parameter_faults() {
-        let error = model::Error::Several(vec![("A.B".into(), model::Error::NotWritable("A.B".into()))]);
+        let error = model::Error::several(vec![("A.B".into(), model::Error::not_writable("A.B"))]);
         let fault = Fault::from(&error);
         assert_eq!((fault.code, fault.faultcode(), fault.parameters[0].code), (9003, "Client", 9008));
-        let full = ("A.[x].B".into(), model::Error::Exhausted("A. holds 256 instances already".into()));
-        let fault = Fault::from(&model::Error::Several(vec![
-            ("A.B".into(), model::Error::NotWritable("A.B".into())),
+        let full = ("A.[x].B".into(), model::Error::exhausted("A. holds 256 instances already".into()));
+        let fault = Fault::from(&model::Error::several(vec![
+            ("A.B".into(), model::Error::not_writable("A.B")),
             full,
         ]));
         assert_eq!((fault.code, fault.faultcode(), fault.parameters.len()), (9004, "Server", 0));

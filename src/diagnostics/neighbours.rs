@@ -3,12 +3,12 @@
 //! A scan listens on every channel, which takes a radio seconds in which its clients wait: the radios scan one after
 //! another.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use crate::diagnostics::{Control, State};
+use crate::set::Set;
 use crate::ubus::blobmsg::{Table, Value};
 use crate::ubus::client::Client;
 
@@ -71,7 +71,7 @@ pub fn run(input: &Input, cancel: &AtomicBool, deadline: Instant) -> Output {
     let diagnostics_state = if STATES.contains(&state) { state } else { State::Failed };
     // BSSIDs are the table's key: who was heard twice was nearer to the first.
     result.sort_by_key(|one: &Neighbour| (-one.signal_strength, one.bssid.clone()));
-    let mut seen = BTreeSet::new();
+    let mut seen = Set::new();
     result.retain(|one| seen.insert(one.bssid.clone()));
     result.truncate(MAX_RESULTS);
     Output { diagnostics_state, result }

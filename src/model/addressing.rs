@@ -34,13 +34,13 @@ impl<B: Backend> Model<B> {
     /// A name with instance numbers, whatever identifiers it has: what attributes and notifications go by.
     ///
     /// # Errors
-    /// [`Error::UnknownName`], [`Error::Backend`]; never for a name that has numbers only.
+    /// [`Error::unknown_name`], [`Error::backend`]; never for a name that has numbers only.
     pub fn numbered(&mut self, name: &str) -> Result<String> {
         if !name.contains('[') {
             return Ok(name.to_owned());
         }
         let found = self.locate(&Path::parse(name)?)?.into_iter().next();
-        found.map(|target| in_numbers(&target)).ok_or_else(|| Error::UnknownName(name.to_owned()))
+        found.map(|target| in_numbers(&target)).ok_or_else(|| Error::unknown_name(name))
     }
 
     /// A name of numbers as InstanceMode has it in messages of ours (TR-069 3.6.1).
@@ -114,10 +114,10 @@ impl<B: Backend> Model<B> {
     /// Stages a new instance of a table, with an alias of its own if one is given; its number.
     ///
     /// # Errors
-    /// [`Error::UnknownName`], [`Error::NotAddable`], [`Error::Exhausted`], [`Error::Backend`].
+    /// [`Error::unknown_name`], [`Error::not_addable`], [`Error::exhausted`], [`Error::backend`].
     pub(super) fn add_instance(&mut self, path: &Path, alias: Option<&str>, before: &Listed) -> Result<u32> {
         let object = path.to_string();
-        let not_addable = || Error::NotAddable(object.clone());
+        let not_addable = || Error::not_addable(&object);
         let target = self.locate(path)?.into_iter().next().ok_or_else(not_addable)?;
         let What::Table(at) = target.what else { return Err(not_addable()) };
         let schema = Rc::clone(&self.schema);
@@ -128,7 +128,7 @@ impl<B: Backend> Model<B> {
         }
         let old = self.instances(at, &target.name, &target.rows);
         if old.len() >= MAX_INSTANCES {
-            return Err(Error::Exhausted(format!("{object} holds {MAX_INSTANCES} instances already")));
+            return Err(Error::exhausted(format!("{object} holds {MAX_INSTANCES} instances already")));
         }
         if alias.is_some_and(|alias| old.iter().any(|instance| instance.alias == alias)) {
             return Err(not_addable());

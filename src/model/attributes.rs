@@ -59,13 +59,13 @@ impl<B: Backend> Model<B> {
     /// Changes attributes in order, all or none (TR-069 A.3.2.4).
     ///
     /// # Errors
-    /// [`Error::UnknownName`], [`Error::BadArgument`] for a notification outside of what is supported,
-    /// [`Error::NotificationRefused`], [`Error::Exhausted`] beyond [`MAX_ATTRIBUTES`], [`Error::Backend`].
+    /// [`Error::unknown_name`], [`Error::bad_argument`] for a notification outside of what is supported,
+    /// [`Error::notification_refused`], [`Error::exhausted`] beyond [`MAX_ATTRIBUTES`], [`Error::backend`].
     pub fn set_attributes(&mut self, changes: &[AttributeChange]) -> Result<()> {
         let most = if self.lightweight { 6 } else { 2 };
         let mut wanted = Vec::with_capacity(changes.len());
         for change in changes {
-            let bad = |n: i64| Error::BadArgument(format!("notification {n} of {}", change.name));
+            let bad = |n: i64| Error::bad_argument(format!("notification {n} of {}", change.name));
             wanted.push(match change.notification {
                 None => None,
                 Some(n) => Some(u8::try_from(n).ok().filter(|n| *n <= most).ok_or_else(|| bad(n))?),
@@ -76,7 +76,7 @@ impl<B: Backend> Model<B> {
                 for (name, param) in model.numbered_params(&change.name)? {
                     let active = matches!(notification, Some(2 | 5 | 6));
                     if active && param.notify == Notify::CanDeny {
-                        return Err(Error::NotificationRefused(name));
+                        return Err(Error::notification_refused(&name));
                     }
                     let mut attributes = model.attributes_of(&name, &param);
                     // Parameters that are always active ignore other settings.
@@ -92,7 +92,7 @@ impl<B: Backend> Model<B> {
                 let count = model.memory.all_attributes().count() + model.passing.all_attributes().count();
                 if count > MAX_ATTRIBUTES {
                     let why = format!("more than {MAX_ATTRIBUTES} parameters with attributes of their own");
-                    return Err(Error::Exhausted(why));
+                    return Err(Error::exhausted(why));
                 }
             }
             Ok(())
@@ -102,7 +102,7 @@ impl<B: Backend> Model<B> {
     /// The parameters at or below a path by names with numbers, with their definitions.
     ///
     /// # Errors
-    /// [`Error::UnknownName`], [`Error::Exhausted`], [`Error::Backend`].
+    /// [`Error::unknown_name`], [`Error::exhausted`], [`Error::backend`].
     pub(super) fn numbered_params(&mut self, path: &str) -> Result<Vec<(String, Param)>> {
         let targets = self.locate(&Path::parse(path)?)?;
         let mode = std::mem::take(&mut self.addressing);
@@ -142,6 +142,7 @@ fn is_volatile(schema: &Schema, name: &str) -> bool {
 mod tests {
     use super::super::scenario::{Fake, model, row, set};
     use super::*;
+    use crate::model::ErrorKind;
     use crate::model::addressing::Addressing;
 
     fn change(name: &str, notification: i64) -> AttributeChange {
@@ -183,9 +184,9 @@ mod tests {
     fn all_or_nothing_and_the_later_wins() {
         let mut model = model();
         let refused = model.set_attributes(&[change("Device.If.2.Mtu", 2), change("Device.If.2.", 2)]);
-        assert_eq!(refused, Err(Error::NotificationRefused("Device.If.2.Cnt".into())));
+        assert_eq!(refused, Err(Error::notification_refused("Device.If.2.Cnt")));
         let unknown = model.set_attributes(&[change("Device.If.2.Mtu", 2), change("Device.If.9.Mtu", 2)]);
-        assert_eq!(unknown, Err(Error::UnknownName("Device.If.9.Mtu".into())));
+        assert_eq!(unknown, Err(Error::unknown_name("Device.If.9.Mtu")));
         assert_eq!(of(&mut model, "Device.If.2.Mtu").0, 0);
         model.set_attributes(&[change("Device.If.2.", 1), change("Device.If.2.Mtu", 2)]).unwrap();
         assert_eq!((of(&mut model, "Device.If.2.Mtu").0, of(&mut model, "Device.If.2.Mode").0), (2, 1));
@@ -198,9 +199,9 @@ mod tests {
     fn what_is_out_of_range_is_refused() {
         let mut model = model();
         for n in [-1, 3, 4, 5, 6, 7, 256 + 2, i64::MAX] {
-            let refused = model.set_attributes(&[change("Device.If.1.Mtu", n)]);
+            let refused = model.set_attributes(&[change("Device.If.1.Mtu", n)]).unwrap_err();
             assert!(
-                matches!(refused, Err(Error::BadArgument(why)) if why.contains("Device.If.1.Mtu")),
+                matches!(refused.kind(), ErrorKind::BadArgument(why) if why.contains("Device.If.1.Mtu")),
                 "{n}"
             );
         }
@@ -285,7 +286,10 @@ mod tests {
         let mut model = model();
         let rows = (0..1 + MAX_ATTRIBUTES / 10).map(|n| row(&format!("r{n}"))).collect();
         model.backend().rows.insert("net.if".into(), rows);
-        assert!(matches!(model.set_attributes(&[change("Device.If.", 1)]), Err(Error::Exhausted(_))));
+        assert!(matches!(
+            model.set_attributes(&[change("Device.If.", 1)]).unwrap_err().kind(),
+            ErrorKind::Exhausted(_)
+        ));
         assert_eq!(model.memory().all_attributes().count(), 0);
     }
 }

@@ -124,7 +124,7 @@ pub trait Backend {
     /// The instances of a table, in a stable order. `at` is the table with its parents' instances.
     ///
     /// # Errors
-    /// [`super::Error::Backend`] when the place cannot be read; a place that does not exist is an empty table.
+    /// [`super::Error::backend`] when the place cannot be read; a place that does not exist is an empty table.
     fn rows(&mut self, rows: &Rows, at: Place<'_>) -> Result<Vec<Row>>;
 
     /// What a row of the last [`Backend::rows`] was called in an earlier version of the agent, so that its
@@ -147,7 +147,7 @@ pub trait Backend {
     /// Stages a new value.
     ///
     /// # Errors
-    /// [`super::Error::BadValue`] when the system could not hold it, [`super::Error::Backend`] when the
+    /// [`super::Error::bad_value`] when the system could not hold it, [`super::Error::backend`] when the
     /// place is out of order.
     fn write(&mut self, source: &Source, at: Place<'_>, raw: &Raw) -> Result<()>;
 
@@ -188,7 +188,7 @@ pub trait Backend {
     /// (instance numbers, aliases, attributes) where it changed.
     ///
     /// # Errors
-    /// [`super::Error::Backend`]; the system is as it was.
+    /// [`super::Error::backend`]; the system is as it was.
     fn commit(&mut self, memory: Option<&[u8]>) -> Result<()>;
 
     /// Whether something of the last [`Backend::commit`] is in force only after the session: Status 1 (TR-069

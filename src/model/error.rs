@@ -6,10 +6,14 @@ use std::fmt;
 
 /// Why an operation on the data model was refused.
 ///
-/// Every variant carries the full path (or the argument) that is to blame. `Display` gives one
-/// sentence in lower case without a full stop.
+/// `Display` gives one sentence in lower case without a full stop. It is a pointer, since every result on the way
+/// up is as large as its error: with the reason itself in it, a router's program is a tenth larger.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Error(Box<ErrorKind>);
+
+/// The reason: every variant carries the full path (or the argument) that is to blame.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Error {
+pub enum ErrorKind {
     /// No such object, parameter or instance, or a path of the wrong form for the operation.
     UnknownName(String),
     /// The parameter exists but cannot be written.
@@ -52,49 +56,114 @@ pub enum Error {
 }
 
 impl Error {
+    /// An error of a kind.
+    #[cold]
+    pub fn new(kind: ErrorKind) -> Error {
+        Error(Box::new(kind))
+    }
+
+    /// What kind of error it is.
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0
+    }
+
+    /// [`ErrorKind::UnknownName`].
+    #[cold]
+    pub fn unknown_name(name: &str) -> Error {
+        Error::new(ErrorKind::UnknownName(name.to_owned()))
+    }
+
+    /// [`ErrorKind::NotWritable`].
+    #[cold]
+    pub fn not_writable(name: &str) -> Error {
+        Error::new(ErrorKind::NotWritable(name.to_owned()))
+    }
+
+    /// [`ErrorKind::NotAddable`].
+    #[cold]
+    pub fn not_addable(name: &str) -> Error {
+        Error::new(ErrorKind::NotAddable(name.to_owned()))
+    }
+
+    /// [`ErrorKind::NotDeletable`].
+    #[cold]
+    pub fn not_deletable(name: &str) -> Error {
+        Error::new(ErrorKind::NotDeletable(name.to_owned()))
+    }
+
+    /// [`ErrorKind::NotificationRefused`].
+    #[cold]
+    pub fn notification_refused(name: &str) -> Error {
+        Error::new(ErrorKind::NotificationRefused(name.to_owned()))
+    }
+
+    /// [`ErrorKind::BadArgument`].
+    #[cold]
+    pub fn bad_argument(why: String) -> Error {
+        Error::new(ErrorKind::BadArgument(why))
+    }
+
+    /// [`ErrorKind::Exhausted`].
+    #[cold]
+    pub fn exhausted(why: String) -> Error {
+        Error::new(ErrorKind::Exhausted(why))
+    }
+
+    /// [`ErrorKind::Several`].
+    #[cold]
+    pub fn several(list: Vec<(String, Error)>) -> Error {
+        Error::new(ErrorKind::Several(list))
+    }
+
     /// A backend failure: `what` was being done, `why` it failed.
-    pub fn backend(what: impl Into<String>, why: impl fmt::Display) -> Self {
-        Error::Backend { what: what.into(), why: why.to_string() }
+    pub fn backend(what: impl Into<String>, why: impl fmt::Display) -> Error {
+        Error::new(ErrorKind::Backend { what: what.into(), why: why.to_string() })
+    }
+
+    /// A value that cannot be: `why` in a few words.
+    pub fn bad_value(name: impl Into<String>, why: impl Into<String>) -> Error {
+        Error::new(ErrorKind::BadValue { name: name.into(), why: why.into() })
     }
 
     /// Why, without the name of the parameter to blame; empty when the kind of error says it all.
     pub fn reason(&self) -> String {
-        match self {
-            Error::WrongType { expected, given, .. } => format!("it is of type {expected}, not {given}"),
-            Error::BadValue { why, .. } => why.clone(),
-            Error::BadArgument(why) | Error::Exhausted(why) => why.clone(),
-            Error::Backend { what, why } => format!("{what}: {why}"),
-            Error::UnknownName(_)
-            | Error::NotWritable(_)
-            | Error::NotAddable(_)
-            | Error::NotDeletable(_)
-            | Error::NotificationRefused(_) => String::new(),
-            Error::Several(_) => self.to_string(),
+        match self.kind() {
+            ErrorKind::WrongType { expected, given, .. } => format!("it is of type {expected}, not {given}"),
+            ErrorKind::BadValue { why, .. } => why.clone(),
+            ErrorKind::BadArgument(why) | ErrorKind::Exhausted(why) => why.clone(),
+            ErrorKind::Backend { what, why } => format!("{what}: {why}"),
+            ErrorKind::UnknownName(_)
+            | ErrorKind::NotWritable(_)
+            | ErrorKind::NotAddable(_)
+            | ErrorKind::NotDeletable(_)
+            | ErrorKind::NotificationRefused(_) => String::new(),
+            ErrorKind::Several(_) => self.to_string(),
         }
     }
+}
 
-    /// A value that cannot be: `why` in a few words.
-    pub fn bad_value(name: impl Into<String>, why: impl Into<String>) -> Self {
-        Error::BadValue { name: name.into(), why: why.into() }
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind().fmt(f)
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::UnknownName(name) => write!(f, "no parameter or object {name:?}"),
-            Error::NotWritable(name) => write!(f, "{name} is read-only"),
-            Error::WrongType { name, expected, given } => {
+        match self.kind() {
+            ErrorKind::UnknownName(name) => write!(f, "no parameter or object {name:?}"),
+            ErrorKind::NotWritable(name) => write!(f, "{name} is read-only"),
+            ErrorKind::WrongType { name, expected, given } => {
                 write!(f, "{name} is of type {expected}, not {given}")
             }
-            Error::BadValue { name, why } => write!(f, "{name}: {why}"),
-            Error::BadArgument(why) => f.write_str(why),
-            Error::NotAddable(name) => write!(f, "{name:?} is not a table that takes new instances"),
-            Error::NotDeletable(name) => write!(f, "{name:?} is not an instance that can be deleted"),
-            Error::Exhausted(why) => f.write_str(why),
-            Error::NotificationRefused(name) => write!(f, "{name} refuses this notification"),
-            Error::Backend { what, why } => write!(f, "{what}: {why}"),
-            Error::Several(list) => {
+            ErrorKind::BadValue { name, why } => write!(f, "{name}: {why}"),
+            ErrorKind::BadArgument(why) => f.write_str(why),
+            ErrorKind::NotAddable(name) => write!(f, "{name:?} is not a table that takes new instances"),
+            ErrorKind::NotDeletable(name) => write!(f, "{name:?} is not an instance that can be deleted"),
+            ErrorKind::Exhausted(why) => f.write_str(why),
+            ErrorKind::NotificationRefused(name) => write!(f, "{name} refuses this notification"),
+            ErrorKind::Backend { what, why } => write!(f, "{what}: {why}"),
+            ErrorKind::Several(list) => {
                 for (at, (_, error)) in list.iter().enumerate() {
                     write!(f, "{}{error}", if at == 0 { "" } else { "; " })?;
                 }

@@ -24,7 +24,7 @@ impl<B: Backend> Model<B> {
     /// The names of the parameters that every Inform carries, with instance numbers.
     ///
     /// # Errors
-    /// [`Error::Backend`] when a table on the way cannot be read.
+    /// [`Error::backend`] when a table on the way cannot be read.
     pub fn forced_parameters(&mut self) -> Result<Vec<String>> {
         let forced: Vec<String> = self.schema.forced_inform().collect();
         let mut out = Vec::with_capacity(forced.len());
@@ -83,7 +83,7 @@ impl<B: Backend> Model<B> {
     /// Whether a row of the table may have that ParameterName; the shape was checked with the type.
     ///
     /// # Errors
-    /// [`Error::BadValue`] with the reason.
+    /// [`Error::bad_value`] with the reason.
     pub(super) fn check_inform_name(&mut self, target: &Target, text: &str) -> Result<()> {
         if text.is_empty() {
             return Ok(());

@@ -23,5 +23,5 @@ mod unique;
 pub mod value;
 pub mod watch;
 
-pub use error::{Error, Result};
+pub use error::{Error, ErrorKind, Result};
 pub use tree::Model;

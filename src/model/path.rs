@@ -44,11 +44,11 @@ impl Path {
     /// Parses `text` as it stands in a message.
     ///
     /// # Errors
-    /// [`Error::UnknownName`] for a name longer than 256 characters, an empty or malformed segment, an
+    /// [`Error::unknown_name`] for a name longer than 256 characters, an empty or malformed segment, an
     /// instance number of 0 or with leading zeros, an unterminated `[`, or an identifier that does
     /// not follow a table's name.
     pub fn parse(text: &str) -> Result<Path> {
-        let bad = || Error::UnknownName(clip(text));
+        let bad = || Error::unknown_name(&clip(text));
         if text.len() > MAX_NAME {
             return Err(bad());
         }

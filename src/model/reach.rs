@@ -6,11 +6,10 @@
 //!  a session begins, nobody knows ─► Scope::All ───┘
 //! ```
 
-use std::collections::BTreeSet;
-
 use super::backend::Backend;
 use super::layers;
 use super::schema::{Origin, Schema};
+use crate::set::Set;
 
 /// What may have changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +17,7 @@ pub enum Scope {
     /// Anything.
     All,
     /// These packages of UCI.
-    Packages(BTreeSet<String>),
+    Packages(Set<String>),
     /// What changes without a sign: files of the kernel, the state of services.
     Slow,
 }
@@ -26,7 +25,7 @@ pub enum Scope {
 /// What a value depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reach {
-    packages: BTreeSet<&'static str>,
+    packages: Set<&'static str>,
     slow: bool,
     always: bool,
 }
@@ -69,7 +68,7 @@ impl Reach {
     /// On both.
     #[must_use]
     pub fn and(mut self, other: &Reach) -> Reach {
-        self.packages.extend(&other.packages);
+        self.packages.extend(other.packages.iter().copied());
         self.slow |= other.slow;
         self.always |= other.always;
         self

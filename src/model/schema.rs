@@ -12,7 +12,6 @@
 //! ```
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::ops::Deref;
 
 use super::error::{Error, Result};
@@ -217,19 +216,19 @@ impl Schema {
     /// A schema over loaded objects: sorted here, and checked.
     ///
     /// # Errors
-    /// [`Error::BadArgument`] naming a path that stands twice, or one whose parent is missing.
+    /// [`Error::bad_argument`] naming a path that stands twice, or one whose parent is missing.
     pub fn new(mut objects: Vec<Object>) -> Result<Schema> {
         objects.sort_by_key(|object| object.path);
         for pair in objects.windows(2) {
             if pair[0].path == pair[1].path {
-                return Err(Error::BadArgument(format!("{} stands twice", pair[0].path)));
+                return Err(Error::bad_argument(format!("{} stands twice", pair[0].path)));
             }
         }
         let schema = Schema::over(Cow::Owned(objects));
         for object in schema.objects.iter() {
             let parent = parent_path(object.path);
             if !parent.is_empty() && schema.find(parent).is_none() {
-                return Err(Error::BadArgument(format!("{} has no parent object {parent}", object.path)));
+                return Err(Error::bad_argument(format!("{} has no parent object {parent}", object.path)));
             }
         }
         Ok(schema)
@@ -275,7 +274,7 @@ impl Schema {
         own: &dyn Fn(&Object) -> bool,
     ) -> Result<Schema> {
         // A root is more than what stands in it: what the others do not have of it stays.
-        let covered: BTreeSet<&str> = instead
+        let covered: Vec<&str> = instead
             .iter()
             .filter_map(|object| {
                 let of = paths.iter().find(|of| object.path.starts_with(&***of))?;

@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use super::addressing::in_numbers;
 use super::backend::{Backend, Instance, Place, Raw};
-use super::error::{Error, Result};
+use super::error::{Error, ErrorKind, Result};
 use super::path::{Path, Segment};
 use super::schema::{Origin, Param};
 use super::tree::{Model, Paths, Target, What, canonical};
@@ -26,12 +26,12 @@ impl<B: Backend> Model<B> {
     /// Sets parameters, all or none. `key` is the ParameterKey to keep with the change.
     ///
     /// # Errors
-    /// [`Error::BadArgument`] for a name that stands twice, [`Error::Several`] with one error for each bad
-    /// parameter, [`Error::Backend`] when the system fails. Nothing was changed then.
+    /// [`Error::bad_argument`] for a name that stands twice, [`Error::several`] with one error for each bad
+    /// parameter, [`Error::backend`] when the system fails. Nothing was changed then.
     pub fn set(&mut self, list: &[(String, Input)], key: Option<&str>) -> Result<()> {
         let mut seen = HashSet::new();
         if let Some((twice, _)) = list.iter().find(|(name, _)| !seen.insert(name.as_str())) {
-            return Err(Error::BadArgument(format!("{twice} stands twice")));
+            return Err(Error::bad_argument(format!("{twice} stands twice")));
         }
         let create = list.iter().any(|(name, _)| self.would_create(name));
         let ready = if create { Vec::new() } else { self.prepare_all(list)? };
@@ -48,7 +48,7 @@ impl<B: Backend> Model<B> {
                         }
                     }
                     if !bad.is_empty() {
-                        return Err(Error::Several(bad));
+                        return Err(Error::several(bad));
                     }
                     known.extend(model.listed.iter().map(|(table, rows)| (table.clone(), Rc::clone(rows))));
                     model.prepare_all(list)?
@@ -65,7 +65,7 @@ impl<B: Backend> Model<B> {
                 }
             }
             if !bad.is_empty() {
-                return Err(Error::Several(bad));
+                return Err(Error::several(bad));
             }
             if let Some(key) = key {
                 model.backend.parameter_key(key)?;
@@ -89,10 +89,10 @@ impl<B: Backend> Model<B> {
     /// Adds an instance to a table and gives its number.
     ///
     /// # Errors
-    /// [`Error::UnknownName`], [`Error::NotAddable`], [`Error::Exhausted`] for a full table, [`Error::Backend`].
+    /// [`Error::unknown_name`], [`Error::not_addable`], [`Error::exhausted`] for a full table, [`Error::backend`].
     pub fn add(&mut self, object: &str, key: Option<&str>) -> Result<u32> {
         let path = Path::parse(object)?;
-        let not_addable = || Error::NotAddable(object.to_owned());
+        let not_addable = || Error::not_addable(object);
         if !path.is_partial() || path.has_wildcard() {
             return Err(not_addable());
         }
@@ -114,10 +114,10 @@ impl<B: Backend> Model<B> {
     /// Removes an instance and everything below it.
     ///
     /// # Errors
-    /// [`Error::UnknownName`], [`Error::NotDeletable`], [`Error::Backend`].
+    /// [`Error::unknown_name`], [`Error::not_deletable`], [`Error::backend`].
     pub fn delete(&mut self, object: &str, key: Option<&str>) -> Result<()> {
         let path = Path::parse(object)?;
-        let not_deletable = || Error::NotDeletable(object.to_owned());
+        let not_deletable = || Error::not_deletable(object);
         let instance_named = matches!(path.segments().last(), Some(Segment::Number(_) | Segment::Alias(_)));
         if !path.is_partial() || path.has_wildcard() || !instance_named {
             return Err(not_deletable());
@@ -184,19 +184,19 @@ impl<B: Backend> Model<B> {
             }
         }
         if !bad.is_empty() {
-            return Err(Error::Several(bad));
+            return Err(Error::several(bad));
         }
         // By its number and by its alias it is the same parameter.
         let mut seen = HashSet::new();
         match ready.iter().find(|change| !seen.insert(in_numbers(&change.target))) {
-            Some(twice) => Err(Error::BadArgument(format!("{} stands twice", twice.target.name))),
+            Some(twice) => Err(Error::bad_argument(format!("{} stands twice", twice.target.name))),
             None => Ok(ready),
         }
     }
 
     /// Resolves a name and checks a value against its type.
     fn prepare(&mut self, name: &str, input: &Input) -> Result<Change> {
-        let unknown = || Error::UnknownName(name.to_owned());
+        let unknown = || Error::unknown_name(name);
         let path = Path::parse(name)?;
         if path.is_partial() || path.has_wildcard() {
             return Err(unknown());
@@ -205,19 +205,19 @@ impl<B: Backend> Model<B> {
         let What::Param(at, position) = target.what else { return Err(unknown()) };
         let param = self.schema.objects()[at].params[position];
         if !param.write {
-            return Err(Error::NotWritable(name.to_owned()));
+            return Err(Error::not_writable(name));
         }
         let undeclared = (!self.type_check).then(|| Input { text: input.text.clone(), ..Input::default() });
         let input = undeclared.as_ref().unwrap_or(input);
         let text = param.ty.check(input).map_err(|mismatch| match mismatch {
-            Mismatch::Kind => Error::WrongType {
+            Mismatch::Kind => Error::new(ErrorKind::WrongType {
                 name: name.to_owned(),
                 expected: param.ty.wire().xsd(),
                 given: match input.kind {
                     Some(kind) if kind != param.ty.wire() => kind.xsd().to_owned(),
                     _ => "what its text says".to_owned(),
                 },
-            },
+            }),
             Mismatch::Value(why) => Error::bad_value(name, why),
         })?;
         if param.ty.format == Some(Format::InformName) {
@@ -244,7 +244,7 @@ impl<B: Backend> Model<B> {
                 });
                 return match (found, Path::parse(&format!("{path}.")).and_then(|path| self.locate(&path))) {
                     (Some(row), _) => Ok(row),
-                    (None, Err(broken @ Error::Backend { .. })) => Err(broken),
+                    (None, Err(broken)) if matches!(broken.kind(), ErrorKind::Backend { .. }) => Err(broken),
                     _ => Err(Error::bad_value(name, format!("{path} is not an object it can refer to"))),
                 };
             }
@@ -278,7 +278,7 @@ impl<B: Backend> Model<B> {
 
     fn set_alias(&mut self, target: &Target, alias: &str) -> Result<()> {
         let (Some((row, parents)), Some(at)) = (target.rows.split_last(), target_object(target)) else {
-            return Err(Error::UnknownName(target.name.clone()));
+            return Err(Error::unknown_name(&target.name));
         };
         let schema = Rc::clone(&self.schema);
         let object = &schema.objects()[at];
@@ -286,7 +286,7 @@ impl<B: Backend> Model<B> {
         let volatile = object.rows.as_ref().is_some_and(|rows| rows.volatile);
         let memory = if volatile { &mut self.passing } else { &mut self.memory };
         if alias.is_empty() || memory.alias_taken(&table, &row.row.name, alias) {
-            return Err(Error::Several(vec![(
+            return Err(Error::several(vec![(
                 target.name.clone(),
                 Error::bad_value(&target.name, "empty, or the alias of another instance"),
             )]));
@@ -315,7 +315,7 @@ impl<B: Backend> Model<B> {
             return Ok(());
         }
         let why = format!("the system would keep {:?} instead", super::path::clip(&value.text));
-        Err(Error::Several(vec![(target.name.clone(), Error::bad_value(&target.name, why))]))
+        Err(Error::several(vec![(target.name.clone(), Error::bad_value(&target.name, why))]))
     }
 
     /// Lists every table again that was listed before and lets numbers follow their rows: a change of an

@@ -153,7 +153,7 @@ impl<B: Backend> Model<B> {
     /// them. Costs nothing when there are none.
     ///
     /// # Errors
-    /// [`Error::Backend`] when they cannot be written.
+    /// [`Error::backend`] when they cannot be written.
     pub fn save(&mut self) -> Result<()> {
         let bytes = self.unsaved()?;
         if bytes.is_none() && !self.backend.unsaved() {
@@ -167,8 +167,8 @@ impl<B: Backend> Model<B> {
     /// Values of parameters and of everything below partial paths (TR-069 A.3.2.2), in the order asked.
     ///
     /// # Errors
-    /// [`Error::UnknownName`] for any name that does not exist, [`Error::Exhausted`] for too many values,
-    /// [`Error::Backend`] when a parameter that was named in full, or any that bbfdm serves, cannot be read.
+    /// [`Error::unknown_name`] for any name that does not exist, [`Error::exhausted`] for too many values,
+    /// [`Error::backend`] when a parameter that was named in full, or any that bbfdm serves, cannot be read.
     pub fn values<'n>(&mut self, names: impl IntoIterator<Item = &'n str>) -> Result<Vec<(String, Value)>> {
         let mut out = Vec::new();
         for name in names {
@@ -187,7 +187,7 @@ impl<B: Backend> Model<B> {
     /// Names and whether they can be written (TR-069 A.3.2.3).
     ///
     /// # Errors
-    /// [`Error::UnknownName`], [`Error::BadArgument`] for the next level of a parameter, [`Error::Exhausted`].
+    /// [`Error::unknown_name`], [`Error::bad_argument`] for the next level of a parameter, [`Error::exhausted`].
     pub fn names(&mut self, path: &str, next_level: bool) -> Result<Vec<(String, bool)>> {
         let parsed = asked(path)?;
         let mut out = Vec::new();
@@ -199,7 +199,7 @@ impl<B: Backend> Model<B> {
         for target in targets {
             match (next_level, target.what) {
                 (true, What::Param(..)) => {
-                    return Err(Error::BadArgument(format!("{path} is a parameter: it has no next level")));
+                    return Err(Error::bad_argument(format!("{path} is a parameter: it has no next level")));
                 }
                 (true, _) => self.next_level(&target, &mut out)?,
                 (false, _) => self.walk(target, &mut Sink::Names(&mut out))?,
@@ -237,7 +237,7 @@ impl<B: Backend> Model<B> {
 
     /// What a path names: one target, or with wildcards any number. The empty path names every root.
     pub(super) fn locate(&mut self, path: &Path) -> Result<Vec<Target>> {
-        let unknown = || Error::UnknownName(path.to_string());
+        let unknown = || Error::unknown_name(&path.to_string());
         let schema = Rc::clone(&self.schema);
         let root = |at: usize| Target {
             what: What::Object(at),
@@ -346,7 +346,7 @@ impl<B: Backend> Model<B> {
     /// The instances of a table, numbered.
     ///
     /// # Errors
-    /// [`Error::Backend`] when its place cannot be read.
+    /// [`Error::backend`] when its place cannot be read.
     fn list(&mut self, at: usize, name: &str, parents: &[Rc<Instance>]) -> Result<Rc<Vec<Rc<Instance>>>> {
         // Numbers hang on the canonical name, also when the table was reached by an alias.
         let schema = Rc::clone(&self.schema);
@@ -392,7 +392,7 @@ impl<B: Backend> Model<B> {
     /// One value as it goes on the wire.
     ///
     /// # Errors
-    /// [`Error::Backend`] when the system fails; an absent or illegal raw value is not an error.
+    /// [`Error::backend`] when the system fails; an absent or illegal raw value is not an error.
     pub(super) fn value(
         &mut self,
         at: usize,
@@ -506,7 +506,7 @@ impl<B: Backend> Model<B> {
             Sink::Params(out) => out.len(),
         };
         if count >= MAX_RESULTS {
-            return Err(Error::Exhausted(format!("more than {MAX_RESULTS} names in one answer")));
+            return Err(Error::exhausted(format!("more than {MAX_RESULTS} names in one answer")));
         }
         let param = self.schema.objects()[at].params[position];
         match sink {
@@ -655,7 +655,7 @@ impl<B: Backend> Model<B> {
 fn asked(path: &str) -> Result<Path> {
     let parsed = Path::parse(path)?;
     match parsed.segments().last() {
-        Some(Segment::Wildcard) => Err(Error::UnknownName(path.to_owned())),
+        Some(Segment::Wildcard) => Err(Error::unknown_name(path)),
         _ => Ok(parsed),
     }
 }

@@ -19,7 +19,7 @@ impl<B: Backend> Model<B> {
     /// Whether the row of a parameter that was just staged may be as it is now.
     ///
     /// # Errors
-    /// [`Error::Several`] with the parameter, when another row has the same key.
+    /// [`Error::several`] with the parameter, when another row has the same key.
     pub(super) fn check_unique(&mut self, changed: &Target) -> Result<()> {
         let What::Param(at, position) = changed.what else { return Ok(()) };
         let schema = Rc::clone(&self.schema);
@@ -56,7 +56,7 @@ impl<B: Backend> Model<B> {
                 if self.key_of(at, object, &key, rows) == mine {
                     let why = format!("{} has the same {}", row_name(object, rows), key.parts.join("+"));
                     let error = Error::bad_value(&changed.name, why);
-                    return Err(Error::Several(vec![(changed.name.clone(), error)]));
+                    return Err(Error::several(vec![(changed.name.clone(), error)]));
                 }
             }
         }

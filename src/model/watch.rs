@@ -14,7 +14,6 @@
 //! What the ACS sets is known to it; what follows from that elsewhere (a status, an address) is not. The
 //! number of a table's instances is, when it adds or deletes one, and the references that deleting empties.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize};
@@ -22,13 +21,14 @@ use sha2::{Digest, Sha256};
 
 use super::attributes::MAX_ATTRIBUTES;
 use super::backend::{Backend, Place};
-use super::error::{Error, Result};
+use super::error::{Error, ErrorKind, Result};
 use super::path::{MAX_NAME, Path, Segment};
 use super::reach::{self, Reach, Scope};
 use super::schema::{Notify, Origin, Schema};
 use super::tree::{Model, What};
 use super::value::Value;
 use crate::map::Map;
+use crate::set::Set;
 
 #[cfg(test)]
 mod tests;
@@ -274,7 +274,7 @@ impl Watch {
             }
             let (known, hidden) = match model.print(&name) {
                 Ok(read) => read,
-                Err(Error::UnknownName(_)) => {
+                Err(why) if matches!(why.kind(), ErrorKind::UnknownName(_)) => {
                     self.entries.remove(&name);
                     continue;
                 }
@@ -340,7 +340,7 @@ impl Watch {
         let Some(entry) = self.entries.get_mut(name) else { return };
         match model.print(name) {
             Ok((known, hidden)) => (entry.known, entry.hidden) = (known, hidden),
-            Err(Error::UnknownName(_)) => drop(self.entries.remove(name)),
+            Err(why) if matches!(why.kind(), ErrorKind::UnknownName(_)) => drop(self.entries.remove(name)),
             Err(_) => {}
         }
     }
@@ -369,7 +369,7 @@ impl Watch {
             self.entries.keys().filter(|name| name.starts_with(&prefix)).cloned().collect();
         for name in below {
             let gone = Path::parse(&name).and_then(|path| model.locate(&path));
-            if matches!(gone, Err(Error::UnknownName(_))) {
+            if gone.is_err_and(|why| matches!(why.kind(), ErrorKind::UnknownName(_))) {
                 self.entries.remove(&name);
             }
         }
@@ -405,7 +405,7 @@ impl Watch {
 impl<B: Backend> Model<B> {
     /// A digest of the value that a full name has, and whether the value is hidden.
     fn print(&mut self, name: &str) -> Result<(Print, bool)> {
-        let unknown = || Error::UnknownName(name.to_owned());
+        let unknown = || Error::unknown_name(name);
         let target = self.locate(&Path::parse(name)?)?.into_iter().next().ok_or_else(unknown)?;
         let What::Param(at, position) = target.what else { return Err(unknown()) };
         let param = self.schema.objects()[at].params[position];
@@ -506,7 +506,7 @@ impl TryFrom<String> for Print {
 /// A file may say what it likes.
 fn bounded<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Map<String, Entry>, D::Error> {
     let all = Map::<String, Entry>::deserialize(from)?;
-    let names: BTreeSet<String> =
+    let names: Set<String> =
         all.keys().filter(|name| name.len() <= MAX_NAME).take(MAX_WATCHED).cloned().collect();
     let mut kept: Map<String, Entry> = all.into_iter().filter(|(name, _)| names.contains(name)).collect();
     for entry in kept.values_mut() {

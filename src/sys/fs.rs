@@ -52,8 +52,12 @@ pub enum FsError {
 impl FsError {
     /// Wraps a reason, for `map_err`.
     pub fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FsError {
-        let path = path.to_path_buf();
-        move |source| FsError::Io { action, path, source }
+        move |source| FsError::failed(action, path, source)
+    }
+
+    #[cold]
+    fn failed(action: &'static str, path: &Path, source: io::Error) -> FsError {
+        FsError::Io { action, path: path.to_path_buf(), source }
     }
 
     /// True if the file is not there.

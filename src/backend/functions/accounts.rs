@@ -153,7 +153,7 @@ fn line_of(system: &mut System, file: &str, name: &str) -> (usize, bool) {
 
 fn line_at(at: &Place<'_>) -> Result<usize> {
     let line = at.row().and_then(|row| row.addr.parse().ok());
-    line.ok_or_else(|| Error::NotWritable(at.name.to_owned()))
+    line.ok_or_else(|| Error::not_writable(at.name))
 }
 
 /// A name that every program can take: of POSIX' portable characters, and not longer than utmp's.
@@ -190,7 +190,7 @@ fn set_user(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result
     let text = raw.text();
     let mut now = fields(system, PASSWD, line);
     if now.len() != 7 {
-        return Err(Error::NotWritable(at.name.to_owned()));
+        return Err(Error::not_writable(at.name));
     }
     let name = now[0].clone();
     match what {
@@ -295,14 +295,14 @@ fn free_number(system: &mut System, files: &[&str]) -> Result<u32> {
         .filter_map(|line| line.split(':').nth(2)?.parse().ok())
         .collect();
     let free = (FIRST..=LAST).find(|number| !taken.contains(number));
-    free.ok_or_else(|| Error::Exhausted("no number is left for an account".to_owned()))
+    free.ok_or_else(|| Error::exhausted("no number is left for an account".to_owned()))
 }
 
 /// A locked account with a number of its own, which is in no group.
 fn add_user(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Row> {
     let id = free_number(system, &[PASSWD, GROUP])?.to_string();
     let text =
-        system.text(PASSWD).ok_or_else(|| Error::Exhausted("there are no accounts here".to_owned()))?;
+        system.text(PASSWD).ok_or_else(|| Error::exhausted("there are no accounts here".to_owned()))?;
     let taken = |name: &str| text.lines().any(|line| line.split(':').next() == Some(name));
     let name = topology::numbered("user", taken);
     let shells = system.text("/etc/shells").unwrap_or_default();
@@ -327,7 +327,7 @@ fn delete_line(system: &mut System, at: &Place<'_>, file: &str) -> Result<String
     let line = line_at(at)?;
     let now = fields(system, file, line);
     if now.get(2).is_none_or(|id| own(id) == "1") {
-        return Err(Error::NotDeletable(at.name.to_owned()));
+        return Err(Error::not_deletable(at.name));
     }
     put_line(system, file, line, None)?;
     Ok(now[0].clone())
@@ -341,14 +341,14 @@ fn set_group(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Resul
     let field = if what == "id" { 2 } else { 0 };
     match now.get_mut(field) {
         Some(field) => *field = text,
-        None => return Err(Error::NotWritable(at.name.to_owned())),
+        None => return Err(Error::not_writable(at.name)),
     }
     put_line(system, GROUP, line, Some(&now))
 }
 
 fn add_group(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Row> {
     let id = free_number(system, &[PASSWD, GROUP])?.to_string();
-    let text = system.text(GROUP).ok_or_else(|| Error::Exhausted("there are no groups here".to_owned()))?;
+    let text = system.text(GROUP).ok_or_else(|| Error::exhausted("there are no groups here".to_owned()))?;
     let taken = |name: &str| text.lines().any(|line| line.split(':').next() == Some(name));
     let name = topology::numbered("group", taken);
     let line = text.lines().count();

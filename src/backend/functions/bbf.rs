@@ -58,7 +58,7 @@ fn current(system: &mut System, name: &str, call: &str) -> Option<Raw> {
 
 fn stage(system: &mut System, at: Place<'_>, argument: &str, raw: &Raw) -> Result<()> {
     let Some((read, call)) = argument.split_once(HALF) else {
-        return Err(Error::NotWritable(at.name.to_owned()));
+        return Err(Error::not_writable(at.name));
     };
     let old = value(system, at, argument)?.unwrap_or_else(|| Raw::one(""));
     system.tellings.retain(|telling| telling.name != at.name);
@@ -99,7 +99,7 @@ impl System {
         for (at, telling) in tellings.iter().enumerate() {
             if let Err(why) = self.tell_one(&telling.call, &telling.new) {
                 self.take_back(&tellings[..at]);
-                return Err(Error::Several(vec![(telling.name.clone(), why)]));
+                return Err(Error::several(vec![(telling.name.clone(), why)]));
             }
         }
         if !tellings.is_empty() {
@@ -112,7 +112,7 @@ impl System {
                 let why = format!("the program keeps {:?} instead", path::clip(&kept.text()));
                 self.take_back(&tellings);
                 let why = Error::bad_value(&telling.name, why);
-                return Err(Error::Several(vec![(telling.name.clone(), why)]));
+                return Err(Error::several(vec![(telling.name.clone(), why)]));
             }
         }
         Ok(tellings)

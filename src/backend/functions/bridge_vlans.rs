@@ -81,11 +81,11 @@ fn vlan_rows(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<
 fn add_vlan(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Row> {
     let bridge = bridge(system, &at)?;
     if bridge.old {
-        return Err(Error::NotAddable(at.name.to_owned()));
+        return Err(Error::not_addable(at.name));
     }
     let known = vlans(system, &bridge)?;
     let free = (1..=4094).find(|vid| known.iter().all(|vlan| vlan.vid != *vid));
-    let vid = free.ok_or_else(|| Error::Exhausted(format!("{}: all VLANs are there", at.name)))?;
+    let vid = free.ok_or_else(|| Error::exhausted(format!("{}: all VLANs are there", at.name)))?;
     let name = topology::free_name(system, "network", "bvlan")?;
     let section = topology::new_section(system, "network", "bridge-vlan", Some(&name))?;
     topology::put(system, &section, "rcwmp_device", &bridge.name)?;
@@ -99,7 +99,7 @@ fn delete_vlan(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()
 }
 
 fn inner_section(at: &Place<'_>) -> Result<String> {
-    let row = at.row().ok_or_else(|| Error::UnknownName(at.name.to_owned()))?;
+    let row = at.row().ok_or_else(|| Error::unknown_name(at.name))?;
     Ok(format!("network.{}", row.addr))
 }
 
@@ -231,7 +231,7 @@ fn vlan_port_rows(system: &mut System, at: Place<'_>, _argument: &str) -> Result
 fn add_vlan_port(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Row> {
     let bridge = bridge(system, &at)?;
     if bridge.old {
-        return Err(Error::NotAddable(at.name.to_owned()));
+        return Err(Error::not_addable(at.name));
     }
     let mut items = members(system, &bridge)?;
     let id = items::free_id(&items);
@@ -251,7 +251,7 @@ fn member(system: &mut System, at: &Place<'_>) -> Result<(Bridge, Vec<Item>, usi
     let items = members(system, &bridge)?;
     let id = at.row().and_then(|row| row.cols.first());
     let found = items.iter().position(|item| id.is_some_and(|id| item.id == *id));
-    let found = found.ok_or_else(|| Error::UnknownName(at.name.to_owned()))?;
+    let found = found.ok_or_else(|| Error::unknown_name(at.name))?;
     Ok((bridge, items, found))
 }
 

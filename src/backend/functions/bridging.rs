@@ -134,11 +134,11 @@ fn delete_bridge(system: &mut System, at: Place<'_>, _argument: &str) -> Result<
 /// The bridge of the outermost row.
 ///
 /// # Errors
-/// [`Error::UnknownName`] when it is gone.
+/// [`Error::unknown_name`] when it is gone.
 pub fn bridge(system: &mut System, at: &Place<'_>) -> Result<Bridge> {
     let name = at.rows.first().map(|instance| instance.row.name.clone()).unwrap_or_default();
     let found = bridges(system)?.into_iter().find(|bridge| bridge.name == name);
-    found.ok_or_else(|| Error::UnknownName(at.name.to_owned()))
+    found.ok_or_else(|| Error::unknown_name(at.name))
 }
 
 /// A boolean's raw value.
@@ -356,7 +356,7 @@ fn add_port(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Row> 
 
 fn delete_port(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
     let (bridge, mut items, found) = port(system, &at)?;
-    let Some(found) = found else { return Err(Error::NotDeletable(at.name.to_owned())) };
+    let Some(found) = found else { return Err(Error::not_deletable(at.name)) };
     items.remove(found);
     put_ports(system, &at, &bridge, &items)
 }
@@ -364,14 +364,14 @@ fn delete_port(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()
 /// The bridge, its ports, and which of them the innermost row is; `None` for the management port.
 ///
 /// # Errors
-/// [`Error::UnknownName`] when bridge or port are gone.
+/// [`Error::unknown_name`] when bridge or port are gone.
 pub fn port(system: &mut System, at: &Place<'_>) -> Result<(Bridge, Vec<Item>, Option<usize>)> {
     let bridge = bridge(system, at)?;
     let items = port_items(system, &bridge)?;
     let Some(id) = at.row().and_then(|row| row.cols.first()) else { return Ok((bridge, items, None)) };
     let found = items.iter().position(|item| item.id == *id);
     if found.is_none() {
-        return Err(Error::UnknownName(at.name.to_owned()));
+        return Err(Error::unknown_name(at.name));
     }
     Ok((bridge, items, found))
 }

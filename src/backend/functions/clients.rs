@@ -32,7 +32,7 @@ struct Made {
     interface: String,
 }
 
-/// All errors are those of [`System::sections`] and [`System::set_option`], and [`Error::BadValue`] where that is said.
+/// All errors are those of [`System::sections`] and [`System::set_option`], and [`Error::bad_value`] where that is said.
 impl Clients {
     /// The rows of the table: those of interfaces by their names, then those that AddObject made by theirs.
     pub fn rows(&self, system: &mut System) -> Result<Vec<Row>> {
@@ -73,7 +73,7 @@ impl Clients {
 
     /// The client of the outermost row: its own section if AddObject made it, and its interface if it has one.
     fn client(&self, system: &mut System, at: &Place<'_>) -> Result<(Option<String>, String)> {
-        let row = at.rows.first().ok_or_else(|| Error::UnknownName(at.name.to_owned()))?;
+        let row = at.rows.first().ok_or_else(|| Error::unknown_name(at.name))?;
         let name = row.row.name.clone();
         Ok(match self.made(system)?.into_iter().find(|made| made.name == name) {
             Some(made) => (Some(made.name), made.interface),
@@ -97,7 +97,7 @@ impl Clients {
     /// Gives a client that AddObject made its interface, or takes it away.
     ///
     /// # Errors
-    /// [`Error::BadValue`] for another client, and for an interface that has one or another protocol.
+    /// [`Error::bad_value`] for another client, and for an interface that has one or another protocol.
     pub fn set_interface(&self, system: &mut System, at: &Place<'_>, wanted: &str) -> Result<()> {
         let (own, now) = self.client(system, at)?;
         if wanted == now {

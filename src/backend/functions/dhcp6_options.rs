@@ -100,7 +100,7 @@ fn place<'a>(system: &mut System, at: &Place<'_>, argument: &'a str) -> Result<(
     if list == SENT {
         return Ok((dhcpv6::section(system, at)?, list, field));
     }
-    let parent = at.rows.first().ok_or_else(|| Error::UnknownName(at.name.to_owned()))?;
+    let parent = at.rows.first().ok_or_else(|| Error::unknown_name(at.name))?;
     Ok((format!("{package}.{}", parent.row.addr), list, field))
 }
 
@@ -154,7 +154,7 @@ fn add(system: &mut System, at: Place<'_>, argument: &str) -> Result<Row> {
     // Nobody has the codes at the end of the range.
     let code = (65_000..=65_535).find(|code| !taken.contains(code));
     let code = code.filter(|_| items.len() < MAX_OPTIONS);
-    let code = code.ok_or_else(|| Error::Exhausted(format!("{}: no more options", at.name)))?;
+    let code = code.ok_or_else(|| Error::exhausted(format!("{}: no more options", at.name)))?;
     let id = items::free_id(&items);
     items.push(Item { id: id.clone(), text: format!("{code}:"), on: false });
     put(system, &section, list, &items)?;
@@ -163,7 +163,7 @@ fn add(system: &mut System, at: Place<'_>, argument: &str) -> Result<Row> {
 
 fn find(items: &[Item], at: &Place<'_>) -> Result<usize> {
     let id = at.row().map(|row| row.name.as_str()).unwrap_or_default();
-    items.iter().position(|item| item.id == id).ok_or_else(|| Error::UnknownName(at.name.to_owned()))
+    items.iter().position(|item| item.id == id).ok_or_else(|| Error::unknown_name(at.name))
 }
 
 fn delete(system: &mut System, at: Place<'_>, argument: &str) -> Result<()> {

@@ -34,7 +34,7 @@ pub const TABLES: &[TableFn] =
 
 /// The section of the outermost row: the interface, or the client's own while it has none.
 fn addr(at: &Place<'_>) -> Result<String> {
-    let row = at.rows.first().ok_or_else(|| Error::UnknownName(at.name.to_owned()))?;
+    let row = at.rows.first().ok_or_else(|| Error::unknown_name(at.name))?;
     Ok(row.row.addr.clone())
 }
 

@@ -68,7 +68,7 @@ struct Condition {
 }
 
 fn pool(at: &Place<'_>) -> Result<String> {
-    let row = at.rows.first().ok_or_else(|| Error::UnknownName(at.name.to_owned()))?;
+    let row = at.rows.first().ok_or_else(|| Error::unknown_name(at.name))?;
     Ok(format!("dhcp.{}", row.row.addr))
 }
 

@@ -167,7 +167,7 @@ fn list<'a>(at: &Place<'_>, argument: &'a str) -> Result<(String, &'a str, &'a s
     let mut parts = argument.splitn(3, '/');
     let mut next = || parts.next().unwrap_or_default();
     let (package, list, field) = (next(), next(), next());
-    let parent = at.rows.first().ok_or_else(|| Error::UnknownName(at.name.to_owned()))?;
+    let parent = at.rows.first().ok_or_else(|| Error::unknown_name(at.name))?;
     Ok((format!("{package}.{}", parent.row.addr), list, field))
 }
 
@@ -209,7 +209,7 @@ fn add_option(system: &mut System, at: Place<'_>, argument: &str) -> Result<Row>
         items.iter().filter_map(|item| style.parts(&item.text)).map(|(tag, _)| tag).collect();
     // Tags are unique in their table; 224 and above are for private use (RFC 3942).
     let tag = (224..=254).chain(1..224).find(|tag| !taken.contains(tag));
-    let tag = tag.ok_or_else(|| Error::Exhausted(format!("{}: all options are there", at.name)))?;
+    let tag = tag.ok_or_else(|| Error::exhausted(format!("{}: all options are there", at.name)))?;
     let id = items::free_id(&items);
     items.push(Item { id: id.clone(), text: style.item(tag, ""), on: false });
     write(system, &section, list, &items)?;
@@ -226,7 +226,7 @@ fn delete_option(system: &mut System, at: Place<'_>, argument: &str) -> Result<(
 
 fn find(items: &[Item], at: &Place<'_>) -> Result<usize> {
     let id = at.row().map(|row| row.name.as_str()).unwrap_or_default();
-    items.iter().position(|item| item.id == id).ok_or_else(|| Error::UnknownName(at.name.to_owned()))
+    items.iter().position(|item| item.id == id).ok_or_else(|| Error::unknown_name(at.name))
 }
 
 /// Whether an option is on, its place, tag or value: `PACKAGE/OPTION/FIELD`.

@@ -92,7 +92,7 @@ fn flag(on: bool) -> Result<Option<Raw>> {
 
 /// The section of the innermost row.
 fn section(at: &Place<'_>) -> Result<String> {
-    let row = at.row().ok_or_else(|| Error::UnknownName(at.name.to_owned()))?;
+    let row = at.row().ok_or_else(|| Error::unknown_name(at.name))?;
     Ok(format!("dhcp.{}", row.addr))
 }
 
@@ -183,7 +183,7 @@ pub fn add_pool(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<
 
 /// The pool that the place lies in.
 fn pool(at: &Place<'_>) -> Result<String> {
-    let row = at.rows.first().ok_or_else(|| Error::UnknownName(at.name.to_owned()))?;
+    let row = at.rows.first().ok_or_else(|| Error::unknown_name(at.name))?;
     Ok(format!("dhcp.{}", row.row.addr))
 }
 
@@ -251,7 +251,7 @@ fn pool_order(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Opt
 /// Stages another place for a pool among all of them.
 ///
 /// # Errors
-/// [`Error::BadValue`] for a place behind the last one, and as [`System::sections`].
+/// [`Error::bad_value`] for a place behind the last one, and as [`System::sections`].
 pub fn set_pool_order(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
     let bare = |address: &String| address.trim_start_matches("dhcp.").to_owned();
     let pools: Vec<String> = pools(system)?.iter().map(bare).collect();
@@ -263,7 +263,7 @@ pub fn set_pool_order(system: &mut System, at: Place<'_>, _argument: &str, raw: 
 /// # Errors
 /// As [`System::delete_section`].
 pub fn delete_pool(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
-    let row = at.row().ok_or_else(|| Error::NotDeletable(at.name.to_owned()))?;
+    let row = at.row().ok_or_else(|| Error::not_deletable(at.name))?;
     // A condition's section is of another type: the pool's address stays.
     let section = format!("dhcp.{}", row.addr);
     dhcp_conditions::forget(system, &section)?;

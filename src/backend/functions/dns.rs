@@ -253,7 +253,7 @@ fn set_server(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Resu
         "enable" => list[nth].on = truth(&raw.text()),
         "address" => list[nth].text = raw.text(),
         "interface" => return give(system, &at, &interface, list, nth, &raw.text()),
-        _ => return Err(Error::NotWritable(at.name.to_owned())),
+        _ => return Err(Error::not_writable(at.name)),
     }
     put_list(system, &interface, &list)
 }
@@ -280,7 +280,7 @@ fn add_server(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Row
 }
 
 fn delete_server(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
-    let refused = || Error::NotDeletable(at.name.to_owned());
+    let refused = || Error::not_deletable(at.name);
     let row = at.row().cloned().ok_or_else(refused)?;
     let (interface, mut list, nth) = place(system, &row)?.ok_or_else(refused)?;
     list.remove(nth);
@@ -463,7 +463,7 @@ fn add_forward(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Ro
 }
 
 fn delete_forward(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
-    let refused = || Error::NotDeletable(at.name.to_owned());
+    let refused = || Error::not_deletable(at.name);
     let (mut list, found) = forward_at(system, &at)?.ok_or_else(refused)?;
     list.remove(found);
     put_forwards(system, &list)

@@ -3,13 +3,12 @@
 //! A port is a row because the kernel has it, a VLAN because `/etc/config/network` or the kernel has it;
 //! a link is every Ethernet device that netifd's interfaces, VLANs and bridges stand on, and every free port.
 
-use std::collections::BTreeSet;
-
 use super::topology::{self, Vlan};
 use super::{bridging, topology::Interface};
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::backend::{Place, Raw, Row};
 use crate::model::{Error, Result};
+use crate::set::Set;
 
 /// The TPID of 802.1Q and of 802.1ad, as numbers of TR-181.
 const TPIDS: [(&str, &str); 2] = [("8021q", "33024"), ("8021ad", "34984")];
@@ -139,7 +138,7 @@ fn ports(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row
 fn links(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
     let interfaces = topology::interfaces(system)?;
     let bridges = bridging::bridges(system)?;
-    let mut below: BTreeSet<String> = bridges.iter().map(|bridge| bridge.name.clone()).collect();
+    let mut below: Set<String> = bridges.iter().map(|bridge| bridge.name.clone()).collect();
     for interface in &interfaces {
         let made =
             interfaces.iter().any(|other| format!("{}-{}", other.proto, other.name) == interface.device);
@@ -150,7 +149,7 @@ fn links(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row
     for name in vlan_names(system)? {
         below.insert(topology::base_device(system, &name)?);
     }
-    let mut members = BTreeSet::new();
+    let mut members = Set::new();
     for bridge in &bridges {
         members.extend(bridging::live_ports(system, bridge)?);
     }
@@ -231,7 +230,7 @@ fn add_vlan(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Row>
 fn delete_vlan(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
     let device = row_device(&at)?;
     let told = topology::vlan(system, device)?.and_then(|vlan| vlan.section);
-    let Some(section) = told else { return Err(Error::NotDeletable(at.name.to_owned())) };
+    let Some(section) = told else { return Err(Error::not_deletable(at.name)) };
     // A name of the form `eth0.7` that is still in use stands for the VLAN even without its section.
     system.delete_section(&section)
 }
@@ -292,5 +291,5 @@ fn vlan_section(system: &mut System, device: &str) -> Result<String> {
 
 /// The device of the innermost row.
 fn row_device<'p>(at: &'p Place<'_>) -> Result<&'p str> {
-    at.row().map(|row| row.addr.as_str()).ok_or_else(|| Error::UnknownName(at.name.to_owned()))
+    at.row().map(|row| row.addr.as_str()).ok_or_else(|| Error::unknown_name(at.name))
 }

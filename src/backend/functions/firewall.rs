@@ -205,7 +205,7 @@ fn list_option(what: &str) -> &'static str {
 }
 
 fn write_list(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<()> {
-    let Some(row) = at.row().cloned() else { return Err(Error::NotWritable(at.name.to_owned())) };
+    let Some(row) = at.row().cloned() else { return Err(Error::not_writable(at.name)) };
     let items = raw.items();
     let any = items.is_empty() || items.contains(&"-1");
     if any && items.len() > 1 {
@@ -369,7 +369,7 @@ fn protocol_name(text: &str) -> String {
 }
 
 fn write(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<()> {
-    let Some(row) = at.row().cloned() else { return Err(Error::NotWritable(at.name.to_owned())) };
+    let Some(row) = at.row().cloned() else { return Err(Error::not_writable(at.name)) };
     let (option, aspect) = aspect(what);
     match aspect {
         "list" => return write_list(system, at, what, raw),
@@ -377,7 +377,7 @@ fn write(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<()
             let rows = of_same_table(system, &row.addr)?;
             return system.put_order(at, "firewall", &rows, &row.addr, raw);
         }
-        _ if option.is_empty() => return Err(Error::NotWritable(at.name.to_owned())),
+        _ if option.is_empty() => return Err(Error::not_writable(at.name)),
         _ => {}
     }
     let address = format!("firewall.{}.{option}", row.addr);

@@ -18,7 +18,7 @@ pub const VALUES: &[ValueFn] = &[
 pub const TABLES: &[TableFn] = &[];
 
 fn section(at: &Place<'_>) -> Result<String> {
-    let row = at.rows.first().ok_or_else(|| Error::UnknownName(at.name.to_owned()))?;
+    let row = at.rows.first().ok_or_else(|| Error::unknown_name(at.name))?;
     Ok(format!("firewall.{}", row.row.addr))
 }
 

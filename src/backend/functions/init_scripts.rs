@@ -45,7 +45,7 @@ pub fn is_enabled(system: &mut System, name: &str) -> bool {
 /// Orders that a service starts with the system, and now; or neither.
 ///
 /// # Errors
-/// [`Error::BadValue`] for a service that is not installed, and for our own.
+/// [`Error::bad_value`] for a service that is not installed, and for our own.
 pub fn put_enabled(system: &mut System, at: Place<'_>, name: &str, on: bool) -> Result<()> {
     if is_enabled(system, name) == on {
         return Ok(());

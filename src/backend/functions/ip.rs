@@ -84,13 +84,13 @@ fn delete_interface(system: &mut System, at: Place<'_>, _argument: &str) -> Resu
 
 /// The section of the interface that the place lies in.
 fn section(at: &Place<'_>) -> Result<String> {
-    let row = at.rows.first().ok_or_else(|| Error::UnknownName(at.name.to_owned()))?;
+    let row = at.rows.first().ok_or_else(|| Error::unknown_name(at.name))?;
     Ok(format!("network.{}", row.row.name))
 }
 
 fn interface(system: &mut System, at: &Place<'_>) -> Result<Interface> {
     let name = at.rows.first().map(|row| row.row.name.clone()).unwrap_or_default();
-    topology::interface(system, &name)?.ok_or_else(|| Error::UnknownName(at.name.to_owned()))
+    topology::interface(system, &name)?.ok_or_else(|| Error::unknown_name(at.name))
 }
 
 fn enabled(system: &mut System, at: &Place<'_>) -> Result<bool> {
@@ -424,7 +424,7 @@ fn add_ip4(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Row> {
 fn delete_ip4(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
     let section = section(&at)?;
     let mut items = ip4_items(system, &section)?;
-    let found = find(&items, &at).ok_or_else(|| Error::NotDeletable(at.name.to_owned()))?;
+    let found = find(&items, &at).ok_or_else(|| Error::not_deletable(at.name))?;
     items.remove(found);
     put_ip4(system, &section, &items)
 }
@@ -457,7 +457,7 @@ fn set_ip4_address(system: &mut System, at: Place<'_>, field: &str, raw: &Raw) -
     let section = section(&at)?;
     let mut items = ip4_items(system, &section)?;
     // TR-181: only an address of AddressingType Static can be changed.
-    let found = find(&items, &at).ok_or_else(|| Error::NotWritable(at.name.to_owned()))?;
+    let found = find(&items, &at).ok_or_else(|| Error::not_writable(at.name))?;
     let text = raw.text();
     let (address, bits) = parts(&items[found].text);
     let changed = match field {
@@ -577,7 +577,7 @@ fn add_ip6(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Row> {
 fn delete_ip6(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
     let section = section(&at)?;
     let mut items = ip6_items(system, &section)?;
-    let found = find(&items, &at).ok_or_else(|| Error::NotDeletable(at.name.to_owned()))?;
+    let found = find(&items, &at).ok_or_else(|| Error::not_deletable(at.name))?;
     items.remove(found);
     put_ip6(system, &section, &items)
 }
@@ -599,7 +599,7 @@ pub fn ip6_address(system: &mut System, at: Place<'_>, field: &str) -> Result<Op
 fn set_ip6_address(system: &mut System, at: Place<'_>, field: &str, raw: &Raw) -> Result<()> {
     let section = section(&at)?;
     let mut items = ip6_items(system, &section)?;
-    let found = find(&items, &at).ok_or_else(|| Error::NotWritable(at.name.to_owned()))?;
+    let found = find(&items, &at).ok_or_else(|| Error::not_writable(at.name))?;
     let text = raw.text();
     if field == "enable" {
         items[found].on = topology::truth(&text);

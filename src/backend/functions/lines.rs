@@ -137,7 +137,7 @@ fn add_atm(system: &mut System, at: Place<'_>, argument: &str) -> Result<Row> {
 }
 
 fn section(at: &Place<'_>) -> Result<String> {
-    let row = at.row().ok_or_else(|| Error::UnknownName(at.name.to_owned()))?;
+    let row = at.row().ok_or_else(|| Error::unknown_name(at.name))?;
     Ok(format!("network.{}", row.addr))
 }
 

@@ -11,13 +11,12 @@
 //! Anybody on the LAN can say anything in there. A line with a part that is not exactly what it should be is
 //! left out; a device with several addresses is one device.
 
-use std::collections::BTreeSet;
-
 use crate::backend::functions::hosts::normal_mac;
 use crate::backend::{System, TableFn, ValueFn};
 use crate::map::Map;
 use crate::model::Result;
 use crate::model::backend::{Place, Row};
+use crate::set::Set;
 
 /// Behind parameters.
 pub const VALUES: &[ValueFn] = &[];
@@ -46,7 +45,7 @@ struct Identity {
 /// Rows with OUI, serial number, product class and MAC addresses.
 fn devices(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
     let found = read(&system.text(FILE).unwrap_or_default());
-    let row = |(device, addresses): (Identity, BTreeSet<String>)| {
+    let row = |(device, addresses): (Identity, Set<String>)| {
         let Identity { oui, product_class, serial_number } = device;
         // Quoted, so that no two devices have the same name whatever they say.
         let name = format!("{oui} {product_class:?} {serial_number:?}");
@@ -56,8 +55,8 @@ fn devices(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<R
     Ok(found.into_iter().map(row).collect())
 }
 
-fn read(text: &str) -> Map<Identity, BTreeSet<String>> {
-    let mut out: Map<Identity, BTreeSet<String>> = Map::default();
+fn read(text: &str) -> Map<Identity, Set<String>> {
+    let mut out: Map<Identity, Set<String>> = Map::default();
     for (address, device) in text.lines().filter_map(line) {
         if out.len() >= MAX_DEVICES && !out.contains_key(&device) {
             continue;
@@ -158,6 +157,6 @@ mod tests {
         assert_eq!(read(&many).len(), MAX_DEVICES);
         let one: String = (0..1000).map(|n| format!("{n:012x}\t02AB00\t7\tBox\n")).collect();
         let found = read(&one);
-        assert_eq!((found.len(), found.values().map(BTreeSet::len).sum::<usize>()), (1, MAX_ADDRESSES));
+        assert_eq!((found.len(), found.values().map(Set::len).sum::<usize>()), (1, MAX_ADDRESSES));
     }
 }

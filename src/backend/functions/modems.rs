@@ -45,7 +45,7 @@ const GENERATIONS: [(&str, &[&str]); 4] =
     [("2g", &["GPRS", "EDGE"]), ("3g", &["UMTS", "UMTSHSPA"]), ("4g", &["LTE"]), ("5g", &["NR"])];
 
 fn section(at: &Place<'_>) -> Result<String> {
-    let row = at.row().ok_or_else(|| Error::UnknownName(at.name.to_owned()))?;
+    let row = at.row().ok_or_else(|| Error::unknown_name(at.name))?;
     Ok(format!("network.{}", row.addr))
 }
 

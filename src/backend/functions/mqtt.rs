@@ -72,7 +72,7 @@ fn broker(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>>
 }
 
 fn set_broker(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<()> {
-    let Some(row) = at.row() else { return Err(Error::UnknownName(at.name.to_owned())) };
+    let Some(row) = at.row() else { return Err(Error::unknown_name(at.name)) };
     let section = format!("mosquitto.{}", row.addr);
     let text = raw.text();
     if what == "name" {
@@ -98,7 +98,7 @@ fn loopback(system: &mut System) -> Result<Option<String>> {
 }
 
 fn section(at: &Place<'_>) -> Result<String> {
-    let bridge = at.rows.get(1).ok_or_else(|| Error::UnknownName(at.name.to_owned()))?;
+    let bridge = at.rows.get(1).ok_or_else(|| Error::unknown_name(at.name))?;
     Ok(format!("mosquitto.{}", bridge.row.addr))
 }
 
@@ -274,7 +274,7 @@ fn find(system: &mut System, at: &Place<'_>, list: &str) -> Result<(String, Vec<
     let items = all(system, &section, list)?;
     let id = at.row().map(|row| row.addr.as_str()).unwrap_or_default();
     let found = items.iter().position(|item| item.id == id);
-    Ok((section, items, found.ok_or_else(|| Error::UnknownName(at.name.to_owned()))?))
+    Ok((section, items, found.ok_or_else(|| Error::unknown_name(at.name))?))
 }
 
 /// `list/field`.
@@ -311,7 +311,7 @@ fn set_item(system: &mut System, at: Place<'_>, argument: &str, raw: &Raw) -> Re
     }
     let mut now = fields(list, &items[found].text);
     let field = field.parse().ok().and_then(|field: usize| now.get_mut(field));
-    let field = field.ok_or_else(|| Error::NotWritable(at.name.to_owned()))?;
+    let field = field.ok_or_else(|| Error::not_writable(at.name))?;
     if !is_word(&text) {
         return Err(Error::bad_value(at.name, "a blank or a control character has no place there"));
     }
@@ -329,7 +329,7 @@ fn add_item(system: &mut System, at: Place<'_>, list: &str) -> Result<Row> {
     let section = section(&at)?;
     let mut items = all(system, &section, list)?;
     if items.len() >= items::MAX_ITEMS {
-        return Err(Error::Exhausted(format!("{}: no more rows", at.name)));
+        return Err(Error::exhausted(format!("{}: no more rows", at.name)));
     }
     let id = items::free_id(&items);
     items.push(Item { id: id.clone(), text: spelled(list, &fields(list, "")), on: false });

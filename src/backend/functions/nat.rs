@@ -52,7 +52,7 @@ fn raw_ports(text: &str) -> (Option<u16>, Option<u16>) {
 /// Whether the ranges of ports that were staged are ranges, now that all is staged.
 ///
 /// # Errors
-/// [`Error::Several`] with the parameter that was written last, when one is not.
+/// [`Error::several`] with the parameter that was written last, when one is not.
 pub fn check_ranges(system: &mut System) -> Result<()> {
     for (name, option) in std::mem::take(&mut system.ranges).into_iter().rev() {
         let why = match raw_ports(&system.option_text(&option)?) {
@@ -60,7 +60,7 @@ pub fn check_ranges(system: &mut System) -> Result<()> {
             (Some(from), Some(to)) if to < from => format!("the range would run from {from} back to {to}"),
             _ => continue,
         };
-        return Err(Error::Several(vec![(name.clone(), Error::bad_value(name, why))]));
+        return Err(Error::several(vec![(name.clone(), Error::bad_value(name, why))]));
     }
     Ok(())
 }
@@ -161,7 +161,7 @@ fn protocol(proto: &[String]) -> &'static str {
 }
 
 fn write(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<()> {
-    let Some(row) = at.row() else { return Err(Error::NotWritable(at.name.to_owned())) };
+    let Some(row) = at.row() else { return Err(Error::not_writable(at.name)) };
     let base = format!("firewall.{}", row.addr);
     let text = raw.text();
     let port = || text.parse::<u16>().map_err(|_| Error::bad_value(at.name, "not a port"));
@@ -197,7 +197,7 @@ fn write(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<()
             put(system, &format!("{base}.dest_port"), &new)
         }
         "protocol" => put(system, &format!("{base}.proto"), &text.to_ascii_lowercase()),
-        _ => Err(Error::NotWritable(at.name.to_owned())),
+        _ => Err(Error::not_writable(at.name)),
     }
 }
 
@@ -235,7 +235,7 @@ fn add(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Row> {
 }
 
 fn delete(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
-    let row = at.row().ok_or_else(|| Error::NotDeletable(at.name.to_owned()))?;
+    let row = at.row().ok_or_else(|| Error::not_deletable(at.name))?;
     system.delete_section(&format!("firewall.{}", row.addr))
 }
 

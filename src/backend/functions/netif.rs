@@ -146,7 +146,7 @@ pub fn has_others(system: &mut System, zone: &str) -> Result<bool> {
 /// The zone that an interface stands for, for writing a parameter `name`.
 ///
 /// # Errors
-/// [`Error::BadValue`] for an interface in no zone, and as [`System::sections`].
+/// [`Error::bad_value`] for an interface in no zone, and as [`System::sections`].
 pub fn zone_for(system: &mut System, name: &str, interface: &str) -> Result<String> {
     let zones = zones(system)?;
     let found = zone_of(&zones, interface).map(|zone| zone.name.clone());

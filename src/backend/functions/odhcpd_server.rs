@@ -84,7 +84,7 @@ fn delete(system: &mut System, at: Place<'_>, service: &str) -> Result<()> {
 }
 
 fn section(at: &Place<'_>) -> Result<String> {
-    let row = at.rows.first().ok_or_else(|| Error::UnknownName(at.name.to_owned()))?;
+    let row = at.rows.first().ok_or_else(|| Error::unknown_name(at.name))?;
     Ok(format!("dhcp.{}", row.row.addr))
 }
 

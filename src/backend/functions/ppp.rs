@@ -82,13 +82,13 @@ fn delete(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
 }
 
 fn section_name(at: &Place<'_>) -> Result<String> {
-    let row = at.rows.first().ok_or_else(|| Error::UnknownName(at.name.to_owned()))?;
+    let row = at.rows.first().ok_or_else(|| Error::unknown_name(at.name))?;
     Ok(row.row.addr.clone())
 }
 
 fn link(system: &mut System, at: &Place<'_>) -> Result<Interface> {
     let name = section_name(at)?;
-    topology::interface(system, &name)?.ok_or_else(|| Error::UnknownName(at.name.to_owned()))
+    topology::interface(system, &name)?.ok_or_else(|| Error::unknown_name(at.name))
 }
 
 fn is_off(system: &mut System, link: &Interface) -> Result<bool> {

@@ -91,7 +91,7 @@ fn put(system: &mut System, section: &str, list: &[Item]) -> Result<()> {
 /// The prefixes that were delegated, each with the configured interface that has its row.
 ///
 /// # Errors
-/// [`crate::model::Error::Backend`] when the interfaces cannot be read.
+/// [`crate::model::Error::backend`] when the interfaces cannot be read.
 pub fn delegations(system: &mut System) -> Result<Vec<(String, Address6)>> {
     let mut out = Vec::new();
     for interface in topology::interfaces(system)? {
@@ -202,7 +202,7 @@ fn rows(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<Row>>
 
 /// The section of the interface, and its configured prefixes.
 fn own(system: &mut System, at: &Place<'_>) -> Result<(String, Vec<Item>)> {
-    let row = at.rows.first().ok_or_else(|| Error::UnknownName(at.name.to_owned()))?;
+    let row = at.rows.first().ok_or_else(|| Error::unknown_name(at.name))?;
     let section = format!("network.{}", row.row.name);
     let items = configured(system, &section)?;
     Ok((section, items))
@@ -224,7 +224,7 @@ fn add(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Row> {
 
 fn delete(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
     let (section, mut items) = own(system, &at)?;
-    let found = found(&items, &at).ok_or_else(|| Error::NotDeletable(at.name.to_owned()))?;
+    let found = found(&items, &at).ok_or_else(|| Error::not_deletable(at.name))?;
     items.remove(found);
     put(system, &section, &items)
 }
@@ -253,7 +253,7 @@ fn field(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>> 
 fn set_field(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<()> {
     let (section, mut items) = own(system, &at)?;
     // TR-181: only a prefix of Origin Static can be changed.
-    let found = found(&items, &at).ok_or_else(|| Error::NotWritable(at.name.to_owned()))?;
+    let found = found(&items, &at).ok_or_else(|| Error::not_writable(at.name))?;
     if what == "enable" {
         items[found].on = topology::truth(&raw.text());
     } else {

@@ -2,11 +2,11 @@
 //!
 //! Several of these files print the kernel's memory: a big-endian kernel has its words the other way round.
 
-use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::topology;
 use crate::backend::System;
+use crate::set::Set;
 
 /// The most lines of one file that are looked at.
 const MAX_LINES: usize = 8192;
@@ -66,7 +66,7 @@ pub fn if_inet6(system: &mut System) -> Vec<Inet6> {
 }
 
 /// The IPv4 addresses that the kernel answers to.
-pub fn local_addresses(system: &mut System) -> BTreeSet<Ipv4Addr> {
+pub fn local_addresses(system: &mut System) -> Set<Ipv4Addr> {
     locals(&system.text("/proc/net/fib_trie").unwrap_or_default())
 }
 
@@ -141,8 +141,8 @@ fn word(hex: &str) -> Option<u32> {
 }
 
 /// The leaves of the trie that are marked `host LOCAL`.
-fn locals(text: &str) -> BTreeSet<Ipv4Addr> {
-    let mut out = BTreeSet::new();
+fn locals(text: &str) -> Set<Ipv4Addr> {
+    let mut out = Set::new();
     let mut leaf: Option<Ipv4Addr> = None;
     for line in text.lines().take(MAX_LINES) {
         let line = line.trim();
@@ -169,7 +169,7 @@ fn route(line: &str) -> Option<Route<'_>> {
     Some(Route { device, to: Ipv4Addr::from(word(to)?), via: Ipv4Addr::from(word(via)?), bits })
 }
 
-fn addresses(routes: &str, locals: &BTreeSet<Ipv4Addr>, device: &str) -> Vec<(Ipv4Addr, u32)> {
+fn addresses(routes: &str, locals: &Set<Ipv4Addr>, device: &str) -> Vec<(Ipv4Addr, u32)> {
     let subnets: Vec<Route<'_>> = routes
         .lines()
         .skip(1)

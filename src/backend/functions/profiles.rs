@@ -90,10 +90,10 @@ fn rows(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<Row>>
 
 fn add(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Row> {
     let row = at.rows.first().map(|instance| instance.row.clone());
-    let row = row.ok_or_else(|| Error::NotAddable(at.name.to_owned()))?;
+    let row = row.ok_or_else(|| Error::not_addable(at.name))?;
     let section = format!("wireless.{}", row.addr);
     if is_there(system, &section)? {
-        return Err(Error::Exhausted(format!("{}: a section of UCI knows one network", at.name)));
+        return Err(Error::exhausted(format!("{}: a section of UCI knows one network", at.name)));
     }
     topology::put(system, &section, MARK, "")?;
     Ok(row)

@@ -204,7 +204,7 @@ fn board_bands(info: &Value) -> Vec<BandInfo> {
 }
 
 fn section(at: &Place<'_>) -> Result<(String, String)> {
-    let row = at.row().ok_or_else(|| Error::UnknownName(at.name.to_owned()))?;
+    let row = at.row().ok_or_else(|| Error::unknown_name(at.name))?;
     Ok((row.addr.clone(), format!("wireless.{}", row.addr)))
 }
 

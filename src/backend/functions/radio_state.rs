@@ -99,7 +99,7 @@ pub fn frequencies(system: &mut System, radio: &str) -> Result<Vec<(i64, u8, boo
 }
 
 fn radio_of(at: &Place<'_>) -> Result<String> {
-    let row = at.row().ok_or_else(|| Error::UnknownName(at.name.to_owned()))?;
+    let row = at.row().ok_or_else(|| Error::unknown_name(at.name))?;
     Ok(row.addr.clone())
 }
 

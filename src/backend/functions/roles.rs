@@ -21,7 +21,7 @@ fn names(system: &mut System) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for file in system.names(PLACE).into_iter().filter(|name| name.ends_with(".json")).take(MAX_FILES) {
         let text = system.text(&format!("{PLACE}/{file}")).unwrap_or_default();
-        if let Ok(Json::Object(groups)) = serde_json::from_str(&text) {
+        if let Ok(Json::Object(groups)) = serde_json::from_slice(text.as_bytes()) {
             let fits = |name: &String| {
                 !name.is_empty() && name.len() <= 64 && name != NOBODY && !name.contains(char::is_control)
             };

@@ -255,7 +255,7 @@ fn write(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<()
         "gateway" => put(system, &format!("{base}.gateway"), &text),
         "interface" => put(system, &format!("{base}.interface"), &text),
         "metric" => put(system, &format!("{base}.metric"), if text == "-1" { "" } else { &text }),
-        _ => Err(Error::NotWritable(at.name.to_owned())),
+        _ => Err(Error::not_writable(at.name)),
     }
 }
 
@@ -269,7 +269,7 @@ fn add(system: &mut System, _at: Place<'_>, ty: &str) -> Result<Row> {
 fn delete(system: &mut System, at: Place<'_>, _ty: &str) -> Result<()> {
     match at.row() {
         Some(row) if row.addr != KERNEL => system.delete_section(&format!("network.{}", row.addr)),
-        _ => Err(Error::NotDeletable(at.name.to_owned())),
+        _ => Err(Error::not_deletable(at.name)),
     }
 }
 

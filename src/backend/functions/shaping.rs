@@ -50,7 +50,7 @@ fn add(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Row> {
 }
 
 fn row(at: &Place<'_>) -> Result<(String, String)> {
-    let row = at.row().ok_or_else(|| Error::UnknownName(at.name.to_owned()))?;
+    let row = at.row().ok_or_else(|| Error::unknown_name(at.name))?;
     Ok((row.addr.clone(), row.cols.first().cloned().unwrap_or_default()))
 }
 

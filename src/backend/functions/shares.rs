@@ -62,7 +62,7 @@ fn folders(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<Ro
 fn add(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Row> {
     let target = target(&at);
     let Some((package, ty)) = package(system) else {
-        return Err(Error::Exhausted(format!("{}: no server that shares folders is installed", at.name)));
+        return Err(Error::exhausted(format!("{}: no server that shares folders is installed", at.name)));
     };
     let name = topology::free_name(system, package, "share")?;
     let section = topology::new_section(system, package, ty, Some(&name))?;
@@ -72,7 +72,7 @@ fn add(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Row> {
 }
 
 fn section(system: &mut System, at: &Place<'_>) -> Result<String> {
-    let row = at.row().ok_or_else(|| Error::UnknownName(at.name.to_owned()))?;
+    let row = at.row().ok_or_else(|| Error::unknown_name(at.name))?;
     let package = package(system).map(|(package, _)| package).unwrap_or_default();
     Ok(format!("{package}.{}", row.addr))
 }

@@ -152,7 +152,7 @@ fn set_key(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Re
     let text = system.text(KEYS).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     let line = at.row().and_then(|row| row.addr.parse().ok()).filter(|line| *line < lines.len());
-    let line: usize = line.ok_or_else(|| Error::NotWritable(at.name.to_owned()))?;
+    let line: usize = line.ok_or_else(|| Error::not_writable(at.name))?;
     if lines.iter().enumerate().any(|(other, text)| other != line && !key.is_empty() && text.trim() == key) {
         return Err(Error::bad_value(at.name, "this key is there already"));
     }
@@ -174,7 +174,7 @@ fn joined<'l>(lines: impl Iterator<Item = &'l str>) -> String {
 fn add_key(system: &mut System, at: Place<'_>, argument: &str) -> Result<Row> {
     let text = system.text(KEYS).unwrap_or_default();
     if keys(system, at, argument)?.len() >= MAX_ROWS {
-        return Err(Error::Exhausted(format!("there are {MAX_ROWS} keys")));
+        return Err(Error::exhausted(format!("there are {MAX_ROWS} keys")));
     }
     let lines: Vec<&str> = text.lines().collect();
     let name = free(&lines);

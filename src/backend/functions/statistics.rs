@@ -65,7 +65,7 @@ fn set(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<()> 
                 *path != name && path.starts_with(TABLE) && is_switch(path) && text == "1"
             };
             if system.staging().values.iter().filter(|one| enabled(*one)).count() >= MAX_PARAMETERS {
-                return Err(Error::Exhausted(format!("at most {MAX_PARAMETERS} parameters are sampled")));
+                return Err(Error::exhausted(format!("at most {MAX_PARAMETERS} parameters are sampled")));
             }
         }
         _ => {}

@@ -305,8 +305,8 @@ fn set_mount(system: &mut System, at: Place<'_>, argument: &str, raw: &Raw) -> R
     if mount(system, at, argument)?.is_some_and(|now| topology::truth(&now.text()) == on) {
         return Ok(());
     }
-    let row = row_of(&at).cloned().ok_or_else(|| Error::UnknownName(at.name.to_owned()))?;
-    let [section, disk, ..] = row.cols.as_slice() else { return Err(Error::UnknownName(at.name.to_owned())) };
+    let row = row_of(&at).cloned().ok_or_else(|| Error::unknown_name(at.name))?;
+    let [section, disk, ..] = row.cols.as_slice() else { return Err(Error::unknown_name(at.name)) };
     if section.is_empty() {
         return Err(Error::bad_value(at.name, "it was mounted by itself: fstab has no section for it"));
     }

@@ -89,7 +89,7 @@ fn set_protos_on(system: &mut System, _at: Place<'_>, proto: &str, raw: &Raw) ->
 }
 
 fn section(at: &Place<'_>) -> Result<String> {
-    let row = at.rows.first().ok_or_else(|| Error::UnknownName(at.name.to_owned()))?;
+    let row = at.rows.first().ok_or_else(|| Error::unknown_name(at.name))?;
     Ok(format!("network.{}", row.row.addr))
 }
 
@@ -183,7 +183,7 @@ fn set_ip6_all(system: &mut System, _at: Place<'_>, _argument: &str, raw: &Raw) 
 
 fn interface(system: &mut System, at: &Place<'_>) -> Result<Interface> {
     let name = at.rows.first().map(|row| row.row.name.clone()).unwrap_or_default();
-    topology::interface(system, &name)?.ok_or_else(|| Error::UnknownName(at.name.to_owned()))
+    topology::interface(system, &name)?.ok_or_else(|| Error::unknown_name(at.name))
 }
 
 fn ip6_enable(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {

@@ -92,7 +92,7 @@ fn neighbours(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Ve
 /// The device of the innermost row.
 fn neighbours_on(at: &Place<'_>) -> Result<String> {
     let device = at.row().and_then(|row| row.cols.first()).filter(|device| topology::is_device_name(device));
-    device.cloned().ok_or_else(|| Error::UnknownName(at.name.to_owned()))
+    device.cloned().ok_or_else(|| Error::unknown_name(at.name))
 }
 
 /// How often an address is asked for before it is used: as configured, else as the kernel does.
@@ -111,7 +111,7 @@ fn set_dad(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Re
 }
 
 fn name(at: &Place<'_>) -> Result<String> {
-    let row = at.rows.first().ok_or_else(|| Error::UnknownName(at.name.to_owned()))?;
+    let row = at.rows.first().ok_or_else(|| Error::unknown_name(at.name))?;
     Ok(row.row.addr.clone())
 }
 

@@ -148,7 +148,7 @@ fn addresses(system: &mut System, interface: &str) -> Result<Vec<Ipv4Addr>> {
 }
 
 fn set_listener(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<()> {
-    let missing = || Error::NotWritable(at.name.to_owned());
+    let missing = || Error::not_writable(at.name);
     let found = find(system, at)?.ok_or_else(missing)?;
     let Found { section, list, protocol, mut items, at: nth } = found;
     let text = raw.text();
@@ -176,7 +176,7 @@ fn set_listener(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Re
 
 /// New ones are of HTTPS, at TR-181's port for them, and off.
 fn add(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Row> {
-    let missing = || Error::Exhausted("there is no uhttpd to add to".to_owned());
+    let missing = || Error::exhausted("there is no uhttpd to add to".to_owned());
     let section = section(system)?.ok_or_else(missing)?;
     let (list, _) = LISTS[1];
     let mut items = all(system, &section, list)?;
@@ -186,7 +186,7 @@ fn add(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Row> {
 }
 
 fn delete(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
-    let missing = || Error::NotDeletable(at.name.to_owned());
+    let missing = || Error::not_deletable(at.name);
     let Found { section, list, mut items, at, .. } = find(system, at)?.ok_or_else(missing)?;
     items.remove(at);
     put(system, &section, list, &items)

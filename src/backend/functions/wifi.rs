@@ -176,17 +176,14 @@ fn flag(on: bool) -> Result<Option<Raw>> {
 
 /// The section of the innermost row.
 pub fn section(at: &Place<'_>) -> Result<String> {
-    let row = at.row().ok_or_else(|| Error::UnknownName(at.name.to_owned()))?;
+    let row = at.row().ok_or_else(|| Error::unknown_name(at.name))?;
     Ok(format!("wireless.{}", row.addr))
 }
 
 /// The wifi-iface of the innermost row.
 pub(super) fn iface(system: &mut System, at: &Place<'_>) -> Result<Iface> {
     let addr = at.row().map(|row| row.addr.clone()).unwrap_or_default();
-    ifaces(system)?
-        .into_iter()
-        .find(|one| one.addr == addr)
-        .ok_or_else(|| Error::UnknownName(at.name.to_owned()))
+    ifaces(system)?.into_iter().find(|one| one.addr == addr).ok_or_else(|| Error::unknown_name(at.name))
 }
 
 // --- rows

@@ -133,7 +133,7 @@ fn wmm(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw
 
 /// Spectrum management is for 5 GHz (TR-181, IEEE80211hSupported).
 fn can_manage(system: &mut System, at: &Place<'_>) -> Result<bool> {
-    let row = at.row().ok_or_else(|| Error::UnknownName(at.name.to_owned()))?;
+    let row = at.row().ok_or_else(|| Error::unknown_name(at.name))?;
     let addr = row.addr.clone();
     Ok(radio::bands_of(system, &addr)?.iter().any(|band| band == "5GHz"))
 }

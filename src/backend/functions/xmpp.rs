@@ -31,7 +31,7 @@ fn add(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Row> {
 
 /// Its servers go too: the next connection might get its name.
 fn delete(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
-    let gone = at.row().map(|row| row.addr.clone()).ok_or_else(|| Error::NotDeletable(at.name.to_owned()))?;
+    let gone = at.row().map(|row| row.addr.clone()).ok_or_else(|| Error::not_deletable(at.name))?;
     // From behind: what is anonymous moves up.
     for server in system.sections("cwmp", "xmpp_server")?.into_iter().rev() {
         let address = format!("cwmp.{}", server.addr);

@@ -79,13 +79,14 @@ impl fmt::Display for ReadError {
 
 impl std::error::Error for ReadError {}
 
-/// Why reading stopped: the document itself, or what a well-formed element holds.
+/// Why reading stopped: the document itself, or what a well-formed element holds. Pointers, since every result is
+/// as large as its error.
 #[derive(Debug)]
 pub(super) enum Stop {
     /// Nothing after this can be trusted.
-    Document(ReadError),
+    Document(Box<ReadError>),
     /// The parser is still sound: the rest can be read to find the element's end.
-    Content(Complaint),
+    Content(Box<Complaint>),
 }
 
 /// What is wrong with the content of an element.
@@ -100,12 +101,17 @@ pub(super) struct Complaint {
 impl Stop {
     /// A rule broken.
     pub(super) fn content(why: impl Into<String>) -> Stop {
-        Stop::Content(Complaint { limit: false, why: why.into() })
+        Stop::complaint(false, why.into())
     }
 
     /// A limit passed.
     pub(super) fn limit(why: impl Into<String>) -> Stop {
-        Stop::Content(Complaint { limit: true, why: why.into() })
+        Stop::complaint(true, why.into())
+    }
+
+    #[cold]
+    fn complaint(limit: bool, why: String) -> Stop {
+        Stop::Content(Box::new(Complaint { limit, why }))
     }
 }
 
@@ -113,9 +119,9 @@ impl From<Stop> for ReadError {
     /// For the parts around the message, whose content cannot be answered with a fault.
     fn from(stop: Stop) -> ReadError {
         match stop {
-            Stop::Document(error) => error,
-            Stop::Content(Complaint { limit: true, why }) => ReadError::TooLarge(why),
-            Stop::Content(Complaint { limit: false, why }) => ReadError::NotSoap(why),
+            Stop::Document(error) => *error,
+            Stop::Content(complaint) if complaint.limit => ReadError::TooLarge(complaint.why),
+            Stop::Content(complaint) => ReadError::NotSoap(complaint.why),
         }
     }
 }

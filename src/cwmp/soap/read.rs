@@ -169,7 +169,7 @@ impl Body {
             Ok(message) => Ok(message),
             Err(Stop::Content(complaint)) => {
                 xml.unwind(outside)?;
-                Err(complaint)
+                Err(*complaint)
             }
             Err(stop) => return Err(stop),
         };

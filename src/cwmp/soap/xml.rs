@@ -541,7 +541,7 @@ fn is_blank(text: &str) -> bool {
 }
 
 fn broken(why: impl Into<String>) -> Stop {
-    Stop::Document(ReadError::NotXml(why.into()))
+    Stop::Document(Box::new(ReadError::NotXml(why.into())))
 }
 
 fn malformed(error: impl Into<quick_xml::Error>) -> Stop {
@@ -549,7 +549,7 @@ fn malformed(error: impl Into<quick_xml::Error>) -> Stop {
 }
 
 fn large(why: String) -> Stop {
-    Stop::Document(ReadError::TooLarge(why))
+    Stop::Document(Box::new(ReadError::TooLarge(why)))
 }
 
 fn known(Uri(uri): Uri<'_>) -> Ns {

@@ -112,7 +112,7 @@ impl<'t> Members<'t> {
     fn text(&self, name: &str) -> Option<String> {
         let piece = self.piece(name)?.get();
         match piece.as_bytes().first()? {
-            b'"' => serde_json::from_str(piece).ok(),
+            b'"' => serde_json::from_slice(piece.as_bytes()).ok(),
             b'{' | b'[' | b'n' => None,
             _ => Some(piece.to_owned()),
         }

@@ -38,7 +38,10 @@ pub fn run(octets: &[u8]) {
     match Path::parse(text) {
         Ok(path) => {
             assert_eq!(path.to_string(), text);
-            assert_eq!((path.is_partial(), path.is_root()), (text.is_empty() || text.ends_with('.'), text.is_empty()));
+            assert_eq!(
+                (path.is_partial(), path.is_root()),
+                (text.is_empty() || text.ends_with('.'), text.is_empty())
+            );
             let mut partial = String::new();
             for count in 0..=path.segments().len() {
                 let head = path.head(count).to_string();

@@ -89,7 +89,7 @@ impl Backend for System {
         let name = format!("new{}", self.made);
         let list = self.rows.entry(at.fill(rows.spec)).or_default();
         if list.len() >= MAX_ROWS {
-            return Err(rcwmp::model::Error::Exhausted("the table is full".into()));
+            return Err(rcwmp::model::Error::exhausted("the table is full".into()));
         }
         let row = Row { name: name.clone(), addr: name, cols: Vec::new() };
         list.push(row.clone());
