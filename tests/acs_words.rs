@@ -52,7 +52,17 @@ const CASES: &[Case] = &[
 
 /// The ACSs, and the words that their names stand for.
 const ACSS: &[(&str, &[&str])] = &[
-    ("genieacs", &["pathless-cookie", "malformed-faults", "already-in-session", "bound-nonce", "terse-challenge", "raw-url"]),
+    (
+        "genieacs",
+        &[
+            "pathless-cookie",
+            "malformed-faults",
+            "already-in-session",
+            "bound-nonce",
+            "terse-challenge",
+            "raw-url",
+        ],
+    ),
     ("oktopus", &["cookie-serial", "empty-answers", "bare-401", "root-uri"]),
     ("acsrs", &["no-cookie", "root-uri", "reused-id"]),
     ("axiros", &["empty-ok", "next-level-digit"]),
@@ -73,7 +83,11 @@ fn the_name_of_an_acs_changes_just_that() {
     for (name, words) in ACSS {
         assert!(words.iter().all(|word| CASES.iter().any(|case| case.0 == *word)), "{name}");
         let told = Quirks::words().find(|(word, _)| word == name).unwrap().1;
-        assert_eq!(told.split(", ").collect::<BTreeSet<_>>(), words.iter().copied().collect(), "{name} in the help");
+        assert_eq!(
+            told.split(", ").collect::<BTreeSet<_>>(),
+            words.iter().copied().collect(),
+            "{name} in the help"
+        );
         for (_, place, without, _) in CASES {
             let with =
                 CASES.iter().find(|case| case.1 == *place && words.contains(&case.0)).map(|case| case.3);

@@ -63,28 +63,52 @@ const WORDS: &[Word] = &[
     ("pathless-cookie", "the cookie has no Path", |quirks| quirks.cookie = Cookie::Pathless),
     ("no-cookie", "no cookie: the session is the TCP connection", |quirks| quirks.cookie = Cookie::None),
     ("empty-ok", "the end of a session is 200 without a body, not 204", |quirks| quirks.empty_ok = true),
-    ("empty-answers", "TransferComplete and GetRPCMethods are answered with nothing", |quirks| quirks.empty_answers = true),
-    ("malformed-faults", "faults are <Body:Fault>, which is no XML name", |quirks| quirks.malformed_faults = true),
-    ("already-in-session", "an Inform during a session of the device gets 400", |quirks| quirks.already_in_session = true),
+    ("empty-answers", "TransferComplete and GetRPCMethods are answered with nothing", |quirks| {
+        quirks.empty_answers = true
+    }),
+    ("malformed-faults", "faults are <Body:Fault>, which is no XML name", |quirks| {
+        quirks.malformed_faults = true
+    }),
+    ("already-in-session", "an Inform during a session of the device gets 400", |quirks| {
+        quirks.already_in_session = true
+    }),
     ("overloaded", "every Inform gets 503 with Retry-After", |quirks| quirks.overloaded = true),
     ("mismatched-id", "InformResponse has another ID than the Inform", |quirks| quirks.mismatched_id = true),
-    ("root-uri", "the digest of a connection request is for / whatever the path", |quirks| quirks.root_uri = true),
-    ("basic-knock", "a device that asks for Basic gets the password of its connection requests, in clear", |quirks| quirks.basic_knock = true),
-    ("bound-nonce", "a nonce is good on its connection only", |quirks| quirks.bound_nonce = true),
-    ("terse-challenge", "the challenge names no algorithm, and offers auth-int too", |quirks| quirks.terse_challenge = true),
-    ("raw-url", "& stands as it is in URL and FileType of a Download, which is no XML", |quirks| quirks.raw_url = true),
-    ("reused-id", "requests have the ID of the Inform", |quirks| quirks.reused_id = true),
-    ("no-names", "each session begins with a GetParameterValues of no names", |quirks| quirks.no_names = true),
-    ("next-level-digit", "NextLevel is 0 or 1, not a word", |quirks| quirks.next_level_digit = true),
-    ("bare-401", "a POST that is no Inform and has no cookie gets 401 without a challenge", |quirks| quirks.bare_401 = true),
-    ("genieacs", "pathless-cookie, malformed-faults, already-in-session, bound-nonce, terse-challenge, raw-url", |quirks| {
-        quirks.cookie = Cookie::Pathless;
-        quirks.malformed_faults = true;
-        quirks.already_in_session = true;
-        quirks.bound_nonce = true;
-        quirks.terse_challenge = true;
-        quirks.raw_url = true;
+    ("root-uri", "the digest of a connection request is for / whatever the path", |quirks| {
+        quirks.root_uri = true
     }),
+    (
+        "basic-knock",
+        "a device that asks for Basic gets the password of its connection requests, in clear",
+        |quirks| quirks.basic_knock = true,
+    ),
+    ("bound-nonce", "a nonce is good on its connection only", |quirks| quirks.bound_nonce = true),
+    ("terse-challenge", "the challenge names no algorithm, and offers auth-int too", |quirks| {
+        quirks.terse_challenge = true
+    }),
+    ("raw-url", "& stands as it is in URL and FileType of a Download, which is no XML", |quirks| {
+        quirks.raw_url = true
+    }),
+    ("reused-id", "requests have the ID of the Inform", |quirks| quirks.reused_id = true),
+    ("no-names", "each session begins with a GetParameterValues of no names", |quirks| {
+        quirks.no_names = true
+    }),
+    ("next-level-digit", "NextLevel is 0 or 1, not a word", |quirks| quirks.next_level_digit = true),
+    ("bare-401", "a POST that is no Inform and has no cookie gets 401 without a challenge", |quirks| {
+        quirks.bare_401 = true
+    }),
+    (
+        "genieacs",
+        "pathless-cookie, malformed-faults, already-in-session, bound-nonce, terse-challenge, raw-url",
+        |quirks| {
+            quirks.cookie = Cookie::Pathless;
+            quirks.malformed_faults = true;
+            quirks.already_in_session = true;
+            quirks.bound_nonce = true;
+            quirks.terse_challenge = true;
+            quirks.raw_url = true;
+        },
+    ),
     ("oktopus", "cookie-serial, empty-answers, bare-401, root-uri", |quirks| {
         quirks.cookie = Cookie::Serial;
         quirks.empty_answers = true;
