@@ -31,6 +31,7 @@ type Case = (&'static str, &'static str, &'static str, &'static str);
 
 const CASES: &[Case] = &[
     ("cookie-serial", "cookie", "rcwmp-session=…; Path=/; HttpOnly", "oktopus=SN1; Expires=…"),
+    ("pathless-cookie", "cookie", "rcwmp-session=…; Path=/; HttpOnly", "session=…"),
     ("no-cookie", "cookie", "rcwmp-session=…; Path=/; HttpOnly", "none, and the connection is the session"),
     ("empty-ok", "end", "204 without a length", "200 of length 0"),
     ("empty-answers", "transfer complete", "200 TransferCompleteResponse", "200 of length 0"),
@@ -51,7 +52,17 @@ const CASES: &[Case] = &[
 
 /// The ACSs, and the words that their names stand for.
 const ACSS: &[(&str, &[&str])] = &[
-    ("genieacs", &["malformed-faults", "already-in-session", "bound-nonce", "terse-challenge", "raw-url"]),
+    (
+        "genieacs",
+        &[
+            "pathless-cookie",
+            "malformed-faults",
+            "already-in-session",
+            "bound-nonce",
+            "terse-challenge",
+            "raw-url",
+        ],
+    ),
     ("oktopus", &["cookie-serial", "empty-answers", "bare-401", "root-uri"]),
     ("acsrs", &["no-cookie", "root-uri", "reused-id"]),
     ("axiros", &["empty-ok", "next-level-digit"]),
@@ -64,13 +75,19 @@ fn every_word_changes_what_it_is_for() {
         assert_eq!(look(place, word), *with, "{word}");
     }
     let tried: BTreeSet<&str> = CASES.iter().map(|case| case.0).chain(ACSS.iter().map(|acs| acs.0)).collect();
-    assert_eq!(tried, Quirks::words().collect(), "each word has its case here");
+    assert_eq!(tried, Quirks::words().map(|(word, _)| word).collect(), "each word has its case here");
 }
 
 #[test]
 fn the_name_of_an_acs_changes_just_that() {
     for (name, words) in ACSS {
         assert!(words.iter().all(|word| CASES.iter().any(|case| case.0 == *word)), "{name}");
+        let told = Quirks::words().find(|(word, _)| word == name).unwrap().1;
+        assert_eq!(
+            told.split(", ").collect::<BTreeSet<_>>(),
+            words.iter().copied().collect(),
+            "{name} in the help"
+        );
         for (_, place, without, _) in CASES {
             let with =
                 CASES.iter().find(|case| case.1 == *place && words.contains(&case.0)).map(|case| case.3);
@@ -492,5 +509,5 @@ fn the_program_plays_them() {
         Command::new(env!("CARGO_BIN_EXE_rcwmpd")).args(["mini-acs", "--quirk", "x"]).output().unwrap();
     assert_eq!(refused.status.code(), Some(2));
     let why = String::from_utf8(refused.stderr).unwrap();
-    assert!(Quirks::words().all(|word| why.contains(word)), "{why}");
+    assert!(Quirks::words().all(|(word, _)| why.contains(word)), "{why}");
 }

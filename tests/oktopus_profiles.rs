@@ -18,7 +18,7 @@ use std::thread;
 
 use oktopus::{Acs, Device};
 use rcwmp::lab::acs::profiles::{BUILT_IN, Error, FACTS, Profiles, READS, WRITES};
-use rcwmp::lab::lua::profile::HOOKS;
+use rcwmp::lab::lua::profile::{HOOKS, Profile};
 use serde_json::{Value as Json, json};
 
 const SERIAL: &str = "LAB0000001";
@@ -62,10 +62,22 @@ fn what_the_profiles_define() {
     assert_eq!(hooks, expected);
     let ours = lab.profiles.get("openwrt-tr181").unwrap();
     assert_eq!(ours.hooks().len(), 58);
-    assert_eq!(lab.profiles.get("tr098").unwrap().hooks().len(), 22);
+    assert_eq!(lab.profiles.get("tr098").unwrap().hooks().len(), 42);
     let able = lab.profiles.abilities("tr098").unwrap();
-    assert_eq!(able["diagnose"], json!([]));
-    assert_eq!(able["read"], json!(["radio", "ssid", "interface_wan", "interface_lan", "port", "hwinfo"]));
+    assert_eq!(able["diagnose"], json!(["ping", "traceroute", "speed_test"]));
+    let reads = [
+        "radio",
+        "ssid",
+        "connected_devices",
+        "interface_wan",
+        "interface_lan",
+        "port",
+        "ping",
+        "ping_result",
+        "traceroute",
+        "hwinfo",
+    ];
+    assert_eq!(able["read"], json!(reads));
     let able = lab.profiles.abilities("openwrt-tr181").unwrap();
     assert_eq!(able["diagnose"], json!(["ping", "traceroute", "speed_test", "site_survey"]));
     // A hook that is missing is a capability that is absent.
@@ -204,9 +216,13 @@ fn writes_to_our_own_agent() {
 
 #[test]
 fn a_ping_and_a_traceroute_from_their_request_to_their_result() {
-    let lab = lab(false);
+    route(&lab(false), "openwrt-tr181");
+}
+
+/// A ping and a traceroute with a profile, and a ping that fails.
+fn route(lab: &Lab, profile: &str) {
     let input = json!({ "host": { "value": "127.0.0.1" }, "number_of_repetitions": { "value": 2 } });
-    match lab.profiles.diagnose("openwrt-tr181", SERIAL, "ping", &input) {
+    match lab.profiles.diagnose(profile, SERIAL, "ping", &input) {
         Err(Error::Diagnostic(why)) if why.contains("Error_Internal") => {
             return println!("skipped: this kernel lets nobody ping");
         }
@@ -220,10 +236,8 @@ fn a_ping_and_a_traceroute_from_their_request_to_their_result() {
         }
         Err(error) => panic!("{error}"),
     }
-    let result = lab
-        .profiles
-        .diagnose("openwrt-tr181", SERIAL, "traceroute", &json!({ "host": "127.0.0.1" }))
-        .unwrap();
+    let result =
+        lab.profiles.diagnose(profile, SERIAL, "traceroute", &json!({ "host": "127.0.0.1" })).unwrap();
     assert_eq!(
         (&result["hop_count"], &result["hops"][0]["hop_host"]),
         (&json!(1), &json!("127.0.0.1")),
@@ -231,33 +245,39 @@ fn a_ping_and_a_traceroute_from_their_request_to_their_result() {
     );
     // One that fails is told by its state.
     let nowhere = json!({ "host": "nowhere.invalid" });
-    let failed = lab.profiles.diagnose("openwrt-tr181", SERIAL, "ping", &nowhere);
+    let failed = lab.profiles.diagnose(profile, SERIAL, "ping", &nowhere);
     assert!(matches!(&failed, Err(Error::Diagnostic(why)) if why.contains("ended as Error_")), "{failed:?}");
+    let read = |what: &str| lab.profiles.read(profile, SERIAL, what).unwrap();
+    assert_eq!(
+        (&read("ping")["host"]["value"], &read("ping")["number_of_repetitions"]["value"]),
+        (&json!("nowhere.invalid"), &json!(2))
+    );
+    assert_eq!(read("traceroute")["host"]["value"], "127.0.0.1");
     assert!(lab.acs.notes.lines().iter().any(|line| line.contains("DiagnosticsState = \"Requested\"")));
 }
 
 #[test]
 fn a_speed_test_both_ways() {
-    let lab = lab(false);
+    speed(&lab(false), "openwrt-tr181", "Complete");
+}
+
+/// Speed tests with a profile, whose state is then this.
+fn speed(lab: &Lab, profile: &str, complete: &str) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/file", listener.local_addr().unwrap());
     thread::spawn(move || listener.incoming().for_each(|stream| serve(stream.unwrap())));
     let test = |action: &str| {
         let input = json!({ "url": url, "action": action, "size": 50_000 });
-        lab.profiles.diagnose("openwrt-tr181", SERIAL, "speed_test", &input).unwrap()
+        lab.profiles.diagnose(profile, SERIAL, "speed_test", &input).unwrap()
     };
     let down = test("download");
-    assert_eq!(
-        (&down["diagnostic_state"], &down["type"]),
-        (&json!("Complete"), &json!("download")),
-        "{down}"
-    );
+    assert_eq!((&down["diagnostic_state"], &down["type"]), (&json!(complete), &json!("download")), "{down}");
     assert!(down["bytes_received"].as_u64().unwrap() >= 300_000, "{down}");
     assert!(down["download_speed"].as_str().is_some_and(|speed| speed.ends_with(" Mbps")), "{down}");
     let up = test("upload");
-    assert_eq!((&up["diagnostic_state"], &up["type"]), (&json!("Complete"), &json!("upload")), "{up}");
+    assert_eq!((&up["diagnostic_state"], &up["type"]), (&json!(complete), &json!("upload")), "{up}");
     assert!(up["bytes_sent"].as_u64().unwrap() >= 50_000, "{up}");
-    let refused = lab.profiles.diagnose("openwrt-tr181", SERIAL, "speed_test", &json!({}));
+    let refused = lab.profiles.diagnose(profile, SERIAL, "speed_test", &json!({}));
     assert_eq!(refused, Err(Error::Hook("set_speed_test: a speed test needs a url".into())));
 }
 
@@ -324,6 +344,24 @@ fn the_tr_098_model() {
     );
     assert_eq!(read("interface_wan")[path]["type"], "PPPoE");
     assert_eq!(read("hwinfo")["serial_number"], SERIAL);
+    let hosts = read("connected_devices");
+    let notebook = hosts["ethernet"].as_array().unwrap().iter().find(|host| host["host_name"] == "notebook");
+    assert!(notebook.is_some_and(|host| host["ip"] != "" && host["mac"] != ""), "{hosts}");
+}
+
+/// The diagnostics of TR-098 have their own objects and states, and the agent runs them as TR-181's.
+#[test]
+fn the_diagnostics_of_the_tr_098_model() {
+    let lab = lab(true);
+    route(&lab, "tr098");
+    speed(&lab, "tr098", "Completed");
+    let lines = lab.acs.notes.lines();
+    for object in ["IPPing", "TraceRoute", "Download", "Upload"] {
+        let path = format!("InternetGatewayDevice.{object}Diagnostics");
+        let asked = |line: &&String| line.contains("SetParameterValues") && line.contains(&path);
+        let asked = lines.iter().find(asked).unwrap_or_else(|| panic!("no {path} in {lines:#?}"));
+        assert!(asked.contains("DiagnosticsState = \"Requested\""), "{asked}");
+    }
 }
 
 /// What a vendor may add to the agent: a site survey, and telephone lines.
@@ -482,4 +520,53 @@ fn the_readme_names_every_word_with_a_test_that_is_there() {
             );
         }
     }
+}
+
+/// The functions of Lua's own that stay in every environment.
+const OF_LUA: [&str; 16] = [
+    "assert",
+    "error",
+    "getmetatable",
+    "ipairs",
+    "next",
+    "pairs",
+    "pcall",
+    "rawequal",
+    "rawget",
+    "rawset",
+    "select",
+    "setmetatable",
+    "tonumber",
+    "tostring",
+    "type",
+    "unpack",
+];
+
+#[test]
+fn the_readme_names_every_function_of_each_environment() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let section = readme.split_once("## Oktopus Lua").unwrap().1.split("| hook |").next().unwrap();
+    let told = |environment: &str| -> BTreeSet<String> {
+        let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('('));
+        rows.filter(|(_, rest)| rest.split(" | ").nth(1).is_some_and(|column| column.contains(environment)))
+            .map(|(name, _)| name.to_owned())
+            .collect()
+    };
+    let theirs = |lines: Vec<String>| -> BTreeSet<String> {
+        lines.into_iter().filter(|name| !OF_LUA.contains(&name.as_str())).collect()
+    };
+    let all = "for name, value in pairs(_G) do if type(value) == 'function' then print(name) end end";
+    let acs = Acs::new();
+    assert_eq!(theirs(acs.run(all)), told("Scripts"));
+
+    acs.office.store.add_device("A").unwrap();
+    let instance =
+        acs.service("A", &format!("{all} set_provisioning_status('provisioned')"), &Default::default());
+    oktopus::inform(&acs, "A", rcwmp::cwmp::event::EventCode::Bootstrap);
+    assert_eq!(theirs(acs.outcome(instance).2), told("Services"));
+
+    let profile = Profile::read(&format!("function get_vendor() {all} return 'x', nil end")).unwrap();
+    let mut printed = Vec::new();
+    profile.call("get_vendor", "A", &[], &mut printed).unwrap();
+    assert_eq!(theirs(printed.into_iter().filter(|name| name != "get_vendor").collect()), told("Profiles"));
 }

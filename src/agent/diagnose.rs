@@ -8,6 +8,7 @@ use std::str::FromStr;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use super::diagnose_igd;
 use crate::diagnostics::{
     Moment, ProtocolVersion, State, download, echo_test, lookup, neighbours, ping, selection, self_test,
     throughput, traceroute, upload,
@@ -98,7 +99,7 @@ impl Test {
     ) -> Option<Test> {
         let given = Given(values);
         let resolv_conf = root.resolve(RESOLV_CONF).unwrap_or_else(|_| PathBuf::from(RESOLV_CONF));
-        Some(match object {
+        Some(match diagnose_igd::standard(object) {
             PING => Test::Ping(ping::Input {
                 interface,
                 protocol_version: given.version(),
@@ -297,7 +298,12 @@ impl Found {
 
     /// The test of an object was lost with its thread, or could not be begun.
     pub fn lost(object: &str) -> Found {
-        Found::new(if object == NEIGHBOURS { State::Failed } else { State::Internal })
+        Found::new(if object == NEIGHBOURS { State::Failed } else { State::Internal }).of(object)
+    }
+
+    /// As the object tells it: TR-098's have other words.
+    pub fn of(self, object: &str) -> Found {
+        diagnose_igd::told(object, self)
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "numbers and texts alike, mostly copied")]
@@ -351,7 +357,8 @@ fn throughput_input(given: &Given<'_>, url: &str, interface: String) -> throughp
         time_based_test_measurement_interval: given.number("TimeBasedTestMeasurementInterval"),
         time_based_test_measurement_offset: given.number("TimeBasedTestMeasurementOffset"),
         protocol_version: given.version(),
-        number_of_connections: given.number("NumberOfConnections"),
+        // TR-098 has no such parameter: one.
+        number_of_connections: given.number::<u32>("NumberOfConnections").max(1),
         enable_per_connection_results: given.flag("EnablePerConnectionResults"),
     }
 }

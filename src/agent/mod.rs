@@ -9,6 +9,7 @@ pub mod control;
 pub mod daemon;
 pub mod desk;
 pub mod diagnose;
+mod diagnose_igd;
 pub mod discovery;
 pub mod duties;
 pub mod exchange;

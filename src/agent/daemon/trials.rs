@@ -92,7 +92,8 @@ impl Daemon {
             input.socket = self.options.ubus_socket().ok();
             input.radios = self.listeners()?;
         }
-        Job::start("diagnostic", Arc::clone(&self.wake), move |cancel| test.run(cancel))
+        let object = object.to_owned();
+        Job::start("diagnostic", Arc::clone(&self.wake), move |cancel| test.run(cancel).of(&object))
             .map_err(|why| why.to_string())
     }
 

@@ -33,6 +33,8 @@ const SWEEP: Duration = Duration::from_secs(1);
 const WATCH: u32 = 10;
 /// The name of our cookie.
 const COOKIE: &str = "rcwmp-session";
+/// Of the one without a path.
+const PATHLESS: &str = "session";
 
 /// A running server; dropping it ends it.
 pub struct Server {
@@ -250,7 +252,8 @@ impl Shared {
                 let cookie = format!("oktopus={device}; Expires=Thu, 31 Dec 2037 23:55:55 GMT");
                 (device.clone(), cookie)
             }
-            _ => match rng::hex(16) {
+            kind => match rng::hex(16) {
+                Ok(value) if kind == Cookie::Pathless => (value.clone(), format!("{PATHLESS}={value}")),
                 Ok(value) => (value.clone(), format!("{COOKIE}={value}; Path=/; HttpOnly")),
                 Err(_) => return (Reply::plain(500, "no randomness for a cookie"), device),
             },
@@ -452,7 +455,7 @@ fn cookie(request: &Request) -> Option<String> {
     let pairs = request.all("cookie").flat_map(|line| line.split(';'));
     let mut pairs = pairs.filter_map(|pair| pair.trim().split_once('='));
     pairs
-        .find(|(name, _)| *name == COOKIE || *name == "oktopus")
+        .find(|(name, _)| [COOKIE, PATHLESS, "oktopus"].contains(name))
         .map(|(_, value)| value.trim_matches('"').to_owned())
 }
 

@@ -258,10 +258,10 @@ fn a_session_is_held_while_the_script_runs() {
 fn the_hold_is_bounded() {
     let settings = Settings { hold: Duration::from_millis(100), ..Settings::default() };
     let lab =
-        lab_with("sleep(2) set_provisioning_status('provisioned')", Auth::None, Quirks::default(), settings);
+        lab_with("sleep(50) set_provisioning_status('provisioned')", Auth::None, Quirks::default(), settings);
     let start = Instant::now();
     assert_eq!(lab.session(EventCode::Bootstrap, obey(&mut Vec::new())), Ok(Close::Success));
-    assert!(start.elapsed() < Duration::from_millis(1500), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
     assert_eq!(lab.service().0, Status::Running);
 }
 
@@ -590,5 +590,5 @@ fn a_dropped_server_ends_scripts_and_held_sessions() {
     }
     notes.wait("failed ");
     assert_eq!(office.store.instance(instance).unwrap().unwrap().reason, "the script was stopped");
-    assert!(start.elapsed() < Duration::from_secs(3));
+    assert!(start.elapsed() < Duration::from_secs(20));
 }

@@ -191,6 +191,10 @@ impl Mode {
         for (name, value, what) in self.flags() {
             out.push_str(&format!("  {:<28} {what}\n", format!("--{name} {value}").trim_end()));
         }
+        out.push_str("\nThe words of --quirk:\n\n");
+        for (word, what) in Quirks::words() {
+            out.push_str(&format!("  {word:<28} {what}\n"));
+        }
         out
     }
 }
@@ -455,6 +459,9 @@ mod tests {
         for (name, _, _, acs, lab) in FLAGS {
             assert_eq!(Mode::MiniAcs.help().contains(&format!("--{name}")), *acs);
             assert_eq!(Mode::Lab.help().contains(&format!("--{name}")), *lab);
+        }
+        for (word, what) in Quirks::words() {
+            assert!(Mode::Lab.help().contains(&format!("  {word} ")) && Mode::MiniAcs.help().contains(what));
         }
     }
 }

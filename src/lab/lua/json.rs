@@ -227,17 +227,18 @@ fn json_number(number: f64) -> std::result::Result<Json, String> {
 }
 
 fn encode_table(table: &Table, depth: usize, count: &mut Count) -> std::result::Result<Json, String> {
+    // Looked through twice: a state has room for some thousand values only that are held outside of it.
     let length = table.raw_len();
-    let (mut entries, mut is_array) = (Vec::new(), true);
+    let (mut entries, mut is_array) = (0_usize, true);
     for entry in table.pairs::<Value, Value>() {
-        let (key, value) = entry.map_err(|error| error.to_string())?;
+        let (key, _) = entry.map_err(|error| error.to_string())?;
         is_array = is_array && super::words::whole(&key).is_some_and(|at| (1..=length).contains(&at));
-        entries.push((key, value));
-        if entries.len() > MAX_VALUES {
+        entries += 1;
+        if entries > MAX_VALUES {
             return Err(format!("there are more than {MAX_VALUES} values"));
         }
     }
-    if is_array && entries.len() == length {
+    if is_array && entries == length {
         let items = (1..=length).map(|at| {
             let item: Value = table.raw_get(at).map_err(|error| error.to_string())?;
             encode(&item, depth + 1, count)
@@ -245,13 +246,14 @@ fn encode_table(table: &Table, depth: usize, count: &mut Count) -> std::result::
         return items.collect::<std::result::Result<_, _>>().map(Json::Array);
     }
     let mut members = Map::new();
-    for (key, value) in &entries {
-        let name = super::words::text(key)
+    for entry in table.pairs::<Value, Value>() {
+        let (key, value) = entry.map_err(|error| error.to_string())?;
+        let name = super::words::text(&key)
             .ok_or_else(|| format!("a {} cannot be the name of a JSON member", key.type_name()))?;
         if !count.takes(name.len()) {
             return Err(format!("the document is longer than {MAX_TEXT} bytes"));
         }
-        members.insert(name, encode(value, depth + 1, count)?);
+        members.insert(name, encode(&value, depth + 1, count)?);
     }
     Ok(Json::Object(members))
 }
@@ -276,6 +278,10 @@ mod tests {
         check("json_encode({1, 'a', true, {b = 0.5}})", r#"[1,"a",true,{"b":0.5}]|nil"#);
         check("json_encode({[1] = 1, [3] = 3})", r#"{"1":1,"3":3}|nil"#);
         check("json_encode(nil)", "null|nil");
+        // More values than are ever held outside the state.
+        let many = "(function() local t = {} for i = 1, 1e5 do t[i] = 'x' .. i end t.a = last return #json_encode(t) end)()";
+        check(many, "888896|nil");
+        check(&many.replace("last", "'b'"), "1677799|nil");
         check("json_encode('\\n\"')", r#""\n\""|nil"#);
         check("json_encode(print)", "nil|a function cannot be JSON");
         check("json_encode({x = 0/0})", "nil|NaN cannot be JSON");

@@ -73,7 +73,7 @@ fn go(script: &str, fake: Fake, variables: &Variables, limits: Limits) -> (Outco
 /// What the script prints; it must end without an error.
 fn printed(script: &str) -> String {
     let script = format!("{script}\nset_provisioning_status('provisioned')");
-    let (outcome, fake) = go(&script, Fake::default(), &variables(), limits(10.0));
+    let (outcome, fake) = go(&script, Fake::default(), &variables(), limits(120.0));
     assert_eq!(outcome, Outcome::Provisioned, "{script}");
     fake.printed.lock().unwrap().join("|")
 }
@@ -103,9 +103,14 @@ fn tables_sort_and_call_back_as_in_lua() {
     );
 }
 
-/// Why a script failed that runs at most a second.
+/// Why a script failed that has its end by itself, on whatever machine.
 fn failure(script: &str) -> String {
-    match go(script, Fake::default(), &variables(), limits(0.5)).0 {
+    failure_within(120.0, script)
+}
+
+/// Why a script failed that has so many seconds.
+fn failure_within(time: f32, script: &str) -> String {
+    match go(script, Fake::default(), &variables(), limits(time)).0 {
         Outcome::Failed(why) => why,
         Outcome::Provisioned => panic!("provisioned: {script}"),
     }
@@ -131,7 +136,7 @@ fn example(name: &str, fake: Fake, variables: &Variables) -> Option<(Outcome, us
         return None;
     }
     let script = std::fs::read_to_string(shared.join("seeds/lua/services").join(name)).unwrap();
-    let (outcome, fake) = go(&script, fake, variables, limits(20.0));
+    let (outcome, fake) = go(&script, fake, variables, limits(120.0));
     let queued = fake.queued.lock().unwrap().len();
     let printed = fake.printed.lock().unwrap().join("|");
     Some((outcome, queued, printed))
@@ -282,7 +287,7 @@ fn blocking_calls() {
         "400\t400"
     );
     assert!(
-        failure("send_cwmp_message(device_id, 'slow', 1) set_provisioning_status('provisioned')")
+        failure_within(0.5, "send_cwmp_message(device_id, 'slow', 1) set_provisioning_status('provisioned')")
             .contains("longer than")
     );
 }
@@ -383,14 +388,15 @@ fn endless_scripts_end() {
         "set_provisioning_status('provisioned') pcall(sleep, 1000)",
     ] {
         let start = Instant::now();
-        assert_eq!(failure(script), "the script ran longer than 0.5 s", "{script}");
-        assert!(start.elapsed() < Duration::from_secs(3), "{script} took {:?}", start.elapsed());
+        // Interrupted, and not given up: that would be told otherwise.
+        assert_eq!(failure_within(0.5, script), "the script ran longer than 0.5 s", "{script}");
+        assert!(start.elapsed() < Duration::from_secs(30), "{script} took {:?}", start.elapsed());
     }
 }
 
 #[test]
 fn work_is_counted() {
-    let few = Limits { work: 1000, ..limits(20.0) };
+    let few = Limits { work: 1000, ..limits(120.0) };
     for script in [
         "while true do end",
         "local function f() while true do end end while true do pcall(f) end",
@@ -415,7 +421,7 @@ fn bombs_burst_inside() {
         "print(('xxxxxxxx'):rep(1024 * 1024 * 1024))",
         "local s = ('x'):rep(1e5) local t = {} for i = 1, 1e4 do t[i] = s end table.concat(t)",
     ] {
-        let outcome = go(script, Fake::default(), &Variables::new(), limits(20.0)).0;
+        let outcome = go(script, Fake::default(), &Variables::new(), limits(120.0)).0;
         assert_eq!(outcome, Outcome::Failed("the script used more than 64 MiB of memory".into()), "{script}");
     }
     assert!(failure("local function f() return 1 + f() end f()").contains("stack overflow"));
@@ -428,7 +434,7 @@ fn bombs_burst_inside() {
 fn output_is_bounded() {
     let script =
         "print(('x'):rep(1e6)) for i = 1, 20000 do print(i) end set_provisioning_status('provisioned')";
-    let (outcome, fake) = go(script, Fake::default(), &Variables::new(), limits(20.0));
+    let (outcome, fake) = go(script, Fake::default(), &Variables::new(), limits(120.0));
     let printed = fake.printed.lock().unwrap();
     assert_eq!(outcome, Outcome::Provisioned);
     assert_eq!((printed[0].len(), printed.len()), (16 * 1024, 10_001));
@@ -449,7 +455,7 @@ fn a_stop_wakes_a_sleeper_and_ends_a_loop() {
         let host: Arc<dyn Host> = Arc::new(Fake::default());
         let outcome = run(script, "SN1", &Variables::new(), &host, Limits::default(), &stop);
         assert_eq!(outcome, Outcome::Failed("the script was stopped".into()), "{script}");
-        assert!(start.elapsed() < Duration::from_secs(2), "{script}");
+        assert!(start.elapsed() < Duration::from_secs(30), "{script}");
         thread.join().unwrap();
     }
 }
@@ -462,7 +468,7 @@ fn pattern_bombs_are_interrupted() {
         "while true do pcall(string.match, ('a'):rep(40), ('a?'):rep(40) .. ('a'):rep(40) .. 'b') end",
         "return ('a'):rep(1e5):gsub('.-.-.-.-.-b', '')",
     ] {
-        assert_eq!(failure(bomb), "the script ran longer than 0.5 s", "{bomb}");
+        assert_eq!(failure_within(0.5, bomb), "the script ran longer than 0.5 s", "{bomb}");
     }
 }
 

@@ -1,10 +1,15 @@
--- Oktopus profile of a device with the lab's TR-098 model (`rcwmpd lab --model tr098`): access points, WAN connections, identity.
+-- Oktopus profile of a device with the lab's TR-098 model (`rcwmpd lab --model tr098`): access points, WAN connections, hosts,
+-- diagnostics, identity.
 --
--- The model has no more: no diagnostics, hosts, bridges, ports or lines. A hook that is missing is a capability that the device lacks.
+-- The model has no more: no bridges, counters or lines, and TR-098 knows no site survey. A hook that is missing is a capability
+-- that the device lacks.
 
 local WLAN = "InternetGatewayDevice.LANDevice.1.WLANConfiguration."
 local WAN = "InternetGatewayDevice.WANDevice.1."
 local CONNECTION = WAN .. "WANConnectionDevice.1."
+local HOSTS = "InternetGatewayDevice.LANDevice.1.Hosts."
+local PING, TRACE = "InternetGatewayDevice.IPPingDiagnostics.", "InternetGatewayDevice.TraceRouteDiagnostics."
+local DOWNLOAD, UPLOAD = "InternetGatewayDevice.DownloadDiagnostics.", "InternetGatewayDevice.UploadDiagnostics."
 
 local function escape(text)
     return (tostring(text):gsub("[&<>]", { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;" }))
@@ -82,10 +87,14 @@ function get_vendor() return "Example", nil end
 function get_data_model() return "TR-098", nil end
 
 function get_device_capabilities()
-    return { Radio = true, Ssid = true, Wifi = true, Interfaces = true, Ports = true, Hwinfo = true, Reboot = true, FactoryReset = true }, nil
+    return {
+        Radio = true, Ssid = true, Wifi = true, ConnectedDevices = true, Diagnostic = true, Ping = true, Traceroute = true,
+        SpeedTest = true, Interfaces = true, Ports = true, Hwinfo = true, Reboot = true, FactoryReset = true,
+    }, nil
 end
 
-function get_device_specs() return { DirectResult = false }, nil end
+-- A trace of thirty hops takes a minute at most.
+function get_device_specs() return { TimeTraceRoute = 60, DirectResult = false }, nil end
 function is_real_time() return false, nil end
 function get_wan_options() return { { protocol = "DHCP", type = "Ethernet", vlan = false }, { protocol = "PPPoE", type = "Ethernet", vlan = false } }, nil end
 
@@ -182,6 +191,131 @@ function set_port() return nil, nil end
 function add_port(port)
     return envelope("<cwmp:AddObject><ObjectName>" .. escape(port and port.path or CONNECTION .. "WANPPPConnection.")
         .. "</ObjectName><ParameterKey/></cwmp:AddObject>")
+end
+
+---------------------------------------------------------------------- hosts
+
+function get_connected_devices() return cwmp_get_params { HOSTS } end
+
+function parse_get_connected_devices(response)
+    local values, out = response_to_map(response), { ethernet = {}, wifi = {} }
+    for _, row in ipairs(rows(values, HOSTS .. "Host.")) do
+        local function value(name) return values[row.path .. name] end
+        local list = value "InterfaceType" == "802.11" and out.wifi or out.ethernet
+        list[#list + 1] = {
+            host_name = value "HostName", hostname = value "HostName", ip = value "IPAddress", ip_adress = value "IPAddress",
+            mac = value "MACAddress", active = truth(value "Active"), interface_type = value "InterfaceType",
+        }
+    end
+    return out, nil
+end
+
+---------------------------------------------------------------------- diagnostics: each is requested with what it is given, in one message
+
+local function request(path, input, fields, list)
+    list = list or {}
+    collect(list, path, input or {}, fields)
+    list[#list + 1] = { path .. "DiagnosticsState", "Requested", "string" }
+    return set(list)
+end
+
+local PING_FIELDS = {
+    { "interface", "Interface", "string" }, { "host", "Host", "string" }, { "repetitions", "NumberOfRepetitions", "unsignedInt" },
+    { "number_of_repetitions", "NumberOfRepetitions", "unsignedInt" }, { "timeout", "Timeout", "unsignedInt" },
+    { "data_block_size", "DataBlockSize", "unsignedInt" },
+}
+local TRACE_FIELDS = {
+    { "interface", "Interface", "string" }, { "host", "Host", "string" }, { "number_of_tries", "NumberOfTries", "unsignedInt" },
+    { "timeout", "Timeout", "unsignedInt" }, { "max_hop_count", "MaxHopCount", "unsignedInt" },
+}
+
+-- What a diagnostic is set to, by its fields.
+local function settings(response, path, fields)
+    local values, out = response_to_map(response), {}
+    for _, field in ipairs(fields) do
+        local value = values[path .. field[2]]
+        if field[3] == "unsignedInt" then value = tonumber(value) end
+        out[field[1]] = pv(value, true)
+    end
+    return out, nil
+end
+
+function get_ping() return cwmp_get_params { PING } end
+function parse_get_ping(response) return settings(response, PING, PING_FIELDS) end
+function get_ping_diagnostic_state() return PING .. "DiagnosticsState", nil end
+function set_ping(ping) return request(PING, ping, PING_FIELDS) end
+function get_ping_result() return cwmp_get_params { PING } end
+
+function parse_get_ping_result(response)
+    local values = response_to_map(response)
+    local function number(name) return tonumber(values[PING .. name]) end
+    return {
+        diagnostic_state = values[PING .. "DiagnosticsState"],
+        success_count = number "SuccessCount", failure_count = number "FailureCount",
+        average_response_time = number "AverageResponseTime",
+        average_rtt = number "AverageResponseTime", minimum_rtt = number "MinimumResponseTime", maximum_rtt = number "MaximumResponseTime",
+    }, nil
+end
+
+function get_traceroute() return cwmp_get_params { TRACE } end
+function parse_get_traceroute(response) return settings(response, TRACE, TRACE_FIELDS) end
+function get_traceroute_diagnostic_state() return TRACE .. "DiagnosticsState", nil end
+function set_traceroute(traceroute) return request(TRACE, traceroute, TRACE_FIELDS) end
+function get_traceroute_result_number_of_hops() return TRACE .. "RouteHopsNumberOfEntries", nil end
+
+function get_traceroute_result(number_of_hops)
+    local names = { TRACE .. "DiagnosticsState", TRACE .. "ResponseTime" }
+    for hop = 1, number_of_hops do names[#names + 1] = TRACE .. "RouteHops." .. hop .. "." end
+    return cwmp_get_params(names)
+end
+
+function parse_get_traceroute_result(response)
+    local values, hops = response_to_map(response), {}
+    for _, row in ipairs(rows(values, TRACE .. "RouteHops.")) do
+        local times = {}
+        for time in (values[row.path .. "HopRTTimes"] or ""):gmatch("%d+") do times[#times + 1] = tonumber(time) end
+        hops[#hops + 1] = {
+            hop_host = values[row.path .. "HopHost"], hop_host_address = values[row.path .. "HopHostAddress"],
+            hop_error_code = tonumber(values[row.path .. "HopErrorCode"]), hop_rtt_times = times,
+        }
+    end
+    return {
+        diagnostic_state = values[TRACE .. "DiagnosticsState"], response_time = tonumber(values[TRACE .. "ResponseTime"]),
+        hop_count = #hops, hops = hops,
+    }, nil
+end
+
+function set_speed_test(test)
+    local url = test and given(test.url)
+    if not url then return nil, "a speed test needs a url" end
+    if test.action ~= "upload" then return request(DOWNLOAD, {}, {}, { { DOWNLOAD .. "DownloadURL", url, "string" } }) end
+    return request(UPLOAD, {}, {}, {
+        { UPLOAD .. "UploadURL", url, "string" }, { UPLOAD .. "TestFileLength", given(test.size) or 1000000, "unsignedInt" },
+    })
+end
+
+function get_download_diagnostic_state() return DOWNLOAD .. "DiagnosticsState", nil end
+function get_upload_diagnostic_state() return UPLOAD .. "DiagnosticsState", nil end
+function get_speed_test_result(kind) return cwmp_get_params { kind == "upload" and UPLOAD or DOWNLOAD } end
+
+-- Seconds of the day of a dateTime, with its fraction.
+local function seconds(text)
+    local hour, minute, second = (text or ""):match("T(%d+):(%d+):([%d.]+)")
+    return hour and hour * 3600 + minute * 60 + second
+end
+
+function parse_get_speed_test_result(kind, response)
+    local values, up = response_to_map(response), kind == "upload"
+    local function value(name) return values[(up and UPLOAD or DOWNLOAD) .. name] end
+    local bytes = tonumber(value(up and "TotalBytesSent" or "TestBytesReceived"))
+    local from, to = seconds(value "BOMTime"), seconds(value "EOMTime")
+    local time = from and to and (to - from) % 86400
+    local speed = bytes and time and time > 0 and ("%.2f Mbps"):format(bytes * 8 / time / 1e6) or nil
+    return {
+        diagnostic_state = value "DiagnosticsState", type = kind, action = kind,
+        download_speed = not up and speed or nil, upload_speed = up and speed or nil, throughput = speed,
+        bytes_received = not up and bytes or nil, bytes_sent = up and bytes or nil,
+    }, nil
 end
 
 ---------------------------------------------------------------------- the device itself
