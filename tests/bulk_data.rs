@@ -5,6 +5,8 @@
 
 #[path = "support/agent.rs"]
 mod agent;
+#[path = "support/files.rs"]
+mod files;
 #[path = "support/messages.rs"]
 mod messages;
 #[path = "support/play.rs"]
@@ -12,9 +14,11 @@ mod play;
 #[path = "support/scripted.rs"]
 mod scripted;
 
+use std::fs;
 use std::io::Read as _;
 use std::time::{Duration, Instant};
 
+use files::{certificates, free_port, has as installed, nginx};
 use messages::{get_values, set_values};
 use play::{SERIAL, end, has, inform, methods, object, router, say, value};
 use scripted::{Scripted, Seen, Step, step};
@@ -256,6 +260,52 @@ fn reports_come_in_every_form() {
     let text = acs.finish()[3].text();
     assert_eq!(value(&text, "Device.BulkData.ProfileNumberOfEntries"), "16");
     assert_eq!(value(&text, "Device.BulkData.Profile.4.CSVEncoding.FieldSeparator"), ";");
+    let (status, _) = agent.stop();
+    assert!(status.success());
+}
+
+#[test]
+#[cfg(feature = "tls")]
+fn nginx_gets_reports_over_tls() {
+    if !installed("nginx") || !installed("openssl") {
+        return;
+    }
+    let port = free_port();
+    let blocks = format!(
+        "server {{ listen 127.0.0.1:{port} ssl; ssl_certificate CERTS/server.pem;
+           ssl_certificate_key CERTS/server.key;
+           location / {{ dav_methods PUT; auth_basic x; auth_basic_user_file DIR/users; }} }}"
+    );
+    let server = nginx(&[port], &blocks, &[]);
+    let parameters = [["", MEMORY, "0"]];
+    let more = [
+        ("EncodingType", "JSON"),
+        ("HTTP.Method", "PUT"),
+        ("HTTP.Username", "cpe"),
+        ("HTTP.Password", "s3cret"),
+    ];
+    // The certificate is not for the second name.
+    let mut messages = profile(1, &format!("https://127.0.0.1:{port}/report"), &parameters, &more);
+    messages.extend(profile(2, &format!("https://localhost:{port}/other"), &parameters, &more));
+    messages.push(set_values("on", &[("Device.BulkData.Enable", "xsd:boolean", "1")], ""));
+    let mut steps = vec![inform(), methods()];
+    steps.extend(messages.iter().map(say));
+    steps.push(end());
+    let acs = Scripted::start(steps);
+    let router = router(&acs.url());
+    router.write("/etc/ca.pem", &fs::read_to_string(certificates().join("ca.pem")).unwrap());
+    router.set("acs", "ssl_capath", "/etc/ca.pem");
+    let agent = router.start(&[]);
+    agent.wait_for("bulk data of profile 2 not sent: no TLS connection to localhost", 1);
+    acs.finish();
+    let place = server.dir.path().join("www/report");
+    let until = Instant::now() + Duration::from_secs(60);
+    while !place.exists() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let root: Value = serde_json::from_slice(&fs::read(place).unwrap()).unwrap();
+    assert!(root["Report"][0]["Device"]["DeviceInfo"]["MemoryStatus"]["Total"].is_u64(), "{root}");
+    assert!(!server.dir.path().join("www/other").exists() && !agent.log().contains("s3cret"));
     let (status, _) = agent.stop();
     assert!(status.success());
 }

@@ -6,13 +6,14 @@
 //!                                                            │       │ no: again by the retry's ladder,
 //!                                                            └───────┘     until the next interval
 //! ```
-//! Reports are in memory only. Their bounds: [`MAX_REPORT`] for each, [`MAX_KEPT`] for all that are kept, and
-//! [`MAX_RETAINED`] of a profile.
+//! Reports are in memory only. Their bounds: [`MAX_KEPT`] for all that are kept, and [`MAX_RETAINED`] of a profile.
 
 mod report;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use log::debug;
 
 pub use self::report::{Item, Report};
 use crate::backend::System;
@@ -28,9 +29,7 @@ use crate::model::date;
 use crate::sys::clock;
 use crate::transfer::Transfer;
 
-/// The largest report, as [`Report::cost`] counts.
-pub const MAX_REPORT: usize = 512 * 1024;
-/// All reports of all profiles that are kept, in the same octets.
+/// All reports of all profiles that are kept, and the largest one, in octets as [`Report::cost`] counts.
 pub const MAX_KEPT: usize = 1024 * 1024;
 /// The most reports of a profile that are kept.
 pub const MAX_RETAINED: usize = 100;
@@ -47,8 +46,14 @@ pub fn collect(model: &mut Model<System>, profile: &Profile, room: usize) -> Res
     let mut report = Report { time: clock::epoch_seconds(), ..Report::default() };
     let excluded = || profile.wishes.iter().filter(|wish| wish.exclude);
     for wish in profile.wishes.iter().filter(|wish| !wish.exclude) {
-        // What does not exist is not reported.
-        let Ok(found) = model.values([wish.reference.as_str()]) else { continue };
+        let found = match model.values([wish.reference.as_str()]) {
+            Ok(found) => found,
+            // What does not exist is not reported.
+            Err(why) => {
+                debug!("not in a report of bulk data: {why}");
+                continue;
+            }
+        };
         for (name, value) in found {
             if excluded().any(|other| rest(&other.reference, &name).is_some()) {
                 continue;
@@ -65,15 +70,15 @@ pub fn collect(model: &mut Model<System>, profile: &Profile, room: usize) -> Res
                     "more than {MAX_REFERENCES} parameters (MaxNumberOfParameterReferences)"
                 ));
             }
-            if report.cost > MAX_REPORT {
-                return Err(format!("a report of more than {MAX_REPORT} octets"));
+            if report.cost > MAX_KEPT {
+                return Err(format!("it would be of more than {MAX_KEPT} octets"));
             }
         }
     }
     Ok(report)
 }
 
-/// The query of a profile's URL: who we are, and what else it asks for (TR-069 N.2.1).
+/// The query of a profile's URL: who we are, and what else it asks for (TR-069 Annex N).
 pub fn query(model: &mut Model<System>, profile: &Profile) -> String {
     let always = [("oui", "ManufacturerOUI"), ("pc", "ProductClass"), ("sn", "SerialNumber")];
     let always = always.map(|(name, place)| (name.to_owned(), format!("Device.DeviceInfo.{place}")));
@@ -107,8 +112,8 @@ impl Upload {
     pub fn send(self, cancel: &Cancel, deadline: Instant) -> Result<(), String> {
         let Upload { profile, query, reports, way } = self;
         let mut url = Url::parse(&profile.url).map_err(|why| why.to_string())?;
-        let (first, rest) = if url.target.contains('?') { ("&", &query[1..]) } else { ("?", &query[1..]) };
-        url.target += &format!("{first}{rest}");
+        let has_query = url.target.contains('?');
+        url.target += &if has_query { query } else { query.replacen('&', "?", 1) };
         let (kind, format) = match profile.encoding {
             Encoding::Json { hierarchy: true, .. } => ("application/json; charset=UTF-8", "ObjectHierarchy"),
             Encoding::Json { .. } => ("application/json; charset=UTF-8", "NameValuePair"),

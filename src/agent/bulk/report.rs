@@ -1,4 +1,4 @@
-//! Reports of bulk data, and how they are written (TR-069 N.3). Pure.
+//! Reports of bulk data, and how they are written (TR-069 Annex N). Pure.
 
 use std::sync::Arc;
 

@@ -11,6 +11,7 @@ use crate::agent::exchange;
 use crate::agent::job::{Job, Outcome};
 use crate::agent::schedule::{Now, Periodic, Settings};
 use crate::backend::functions::bulkdata::{ERROR, MAX_REFERENCES, Profile};
+use crate::cwmp::dispatch;
 use crate::cwmp::retry::Policy;
 use crate::map::Map;
 use crate::sys::rng;
@@ -22,10 +23,17 @@ const LONGEST: Duration = Duration::from_secs(60);
 #[derive(Default)]
 pub(super) struct Bulk {
     runs: Map<u32, Run>,
-    /// Of a profile, with the number of the last report that is sent.
-    running: Option<(u32, u32, Job<Result<(), String>>)>,
+    running: Option<Sending>,
     /// The last report's number.
     serial: u32,
+}
+
+/// Reports on their way.
+struct Sending {
+    profile: u32,
+    /// The number of the last of them.
+    last: u32,
+    job: Job<Result<(), String>>,
 }
 
 /// A profile at work.
@@ -92,7 +100,7 @@ impl Daemon {
         let profiles = self.model.backend().bulk_profiles();
         let Bulk { runs, running, .. } = &mut self.bulk;
         runs.retain(|number, _| profiles.contains_key(number));
-        running.take_if(|(number, ..)| !profiles.contains_key(number));
+        running.take_if(|sending| !profiles.contains_key(&sending.profile));
         for (number, profile) in profiles {
             let (interval, reference) = (profile.interval, profile.reference);
             let settings = Settings { enabled: true, interval, reference };
@@ -133,6 +141,8 @@ impl Daemon {
         let Some(run) = self.bulk.runs.get_mut(&number) else { return };
         let made = bulk::collect(&mut self.model, &run.profile, room);
         run.query = bulk::query(&mut self.model, &run.profile);
+        let addressing = dispatch::addressing(&mut self.model);
+        self.model.set_addressing(addressing);
         run.keep(usize::try_from(run.profile.retained).unwrap_or(MAX_RETAINED));
         run.failed = made.is_err();
         match made {
@@ -145,17 +155,19 @@ impl Daemon {
             }
             Err(why) => warn!("no report of bulk data profile {number}: {why}"),
         }
-        self.bound_bulk(number);
+        self.bound_bulk();
         self.tell_bulk();
         self.complain();
     }
 
-    /// Drops the oldest reports of a profile while all profiles together have too much.
-    fn bound_bulk(&mut self, number: u32) {
-        let cost = |run: &Run| run.reports.iter().map(|report| report.cost).sum::<usize>();
-        let mut all: usize = self.bulk.runs.values().map(cost).sum();
-        let Some(run) = self.bulk.runs.get_mut(&number) else { return };
-        while all > MAX_KEPT && !run.reports.is_empty() {
+    /// Drops the oldest reports while all profiles together have too much.
+    fn bound_bulk(&mut self) {
+        let runs = &mut self.bulk.runs;
+        let reports = runs.values().flat_map(|run| &run.reports);
+        let mut all: usize = reports.map(|report| report.cost).sum();
+        while all > MAX_KEPT {
+            let some = runs.iter_mut().filter(|(_, run)| !run.reports.is_empty());
+            let Some((number, run)) = some.min_by_key(|(_, run)| run.reports[0].serial) else { return };
             all -= run.reports.remove(0).cost;
             warn!("a report of bulk data profile {number} is dropped: there is no room for more");
         }
@@ -175,18 +187,19 @@ impl Daemon {
             Job::start("bulk data", Arc::clone(&self.wake), work).map_err(|why| why.to_string())
         });
         match started {
-            Ok(job) => self.bulk.running = Some((number, last, job)),
+            Ok(job) => self.bulk.running = Some(Sending { profile: number, last, job }),
             Err(why) => self.bulk_failed(number, now, &why),
         }
     }
 
     fn bulk_result(&mut self, now: Duration) {
-        let Some((number, last, job)) = self.bulk.running.take() else { return };
-        let result = match job.outcome() {
-            Outcome::Running => return self.bulk.running = Some((number, last, job)),
+        let Some(sending) = self.bulk.running.take() else { return };
+        let result = match sending.job.outcome() {
+            Outcome::Running => return self.bulk.running = Some(sending),
             Outcome::Done(result) => result,
             Outcome::Lost => Err("the worker ended early".to_owned()),
         };
+        let Sending { profile: number, last, .. } = sending;
         match (result, self.bulk.runs.get_mut(&number)) {
             (Ok(()), Some(run)) => {
                 debug!("bulk data of profile {number} is sent");
@@ -198,7 +211,7 @@ impl Daemon {
         }
     }
 
-    /// Sends again if the profile wants that (TR-069 N.2.2.1), else with the next report.
+    /// Sends again if the profile wants that (TR-069 Annex N), else with the next report.
     fn bulk_failed(&mut self, number: u32, now: Duration, why: &str) {
         let Some(run) = self.bulk.runs.get_mut(&number) else { return };
         run.failures = run.failures.saturating_add(1);
