@@ -294,12 +294,12 @@ fn add_half(system: &mut System, half: &str, other: &str, mode: Mode) -> Result<
 
 fn delete_ssid(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
     let iface = iface(system, &at)?;
-    delete_half(system, iface, "ssid", "ap")
+    delete_half(system, &iface, "ssid", "ap")
 }
 
 fn delete_ap(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
     let iface = iface(system, &at)?;
-    delete_half(system, iface, "ap", "ssid")
+    delete_half(system, &iface, "ap", "ssid")
 }
 
 /// The SSID that is left can become an access point's.
@@ -320,18 +320,18 @@ fn delete_endpoint(system: &mut System, at: Place<'_>, _argument: &str) -> Resul
         }
         iface.mode = Mode::Ap;
     }
-    delete_half(system, iface, "ap", "ssid")
+    delete_half(system, &iface, "ap", "ssid")
 }
 
 /// Takes a half away; with the last one the section goes.
-fn delete_half(system: &mut System, iface: Iface, half: &str, other: &str) -> Result<()> {
+fn delete_half(system: &mut System, iface: &Iface, half: &str, other: &str) -> Result<()> {
     if iface.half == half {
         return system.delete_section(&iface.section());
     }
-    let mut off = off(system, &iface)?;
+    let mut off = off(system, iface)?;
     *off.part(half) = true;
     topology::put(system, &iface.section(), "rcwmp_half", other)?;
-    put_off(system, &iface, off)
+    put_off(system, iface, off)
 }
 
 // --- on and off
