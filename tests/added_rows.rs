@@ -84,6 +84,7 @@ fn router() -> Router {
         ("etc/group", "root:x:0:\n"),
         ("etc/shells", "/bin/ash\n"),
         ("etc/dropbear/authorized_keys", ""),
+        ("sys/module/bonding/parameters/max_bonds", "0\n"),
     ]);
     let protos = ["map", "gre", "vxlan"].map(|proto| format!("lib/netifd/proto/{proto}.sh"));
     files.extend(protos.iter().map(|path| (path.as_str(), "#!/bin/sh\n")));

@@ -1,10 +1,11 @@
 //! Ethernet ports, links and VLAN terminations (TR-181 `Device.Ethernet.`).
 //!
 //! A port is a row because the kernel has it, a VLAN because `/etc/config/network` or the kernel has it;
-//! a link is every Ethernet device that netifd's interfaces, VLANs and bridges stand on, and every free port.
+//! a link is every Ethernet device that netifd's interfaces, VLANs and bridges stand on, every group of ports, and
+//! every free port.
 
 use super::topology::{self, Vlan};
-use super::{bridging, topology::Interface};
+use super::{bonds, bridging, topology::Interface};
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::backend::{Place, Raw, Row};
 use crate::model::{Error, Result};
@@ -29,7 +30,6 @@ pub const VALUES: &[ValueFn] = &[
 
 /// The functions behind tables.
 pub const TABLES: &[TableFn] = &[
-    TableFn { name: "eth_bonds", rows: bonds, add: None, delete: None },
     TableFn { name: "eth_interfaces", rows: ports, add: None, delete: None },
     TableFn { name: "eth_links", rows: links, add: None, delete: None },
     TableFn { name: "eth_vlans", rows: vlans, add: Some(add_vlan), delete: Some(delete_vlan) },
@@ -38,13 +38,6 @@ pub const TABLES: &[TableFn] = &[
 /// A row that is a device.
 pub fn device_row(device: String) -> Row {
     Row { name: device.clone(), addr: device, cols: Vec::new() }
-}
-
-/// The devices that join several ports.
-fn bonds(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
-    let mut names = system.names("/sys/class/net");
-    names.retain(|name| topology::in_sysfs(system, name, "bonding/slaves"));
-    Ok(names.into_iter().map(device_row).collect())
 }
 
 fn device_option(system: &mut System, _at: Place<'_>, argument: &str) -> Result<Option<Raw>> {
@@ -149,7 +142,9 @@ fn links(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row
     for name in vlan_names(system)? {
         below.insert(topology::base_device(system, &name)?);
     }
+    below.extend(bonds::names(system)?);
     let mut members = Set::new();
+    members.extend(bonds::members(system)?);
     for bridge in &bridges {
         members.extend(bridging::live_ports(system, bridge)?);
     }

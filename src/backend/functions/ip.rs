@@ -10,6 +10,7 @@ use super::netif;
 use super::netifd::{self, Address6, Logical};
 use super::proc_net;
 use super::topology::{self, Interface};
+use super::wifi;
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::backend::{Place, Raw, Row};
 use crate::model::{Error, Result};
@@ -110,6 +111,9 @@ fn status(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<
 fn lower(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
     let Interface { name, device, proto } = interface(system, &at)?;
     let device = topology::ppp_device(system, &name, &proto)?.unwrap_or(device);
+    if device.is_empty() {
+        return Ok(Some(Raw::Many(wifi::below(system, &name)?)));
+    }
     Ok((device != "lo").then(|| Raw::one(device)))
 }
 
@@ -126,7 +130,8 @@ fn set_lower(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> 
         let why = "the interface makes its PPP link, which has the lower layer";
         return if same { Ok(()) } else { Err(Error::bad_value(at.name, why)) };
     }
-    if device == interface.device {
+    let below = if interface.device.is_empty() { wifi::below(system, &interface.name)? } else { Vec::new() };
+    if device == interface.device && below.is_empty() || given == below && !below.is_empty() {
         return Ok(());
     }
     if device.contains('/') {
@@ -137,7 +142,8 @@ fn set_lower(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> 
         return Err(Error::bad_value(at.name, "the interface makes its own bridge"));
     }
     let option = topology::lower_option_name(system, &section)?;
-    topology::put(system, &section, option, device)
+    let carried = wifi::carry(system, &interface.name, device)?;
+    topology::put(system, &section, option, if carried { "" } else { device })
 }
 
 fn mtu(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {

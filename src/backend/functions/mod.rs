@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod bbf;
+pub mod bonds;
 pub mod bridge_vlans;
 pub mod bridging;
 pub mod bulkdata;
@@ -156,6 +157,7 @@ const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (settings::VALUES, settings::TABLES),
     (time::VALUES, time::TABLES),
     (ethernet::VALUES, ethernet::TABLES),
+    (bonds::VALUES, bonds::TABLES),
     (bridging::VALUES, bridging::TABLES),
     (bridge_vlans::VALUES, bridge_vlans::TABLES),
     (ip::VALUES, ip::TABLES),

@@ -54,6 +54,7 @@ const ROWS: &[(&str, &[&str], bool)] = &[
     ("ip6_", &["network", "wireless"], true),
     ("eth_", &["cwmp", "firewall", "network", "wireless"], true),
     ("link_", &["network", "wireless"], true),
+    ("lag_", &["network"], true),
     ("net_status", &["network", "wireless"], true),
     ("device_option", &["network"], true),
     ("vlan_", &["network", "wireless"], true),

@@ -170,6 +170,41 @@ fn candidates(phy: &str, part: &str, mode: Mode, among: usize, place: usize) -> 
     if part.is_empty() { vec![plain, old] } else { vec![format!("{phy}.{part}-{kind}{among}"), plain] }
 }
 
+/// The networks that an interface without a device stands on: those that name it.
+///
+/// # Errors
+/// As [`System::sections`].
+pub(super) fn below(system: &mut System, interface: &str) -> Result<Vec<String>> {
+    let mut out = Vec::new();
+    for iface in ifaces(system)?.into_iter().filter(|iface| iface.mode != Mode::Other) {
+        if topology::words(system, &iface.section(), "network")?.iter().any(|word| word == interface) {
+            out.push(iface.id);
+        }
+    }
+    Ok(out)
+}
+
+/// Has the network `id` alone carry an interface; without such a network an interface that has no device stands on
+/// none any more. Whether there is one.
+///
+/// # Errors
+/// As [`System::set_option`].
+pub(super) fn carry(system: &mut System, interface: &str, id: &str) -> Result<bool> {
+    let all = ifaces(system)?;
+    let found = all.iter().any(|iface| iface.id == id && iface.mode != Mode::Other);
+    let moves = found || topology::interface(system, interface)?.is_some_and(|one| one.device.is_empty());
+    for iface in all {
+        let mut words = topology::words(system, &iface.section(), "network")?;
+        if found && iface.id == id {
+            topology::put(system, &iface.section(), "network", interface)?;
+        } else if moves && words.iter().any(|word| word == interface) {
+            words.retain(|word| word != interface);
+            topology::put_list(system, &iface.section(), "network", words)?;
+        }
+    }
+    Ok(found)
+}
+
 fn flag(on: bool) -> Result<Option<Raw>> {
     Ok(Some(Raw::one(if on { "1" } else { "0" })))
 }
@@ -256,12 +291,12 @@ fn add_half(system: &mut System, half: &str, other: &str, mode: Mode) -> Result<
 
 fn delete_ssid(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
     let iface = iface(system, &at)?;
-    delete_half(system, iface, "ssid", "ap")
+    delete_half(system, &iface, "ssid", "ap")
 }
 
 fn delete_ap(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
     let iface = iface(system, &at)?;
-    delete_half(system, iface, "ap", "ssid")
+    delete_half(system, &iface, "ap", "ssid")
 }
 
 /// The SSID that is left can become an access point's.
@@ -282,18 +317,18 @@ fn delete_endpoint(system: &mut System, at: Place<'_>, _argument: &str) -> Resul
         }
         iface.mode = Mode::Ap;
     }
-    delete_half(system, iface, "ap", "ssid")
+    delete_half(system, &iface, "ap", "ssid")
 }
 
 /// Takes a half away; with the last one the section goes.
-fn delete_half(system: &mut System, iface: Iface, half: &str, other: &str) -> Result<()> {
+fn delete_half(system: &mut System, iface: &Iface, half: &str, other: &str) -> Result<()> {
     if iface.half == half {
         return system.delete_section(&iface.section());
     }
-    let mut off = off(system, &iface)?;
+    let mut off = off(system, iface)?;
     *off.part(half) = true;
     topology::put(system, &iface.section(), "rcwmp_half", other)?;
-    put_off(system, &iface, off)
+    put_off(system, iface, off)
 }
 
 // --- on and off
