@@ -45,7 +45,7 @@ const SEED: u32 = 20_261_121;
 const ROUNDS: usize = 10;
 const EACH: usize = 1000;
 /// No single answer may take longer, in an unoptimised build on a busy machine.
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(30);
 /// KiB that allocators may keep after thousands of documents (hostile.md allows eight times that).
 const GROWTH: u64 = 1024;
 /// Longest message that is mutated: a large one says nothing new, and takes long.
@@ -526,7 +526,8 @@ fn lie(dice: &mut Dice, good: &[u8]) -> Vec<u8> {
     out += start;
     out += status;
     out += "\r\n";
-    out += dice.pick(&lengths);
+    let length_line: &String = dice.pick(&lengths);
+    out += length_line;
     for _ in 0..dice.below(5) {
         let header = *dice.pick(&headers);
         let times = if dice.percent(5) { 1 << dice.below(11) } else { 1 };
@@ -542,7 +543,7 @@ fn lie(dice: &mut Dice, good: &[u8]) -> Vec<u8> {
         "g\r\n",
     ];
     match dice.below(4) {
-        0 => out += dice.pick(&chunk),
+        0 => out += *dice.pick(&chunk),
         1 => out += &format!("{length:x}\r\n{body}\r\n0\r\n\r\n"),
         _ => out += &body,
     }

@@ -26,7 +26,7 @@ use sha1::{Digest, Sha1};
 const SEED: u32 = 20_261_121;
 const ROUNDS: usize = 10;
 const EACH: usize = 1000;
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(30);
 /// KiB.
 const GROWTH: u64 = 1024;
 const NONCE: &str = "fyko+d2lbbFgONRv9qkxdawL";
