@@ -202,7 +202,10 @@ fn mutate(dice: &mut Dice, text: &str) -> Vec<u8> {
                 parts[at] = match old.split_once('[').and_then(|(a, rest)| Some((a, rest.split_once(']')?.1)))
                 {
                     Some((before, after)) => format!("{before}[{new}]{after}"),
-                    None => old.replace("cwmp", *dice.pick(&["CWMP", "", "soap-env", "cwmp:x"])),
+                    None => {
+                        let prefix = *dice.pick(&["CWMP", "", "soap-env", "cwmp:x"]);
+                        old.replace("cwmp", prefix)
+                    }
                 };
             }
             _ => {
@@ -543,7 +546,10 @@ fn lie(dice: &mut Dice, good: &[u8]) -> Vec<u8> {
         "g\r\n",
     ];
     match dice.below(4) {
-        0 => out += *dice.pick(&chunk),
+        0 => {
+            let chunk = *dice.pick(&chunk);
+            out += chunk;
+        }
         1 => out += &format!("{length:x}\r\n{body}\r\n0\r\n\r\n"),
         _ => out += &body,
     }

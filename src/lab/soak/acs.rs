@@ -26,6 +26,8 @@ const CHANCE: usize = 20;
 const MOST: usize = 5;
 /// The rows that there are to be at most, unless answers are lost.
 const ROWS: usize = 4;
+/// Methods without arguments, the last one of nobody's.
+const PLAIN: [&str; 3] = ["GetRPCMethods", "GetQueuedTransfers", "NoSuchMethod"];
 /// The whole model; the numbers of its rows are persisted when they are told first.
 const ALL: &str = "Device.";
 /// A connection that says nothing for so long is closed.
@@ -242,7 +244,7 @@ impl Shared {
             }
             return (200, answer(&text).into_bytes());
         }
-        state.learn(&text, talk.last.take());
+        state.learn(&text, talk.last.take().as_ref());
         if talk.asked >= talk.wanted {
             state.count("ended well");
             return (204, Vec::new());
@@ -264,7 +266,7 @@ impl State {
     }
 
     /// What an answer tells of the rows.
-    fn learn(&mut self, answer: &str, last: Option<Ask>) {
+    fn learn(&mut self, answer: &str, last: Option<&Ask>) {
         if answer.contains("Fault>") {
             self.count("faults");
         }
@@ -301,7 +303,7 @@ impl State {
             15 => Ask::Upload(url),
             16 => Ask::Schedule(1 + u32::try_from(dice.below(5)).unwrap_or_default()),
             17 => Ask::Ping,
-            _ => Ask::Plain(*dice.pick(&["GetRPCMethods", "GetQueuedTransfers", "NoSuchMethod"])),
+            _ => Ask::Plain(PLAIN[dice.below(PLAIN.len())]),
         }
     }
 }
