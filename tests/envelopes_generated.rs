@@ -431,8 +431,7 @@ fn answer_one(mut stream: TcpStream, answer: &[u8]) -> std::io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(2)))?;
     stream.set_write_timeout(Some(Duration::from_secs(2)))?;
     let (mut seen, mut block) = (Vec::new(), [0; 4096]);
-    // Our requests end with the body's last word or with the head.
-    while !seen.ends_with(b"</hello>") && !(seen.ends_with(b"\r\n\r\n") && is_empty_post(&seen)) {
+    while !is_whole(&seen) {
         match stream.read(&mut block)? {
             0 => return Ok(()),
             count => seen.extend_from_slice(&block[..count]),
@@ -445,9 +444,11 @@ fn answer_one(mut stream: TcpStream, answer: &[u8]) -> std::io::Result<()> {
     Ok(())
 }
 
-fn is_empty_post(head: &[u8]) -> bool {
-    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
-    !head.contains("content-length:") || head.contains("content-length: 0\r\n")
+/// Our requests end with the body's last word, or with the head where there is no body.
+fn is_whole(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request).to_ascii_lowercase();
+    let has_body = text.contains("content-length:") && !text.contains("content-length: 0\r\n");
+    text.ends_with("</hello>") || text.ends_with("\r\n\r\n") && !has_body
 }
 
 /// Lies of HTTP.
