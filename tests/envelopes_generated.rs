@@ -45,7 +45,7 @@ const SEED: u32 = 20_261_121;
 const ROUNDS: usize = 10;
 const EACH: usize = 1000;
 /// No single answer may take longer, in an unoptimised build on a busy machine.
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(30);
 /// KiB that allocators may keep after thousands of documents (hostile.md allows eight times that).
 const GROWTH: u64 = 1024;
 /// Longest message that is mutated: a large one says nothing new, and takes long.
@@ -202,7 +202,10 @@ fn mutate(dice: &mut Dice, text: &str) -> Vec<u8> {
                 parts[at] = match old.split_once('[').and_then(|(a, rest)| Some((a, rest.split_once(']')?.1)))
                 {
                     Some((before, after)) => format!("{before}[{new}]{after}"),
-                    None => old.replace("cwmp", *dice.pick(&["CWMP", "", "soap-env", "cwmp:x"])),
+                    None => {
+                        let prefix = *dice.pick(&["CWMP", "", "soap-env", "cwmp:x"]);
+                        old.replace("cwmp", prefix)
+                    }
                 };
             }
             _ => {
@@ -428,8 +431,7 @@ fn answer_one(mut stream: TcpStream, answer: &[u8]) -> std::io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(2)))?;
     stream.set_write_timeout(Some(Duration::from_secs(2)))?;
     let (mut seen, mut block) = (Vec::new(), [0; 4096]);
-    // Our requests end with the body's last word or with the head.
-    while !seen.ends_with(b"</hello>") && !(seen.ends_with(b"\r\n\r\n") && is_empty_post(&seen)) {
+    while !is_whole(&seen) {
         match stream.read(&mut block)? {
             0 => return Ok(()),
             count => seen.extend_from_slice(&block[..count]),
@@ -442,9 +444,11 @@ fn answer_one(mut stream: TcpStream, answer: &[u8]) -> std::io::Result<()> {
     Ok(())
 }
 
-fn is_empty_post(head: &[u8]) -> bool {
-    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
-    !head.contains("content-length:") || head.contains("content-length: 0\r\n")
+/// Our requests end with the body's last word, or with the head where there is no body.
+fn is_whole(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request).to_ascii_lowercase();
+    let has_body = text.contains("content-length:") && !text.contains("content-length: 0\r\n");
+    text.ends_with("</hello>") || text.ends_with("\r\n\r\n") && !has_body
 }
 
 /// Lies of HTTP.
@@ -526,7 +530,8 @@ fn lie(dice: &mut Dice, good: &[u8]) -> Vec<u8> {
     out += start;
     out += status;
     out += "\r\n";
-    out += dice.pick(&lengths);
+    let length_line: &String = dice.pick(&lengths);
+    out += length_line;
     for _ in 0..dice.below(5) {
         let header = *dice.pick(&headers);
         let times = if dice.percent(5) { 1 << dice.below(11) } else { 1 };
@@ -542,7 +547,10 @@ fn lie(dice: &mut Dice, good: &[u8]) -> Vec<u8> {
         "g\r\n",
     ];
     match dice.below(4) {
-        0 => out += dice.pick(&chunk),
+        0 => {
+            let chunk = *dice.pick(&chunk);
+            out += chunk;
+        }
         1 => out += &format!("{length:x}\r\n{body}\r\n0\r\n\r\n"),
         _ => out += &body,
     }

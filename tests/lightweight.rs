@@ -15,7 +15,7 @@ mod scripted;
 use std::io::Write;
 use std::net::UdpSocket;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use agent::{Agent, Router};
 use messages::{envelope, get_values, set_values};
@@ -245,6 +245,48 @@ fn the_trigger_interval_lets_passive_ones_go() {
     assert_eq!(names(&listener.next()), [HOST]);
     std::thread::sleep(Duration::from_secs(1));
     listener.stays_quiet();
+    ends_well(agent);
+    acs.finish();
+}
+
+#[test]
+fn the_trigger_time_says_when() {
+    const PERIOD: u64 = 6000;
+    let millis = || u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
+    let listener = Listener::open();
+    // Half a period from now, and since long ago: the phase counts, not the beginning.
+    let second = millis() / 1000 + 3 - 100 * PERIOD;
+    let time = rcwmp::model::date::format_utc(i64::try_from(second).unwrap());
+    let interval = ("LightweightNotificationTriggerInterval", "xsd:unsignedInt", "6");
+    let reference = ("LightweightNotificationTriggerTime", "xsd:dateTime", time.as_str());
+    let requests = [switch_on(&listener.port(), &[interval, reference]), notify("2", &[(HOST, 3)])];
+    let acs = Scripted::start(script(&requests, vec![]));
+    let router = router(&acs.url());
+    let agent = router.start(&[]);
+    agent.wait_for("Waiting the next session", 1);
+    for (from, to) in [("'OpenWrt'", "'one'"), ("'one'", "'two'"), ("'two'", "'three'")] {
+        edit(&router, from, to);
+        assert_eq!(value(&listener.next(), HOST), to.trim_matches('\''));
+        let late = (millis() - second * 1000) % PERIOD;
+        assert!(late < PERIOD / 2, "{late} ms after a multiple of the period");
+    }
+    ends_well(agent);
+    acs.finish();
+}
+
+#[test]
+fn without_host_and_port_it_is_7547_of_the_acs() {
+    let Ok(socket) = UdpSocket::bind("127.0.0.1:7547") else {
+        return skip("port 7547 cannot be had");
+    };
+    let listener = Listener(socket);
+    let requests = [set_values("on", &[(USED, "xsd:string", "UDP")], ""), notify("2", &[(HOST, 5)])];
+    let acs = Scripted::start(script(&requests, vec![]));
+    let router = router(&acs.url());
+    let agent = router.start(&[]);
+    agent.wait_for("Waiting the next session", 1);
+    edit(&router, "'OpenWrt'", "'by-hand'");
+    assert_eq!(names(&listener.next()), [HOST]);
     ends_well(agent);
     acs.finish();
 }

@@ -26,7 +26,7 @@ use sha1::{Digest, Sha1};
 const SEED: u32 = 20_261_121;
 const ROUNDS: usize = 10;
 const EACH: usize = 1000;
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(30);
 /// KiB.
 const GROWTH: u64 = 1024;
 const NONCE: &str = "fyko+d2lbbFgONRv9qkxdawL";
@@ -65,9 +65,9 @@ fn base64(bytes: &[u8]) -> String {
     let mut out = String::new();
     for chunk in bytes.chunks(3) {
         let word =
-            chunk.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+            chunk.iter().fold(0_u32, |word, byte| (word << 8) | u32::from(*byte)) << (8 * (3 - chunk.len()));
         for at in 0..4 {
-            let digit = usize::try_from(word >> (18 - 6 * at) & 63).unwrap();
+            let digit = usize::try_from((word >> (18 - 6 * at)) & 63).unwrap();
             out.push(if at <= chunk.len() { char::from(DIGITS[digit]) } else { '=' });
         }
     }
@@ -79,11 +79,11 @@ fn from_base64(text: &str) -> Vec<u8> {
     let (mut word, mut bits) = (0_u32, 0);
     for digit in text.bytes().filter(|byte| *byte != b'=') {
         let value = DIGITS.iter().position(|known| *known == digit).unwrap();
-        word = word << 6 | u32::try_from(value).unwrap();
+        word = (word << 6) | u32::try_from(value).unwrap();
         bits += 6;
         if bits >= 8 {
             bits -= 8;
-            out.push((word >> bits & 255).to_be_bytes()[3]);
+            out.push(((word >> bits) & 255).to_be_bytes()[3]);
         }
     }
     out

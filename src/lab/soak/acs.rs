@@ -26,6 +26,10 @@ const CHANCE: usize = 20;
 const MOST: usize = 5;
 /// The rows that there are to be at most, unless answers are lost.
 const ROWS: usize = 4;
+/// Methods without arguments, the last one of nobody's.
+const PLAIN: [&str; 3] = ["GetRPCMethods", "GetQueuedTransfers", "NoSuchMethod"];
+/// The whole model; the numbers of its rows are persisted when they are told first.
+const ALL: &str = "Device.";
 /// A connection that says nothing for so long is closed.
 const IDLE: Duration = Duration::from_secs(20);
 /// Requests of an agent are small; an Upload has a configuration.
@@ -71,6 +75,8 @@ struct State {
     dice: Option<Dice>,
     counts: BTreeMap<&'static str, u32>,
     rows: Vec<String>,
+    /// The agent has been asked for everything: what it keeps from then on is all that there is.
+    warm: bool,
     /// The last ConnectionRequestURL that was told.
     url: String,
     ids: u32,
@@ -211,7 +217,8 @@ impl Shared {
         }
         let text = String::from_utf8_lossy(&request.body).into_owned();
         if text.contains(":Inform>") {
-            let wanted = state.dice.as_mut().map_or(0, |dice| dice.below(MOST + 1));
+            let least = usize::from(!state.warm);
+            let wanted = state.dice.as_mut().map_or(0, |dice| dice.below(MOST + 1)).max(least);
             *talk = Talk { informed: true, wanted, ..Talk::default() };
             state.count("Informs");
             for code in ["2 PERIODIC", "6 CONNECTION REQUEST", "8 DIAGNOSTICS COMPLETE", "3 SCHEDULED"] {
@@ -237,7 +244,7 @@ impl Shared {
             }
             return (200, answer(&text).into_bytes());
         }
-        state.learn(&text, talk.last.take());
+        state.learn(&text, talk.last.take().as_ref());
         if talk.asked >= talk.wanted {
             state.count("ended well");
             return (204, Vec::new());
@@ -259,13 +266,14 @@ impl State {
     }
 
     /// What an answer tells of the rows.
-    fn learn(&mut self, answer: &str, last: Option<Ask>) {
+    fn learn(&mut self, answer: &str, last: Option<&Ask>) {
         if answer.contains("Fault>") {
             self.count("faults");
         }
         match last {
             Some(Ask::Add) => self.rows.extend(rows(answer)),
             Some(Ask::Names(TABLE)) => self.rows = rows(answer),
+            Some(Ask::Values(ALL)) => self.warm |= answer.contains("GetParameterValuesResponse"),
             _ => {}
         }
     }
@@ -274,10 +282,13 @@ impl State {
         const NAME: &str = "Device.DeviceInfo.HostName";
         let Some(dice) = &mut self.dice else { return Ask::Plain("GetRPCMethods") };
         let url = format!("http://{address}/file");
+        if !self.warm {
+            return Ask::Values(ALL);
+        }
         match dice.below(19) {
             0 => Ask::Values("Device.DeviceInfo."),
             1 => Ask::Values("Device.ManagementServer."),
-            2 => Ask::Values(if dice.percent(10) { "Device." } else { "Device.WiFi." }),
+            2 => Ask::Values(if dice.percent(10) { ALL } else { "Device.WiFi." }),
             3 => Ask::Values("Device.NoSuchThing"),
             4 => Ask::Names("Device."),
             5 | 6 => Ask::Names(TABLE),
@@ -292,7 +303,7 @@ impl State {
             15 => Ask::Upload(url),
             16 => Ask::Schedule(1 + u32::try_from(dice.below(5)).unwrap_or_default()),
             17 => Ask::Ping,
-            _ => Ask::Plain(*dice.pick(&["GetRPCMethods", "GetQueuedTransfers", "NoSuchMethod"])),
+            _ => Ask::Plain(PLAIN[dice.below(PLAIN.len())]),
         }
     }
 }
@@ -305,7 +316,7 @@ fn send(
     request: &Request,
     shared: &Shared,
 ) -> io::Result<bool> {
-    let mut dice = Dice::new(shared.state().dice.as_mut().map_or(1, Dice::next));
+    let mut dice = Dice::new(shared.state().dice.as_mut().map_or(1, Dice::roll));
     let text = String::from_utf8_lossy(&request.body);
     let Some(trick) = trick else {
         stream.write_all(&http(*status, "", body))?;
@@ -362,7 +373,7 @@ fn send(
         }
         "redirect" => stream.write_all(&http(302, "Location: /acs\r\n", b""))?,
         "challenge" => {
-            let nonce = dice.next();
+            let nonce = dice.roll();
             let header =
                 format!("WWW-Authenticate: Digest realm=\"soak\", qop=\"auth\", nonce=\"{nonce:08x}\"\r\n");
             stream.write_all(&http(401, &header, b""))?;
@@ -425,7 +436,9 @@ mod tests {
             if seen() == TRICKS.len() {
                 return;
             }
-            acs.shared.trick().map_or((), |trick| acs.shared.state().count(trick));
+            if let Some(trick) = acs.shared.trick() {
+                acs.shared.state().count(trick);
+            }
         }
         panic!("{:?}", acs.counts());
     }

@@ -28,7 +28,7 @@ const KEPT: usize = 40;
 /// Longest line of a log.
 const MAX_LINE: u64 = 4096;
 /// How long an agent may take to end.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the agent's log has told.
 #[derive(Debug, Clone, Default)]

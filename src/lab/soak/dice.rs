@@ -12,13 +12,13 @@ impl Dice {
         if dice.0 == 0 {
             dice.0 = 1;
         }
-        dice.next();
-        dice.next();
+        dice.roll();
+        dice.roll();
         dice
     }
 
     /// The next of 1 to 2³² − 1.
-    pub fn next(&mut self) -> u32 {
+    pub fn roll(&mut self) -> u32 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 17;
         self.0 ^= self.0 << 5;
@@ -27,7 +27,7 @@ impl Dice {
 
     /// One below `end`; 0 where there is none.
     pub fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next()).unwrap_or_default() % end.max(1)
+        usize::try_from(self.roll()).unwrap_or_default() % end.max(1)
     }
 
     /// True in so many of a hundred cases.
@@ -42,7 +42,7 @@ impl Dice {
 
     /// Octets without any meaning.
     pub fn octets(&mut self, count: usize) -> Vec<u8> {
-        (0..count).map(|_| self.next().to_be_bytes()[3]).collect()
+        (0..count).map(|_| self.roll().to_be_bytes()[3]).collect()
     }
 
     /// A message with some changes: octets flipped, cut, doubled and put in.

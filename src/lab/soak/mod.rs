@@ -75,7 +75,7 @@ pub fn run(
     let mut start = |name: &'static str, below: &str| {
         let folder = folder.join(below);
         std::fs::create_dir_all(&folder).map_err(|why| format!("{}: {why}", folder.display()))?;
-        Cpe::start(name, &folder, &settings.program, dice.next())
+        Cpe::start(name, &folder, &settings.program, dice.roll())
     };
     let mut pair = [start("steady", "a")?, start("restarted", "b")?];
     let mut run =
@@ -91,7 +91,7 @@ pub fn run(
         let at = begin.elapsed();
         run.disturb(&pair);
         if at >= next_life {
-            next_life = at + life.mul_f64(f64::from(run.dice.next() % 100) / 100.0 + 0.5);
+            next_life = at + life.mul_f64(f64::from(run.dice.roll() % 100) / 100.0 + 0.5);
             let at_once = run.dice.percent(60);
             run.note(pair[1].restart(at_once));
         }
@@ -223,7 +223,7 @@ impl Run {
             for trend in found.iter().filter(|trend| counts_for(cpe, trend)) {
                 self.report.lines.push(format!("{:<12} {trend}", cpe.name));
                 if trend.grows() {
-                    self.report.faults.push(format!("the {} agent's {} grow", cpe.name, trend.name));
+                    self.report.faults.push(format!("the {} agent grows: {}", cpe.name, trend.name));
                 }
             }
         }
