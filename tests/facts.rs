@@ -249,7 +249,7 @@ fn the_checks_of_hostile_inputs_can_fail() {
             "{line}: {complaint}"
         );
     }
-    let list = "## 1. A\n| id | what |\n|---|---|\n| CVE-1 (k) | x |\n## 2. B\n[ ] one\n[ ] two\n";
+    let list = "x\n## 1. A\n| id | what |\n|---|---|\n| CVE-1 (k) | x |\n## 2. B\n[ ] one\n[ ] two\n";
     assert_eq!(checklist(list), ["one", "two", "CVE-1 (k)"]);
 }
 

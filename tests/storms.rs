@@ -113,7 +113,7 @@ fn a_switch_is_turned_and_turned() {
     let router = router("http://127.0.0.1:1/");
     let _ubus = ubus(&router);
     let turn = |n: u32| {
-        let on = if n % 2 == 0 { "1" } else { "0" };
+        let on = if n.is_multiple_of(2) { "1" } else { "0" };
         set_values("1", &[("Device.WiFi.SSID.1.Enable", "xsd:boolean", on)], &n.to_string())
     };
     let answers = storm(&router, (0..1000).map(turn).collect());
