@@ -232,14 +232,14 @@ fn every_hostile_input_has_its_test() {
 fn the_checks_of_hostile_inputs_can_fail() {
     let tests = Tests::of_this_crate();
     for (line, why) in [
-        ("| an item | it is refused | `facts::the_checks_can_fail` |", ""),
-        ("| an item | cannot apply: nobody has one | |", ""),
-        ("| an item | cannot apply: nobody has one | `facts::the_checks_can_fail` |", "neither"),
-        ("| an item | cannot apply: | |", "neither"),
-        ("| an item | it is refused | |", "neither"),
-        ("| an item | it is refused | `facts::gone` |", "there is no test"),
+        ("| an item here | it is refused | `facts::the_checks_can_fail` |", ""),
+        ("| an item here | cannot apply: nobody has one | |", ""),
+        ("| an item here | cannot apply: nobody has one | `facts::the_checks_can_fail` |", "neither"),
+        ("| an item here | cannot apply: | |", "neither"),
+        ("| an item here | it is refused | |", "neither"),
+        ("| an item here | it is refused | `facts::gone` |", "there is no test"),
         ("| item | it is refused | `facts::the_checks_can_fail` |", "no item"),
-        ("| an item | it is refused |", "2 cells"),
+        ("| an item here | it is refused |", "2 cells"),
     ] {
         let rows = rows("t", &format!("| item | what | shown by |\n|---|---|---|\n{line}\n"));
         let complaint = hostile_complaint(&tests, &rows[0]).unwrap_or_default();
@@ -249,7 +249,7 @@ fn the_checks_of_hostile_inputs_can_fail() {
             "{line}: {complaint}"
         );
     }
-    let list = "## 1. A\n| id | what |\n|---|---|\n| CVE-1 (k) | x |\n## 2. B\n[ ] one\n[ ] two\n";
+    let list = "x\n## 1. A\n| id | what |\n|---|---|\n| CVE-1 (k) | x |\n## 2. B\n[ ] one\n[ ] two\n";
     assert_eq!(checklist(list), ["one", "two", "CVE-1 (k)"]);
 }
 

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use rcwmp::http::HttpError;
 use rcwmp::http::client::{Post, Reply, Session, Settings};
 use rcwmp::http::tls;
-use rcwmp::http::wire::Wire;
+use rcwmp::http::wire::{Secure, Wire};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};

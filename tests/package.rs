@@ -281,6 +281,35 @@ fn the_service_under_procd() {
     assert_eq!(router.init("stop"), "");
 }
 
+#[test]
+fn the_jail() {
+    let config = [("cwmp.acs", "acs"), ("cwmp.acs.url", "http://acs.example/"), ("cwmp.cpe", "cpe")];
+    let Some(router) = Box::new(&config) else { return };
+    let told = router.init("start");
+    assert!(told.contains("procd_set_param limits core=0\n"), "{told}");
+    assert!(!told.contains("procd_add_jail"), "{told}");
+    let Some(router) = Box::new(&[&config[..], &[("cwmp.cpe.jail", "1")]].concat()) else { return };
+    let told = router.init("start");
+    // Without what it needs, the agent runs all the same, and it is said.
+    assert!(told.contains("procd_open_instance rcwmpd\n") && !told.contains("procd_add_jail"), "{told}");
+    let with = |told: &str, seccomp: bool| {
+        let inside = told.split("procd_open_instance rcwmpd\n").nth(1).unwrap();
+        let inside = inside.split("procd_close_instance").next().unwrap();
+        for line in
+            ["procd_add_jail rcwmpd\n", "procd_set_param capabilities /etc/capabilities/rcwmpd.json\n"]
+        {
+            assert!(inside.contains(line), "{line:?} is not in\n{told}");
+        }
+        let line = "procd_set_param seccomp /etc/seccomp/rcwmpd.json\n";
+        assert_eq!(inside.contains(line), seccomp, "{told}");
+        assert!(!inside.contains("user") && !inside.contains("namespace"), "{told}");
+    };
+    router.program("root/sbin/ujail", "#!/bin/sh\n");
+    with(&router.init("start"), false);
+    put(&router.root(), "lib/libpreload-seccomp.so", "");
+    with(&router.init("start"), true);
+}
+
 /// The rule that the firewall gets with these options; all that was called.
 #[track_caller]
 fn rule(options: &[(&str, &str)], expected: &[&str]) -> String {

@@ -47,14 +47,18 @@ pub fn make_own(dir: &Path) -> Result<(), FsError> {
         Err(why) if why.kind() == ErrorKind::AlreadyExists => {}
         Err(why) => return Err(FsError::io("make", dir)(why)),
     }
-    let about = fs::symlink_metadata(dir).map_err(FsError::io("look at", dir))?;
-    if about.is_dir() && is_ours(&about) {
+    if is_own(dir) {
         return fs::set_permissions(dir, fs::Permissions::from_mode(PRIVATE))
             .map_err(FsError::io("set the mode of", dir));
     }
     let aside = dir.with_extension(rng::hex(8).map_err(FsError::io("find a name beside", dir))?);
     fs::rename(dir, aside).map_err(FsError::io("move aside", dir))?;
     make().map_err(FsError::io("make", dir))
+}
+
+/// Whether it is a directory, no link to one, and ours.
+pub fn is_own(dir: &Path) -> bool {
+    fs::symlink_metadata(dir).is_ok_and(|about| about.is_dir() && is_ours(&about))
 }
 
 fn is_ours(about: &fs::Metadata) -> bool {
@@ -91,6 +95,7 @@ mod tests {
         let (place, prey) = (dir.path().join("rcwmp"), dir.path().join("prey"));
         fs::create_dir(&prey).unwrap();
         symlink(&prey, &place).unwrap();
+        assert!(is_own(&prey) && !is_own(&place) && !is_own(&dir.path().join("none")));
         make_own(&place).unwrap();
         fs::write(place.join("file"), "x").unwrap();
         assert_eq!((mode(&place), fs::read_dir(&prey).unwrap().count()), (PRIVATE, 0));

@@ -157,8 +157,10 @@ impl Daemon {
     /// Half a file of an earlier life, or an image that nobody installs, only takes memory away.
     pub(super) fn clear_scratch(&self) {
         let root = &self.options.root;
-        for file in ["download", "download.part", "upload"] {
-            let _ = self.scratch().map(|dir| fs::remove_file(dir.join(file)));
+        if let Some(scratch) = self.scratch().ok().filter(|place| dir::is_own(place)) {
+            for file in ["download", "download.part", "upload"] {
+                let _ = fs::remove_file(scratch.join(file));
+            }
         }
         let _ = fs::remove_file(self.options.state_dir().join(format!("{COMING}.part")));
         let _ = root.resolve(format!("{WEB}/{COMING}.part")).map(fs::remove_file);
