@@ -3,7 +3,7 @@
 //! A VLAN is a section `bridge-vlan`; a port is in it by an entry of its `ports`, `lan1:u*`. netifd's flags:
 //! `t` tagged, `u` or nothing untagged, `*` the VLAN of what comes in untagged.
 
-use super::bridging::{Bridge, bridge, flag, notes, port, port_items};
+use super::bridging::{Bridge, bridge, bridges, flag, notes, port, port_items, wifi_ports};
 use super::items::{self, Ids, Item};
 use super::topology;
 use crate::backend::{System, TableFn, ValueFn};
@@ -37,7 +37,10 @@ pub struct BridgeVlan {
     addr: String,
     /// How tables and memberships name it.
     id: String,
-    vid: u16,
+    /// Its number, 0 for what is none.
+    pub vid: u16,
+    /// netifd sees it.
+    pub on: bool,
 }
 
 /// The bridge that a bridge-vlan section belongs to, and whether netifd sees it: `device` is put aside
@@ -61,9 +64,10 @@ pub fn vlans(system: &mut System, bridge: &Bridge) -> Result<Vec<BridgeVlan>> {
     let mut out = Vec::new();
     for section in system.sections("network", "bridge-vlan")?.into_iter().take(4094) {
         let address = format!("network.{}", section.addr);
-        if vlan_bridge(system, &address)?.0 == bridge.name {
+        let (device, on) = vlan_bridge(system, &address)?;
+        if device == bridge.name {
             let vid = topology::text(system, &address, "vlan")?.parse().unwrap_or(0);
-            out.push(BridgeVlan { section: address, addr: section.addr, id: section.id, vid });
+            out.push(BridgeVlan { section: address, addr: section.addr, id: section.id, vid, on });
         }
     }
     Ok(out)
@@ -169,6 +173,15 @@ fn member_full(text: &str) -> bool {
 }
 
 fn members(system: &mut System, bridge: &Bridge) -> Result<Vec<Item>> {
+    let all = system.once("bridge members", ["network"], |system| {
+        let bridges = bridges(system)?;
+        let each = bridges.iter().map(|bridge| Ok((bridge.name.clone(), find_members(system, bridge)?)));
+        each.collect()
+    })?;
+    Ok(all.iter().find(|(name, _)| *name == bridge.name).map(|(_, items)| items.clone()).unwrap_or_default())
+}
+
+fn find_members(system: &mut System, bridge: &Bridge) -> Result<Vec<Item>> {
     let mut live = Vec::new();
     for vlan in vlans(system, bridge)? {
         for entry in topology::words(system, &vlan.section, "ports")?.into_iter().take(items::MAX_ITEMS) {
@@ -225,7 +238,17 @@ fn put_members(system: &mut System, bridge: &Bridge, items: &[Item]) -> Result<(
 fn vlan_port_rows(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
     let bridge = bridge(system, &at)?;
     let row = |item: Item| Row { name: item.id.clone(), addr: item.id.clone(), cols: vec![item.id] };
-    Ok(members(system, &bridge)?.into_iter().map(row).collect())
+    let mut out: Vec<Row> = members(system, &bridge)?.into_iter().map(row).collect();
+    // Columns of a wireless one: no item, then VLAN and port.
+    let vlans = vlans(system, &bridge)?;
+    for (port, vids) in wifi_ports(system, &bridge)? {
+        for vlan in vlans.iter().filter(|vlan| vlan.on && vids.contains(&vlan.vid)) {
+            let name = format!("{}.{port}", vlan.id);
+            let cols = vec![String::new(), vlan.id.clone(), port.clone()];
+            out.push(Row { name: name.clone(), addr: name, cols });
+        }
+    }
+    Ok(out)
 }
 
 fn add_vlan_port(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Row> {
@@ -241,9 +264,20 @@ fn add_vlan_port(system: &mut System, at: Place<'_>, _argument: &str) -> Result<
 }
 
 fn delete_vlan_port(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
+    if wireless(&at).is_some() {
+        return Err(Error::NotDeletable(at.name.to_owned()));
+    }
     let (bridge, mut items, found) = member(system, &at)?;
     items.remove(found);
     put_members(system, &bridge, &items)
+}
+
+/// VLAN and port of a wireless network's membership, which follows from the interface that the network is of.
+fn wireless<'p>(at: &'p Place<'_>) -> Option<(&'p str, &'p str)> {
+    match &at.row()?.cols[..] {
+        [_, vlan, port] => Some((vlan.as_str(), port.as_str())),
+        _ => None,
+    }
 }
 
 fn member(system: &mut System, at: &Place<'_>) -> Result<(Bridge, Vec<Item>, usize)> {
@@ -256,6 +290,18 @@ fn member(system: &mut System, at: &Place<'_>) -> Result<(Bridge, Vec<Item>, usi
 }
 
 fn vlan_port(system: &mut System, at: Place<'_>, field: &str) -> Result<Option<Raw>> {
+    if let Some((vlan, port)) = wireless(&at) {
+        let bridge = bridge(system, &at)?;
+        return match field {
+            "vlan" => Ok(Some(Raw::one(vlan))),
+            "enable" | "untagged" => flag(true),
+            _ => {
+                let all = port_items(system, &bridge)?;
+                let port = all.into_iter().find(|item| item.text == port).map(|item| item.id);
+                Ok(port.map(|id| Raw::One(format!("{}/{id}", bridge.name))))
+            }
+        };
+    }
     let (bridge, items, found) = member(system, &at)?;
     let member = Member::of(&items[found].text);
     match field {
@@ -275,6 +321,9 @@ fn vlan_port(system: &mut System, at: Place<'_>, field: &str) -> Result<Option<R
 }
 
 fn set_vlan_port(system: &mut System, at: Place<'_>, field: &str, raw: &Raw) -> Result<()> {
+    if wireless(&at).is_some() {
+        return Err(Error::bad_value(at.name, "a wireless network is in the VLAN of its IP interface"));
+    }
     let (bridge, mut items, found) = member(system, &at)?;
     let mut member = Member::of(&items[found].text);
     let text = raw.text();
@@ -321,6 +370,10 @@ fn set_vlan_port(system: &mut System, at: Place<'_>, field: &str, raw: &Raw) -> 
 fn port_pvid(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
     let (bridge, items, found) = port(system, &at)?;
     let Some(found) = found else { return Ok(None) };
+    let wireless = wifi_ports(system, &bridge)?.into_iter().find(|(id, _)| *id == items[found].text);
+    if let Some((_, vids)) = wireless {
+        return Ok(vids.first().map(|vid| Raw::One(vid.to_string())));
+    }
     let vids: Vec<(String, u16)> =
         vlans(system, &bridge)?.into_iter().map(|vlan| (vlan.id, vlan.vid)).collect();
     let mine: Vec<Member> = members(system, &bridge)?
