@@ -3,7 +3,7 @@
 //! A VLAN is a section `bridge-vlan`; a port is in it by an entry of its `ports`, `lan1:u*`. netifd's flags:
 //! `t` tagged, `u` or nothing untagged, `*` the VLAN of what comes in untagged.
 
-use super::bridging::{Bridge, bridge, bridges, flag, notes, port, port_items, wifi_ports};
+use super::bridging::{Bridge, bridge, bridges, flag, networks, notes, port, port_items, wifi_ports};
 use super::items::{self, Ids, Item};
 use super::topology;
 use crate::backend::{System, TableFn, ValueFn};
@@ -412,6 +412,10 @@ fn set_port_pvid(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw)
     let port = found.map(|found| items[found].text.clone()).filter(|text| !text.is_empty());
     let port = port.ok_or_else(|| Error::bad_value(at.name, "the port stands on nothing"))?;
     let wanted = raw.text();
+    let wireless = system.sections("wireless", "wifi-iface")?.into_iter().find(|one| one.id == port);
+    if let Some(section) = wireless {
+        return move_wireless(system, &at, &bridge, &section.addr, &wanted);
+    }
     let known = vlans(system, &bridge)?;
     let target = known.iter().find(|vlan| vlan.vid.to_string() == wanted).map(|vlan| vlan.id.clone());
     let mut all = members(system, &bridge)?;
@@ -431,6 +435,20 @@ fn set_port_pvid(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw)
         return Err(Error::bad_value(at.name, "the port is not in a VLAN of this number"));
     }
     put_members(system, &bridge, &all)
+}
+
+/// Gives a wireless network to the IP interface in a VLAN of the bridge, instead of those it is of there.
+fn move_wireless(system: &mut System, at: &Place<'_>, bridge: &Bridge, addr: &str, vid: &str) -> Result<()> {
+    let all = networks(system, bridge)?;
+    let found = all.iter().find(|(_, of)| of.is_some_and(|of| of.to_string() == vid));
+    let Some((network, _)) = found else {
+        return Err(Error::bad_value(at.name, "no IP interface is in a VLAN of this number"));
+    };
+    let section = format!("wireless.{addr}");
+    let mut words = topology::words(system, &section, "network")?;
+    words.retain(|word| all.iter().all(|(name, _)| name != word));
+    words.insert(0, network.clone());
+    topology::put_list(system, &section, "network", words)
 }
 
 #[cfg(test)]

@@ -261,7 +261,10 @@ fn set_timer(system: &mut System, at: Place<'_>, option: &str, raw: &Raw) -> Res
 
 /// The interfaces on a bridge, each with the VLAN it is in where its device is one of the bridge's (`br-lan.20`), to which
 /// netifd adds the devices of wireless networks without a tag.
-fn networks(system: &mut System, bridge: &Bridge) -> Result<Vec<(String, Option<u16>)>> {
+///
+/// # Errors
+/// As [`System::sections`].
+pub fn networks(system: &mut System, bridge: &Bridge) -> Result<Vec<(String, Option<u16>)>> {
     let vids: Vec<u16> = vlans(system, bridge)?.iter().filter(|vlan| vlan.on).map(|vlan| vlan.vid).collect();
     let place = |interface: &Interface| {
         let rest = interface.device.strip_prefix(&bridge.name)?;
