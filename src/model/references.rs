@@ -31,7 +31,7 @@ impl<B: Backend> Model<B> {
         for object in schema.objects() {
             let concerned = |param: &Param| {
                 let refers = |target: &&str| tables.iter().any(|table| target.starts_with(table));
-                param.write && param.source.refs.iter().any(|target| refers(&target))
+                param.write && param.source.refs.iter().any(refers)
             };
             if !object.params.iter().any(concerned) {
                 continue;

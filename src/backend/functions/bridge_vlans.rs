@@ -3,6 +3,8 @@
 //! A VLAN is a section `bridge-vlan`; a port is in it by an entry of its `ports`, `lan1:u*`. netifd's flags:
 //! `t` tagged, `u` or nothing untagged, `*` the VLAN of what comes in untagged.
 
+use std::rc::Rc;
+
 use super::bridging::{Bridge, bridge, bridges, flag, networks, notes, port, port_items, wifi_ports};
 use super::items::{self, Ids, Item};
 use super::topology;
@@ -60,17 +62,19 @@ pub fn vlan_bridge(system: &mut System, section: &str) -> Result<(String, bool)>
 ///
 /// # Errors
 /// As [`System::sections`].
-pub fn vlans(system: &mut System, bridge: &Bridge) -> Result<Vec<BridgeVlan>> {
-    let mut out = Vec::new();
-    for section in system.sections("network", "bridge-vlan")?.into_iter().take(4094) {
-        let address = format!("network.{}", section.addr);
-        let (device, on) = vlan_bridge(system, &address)?;
-        if device == bridge.name {
+pub fn vlans(system: &mut System, bridge: &Bridge) -> Result<Vec<Rc<BridgeVlan>>> {
+    let all = system.once("bridge VLANs", ["network"], |system| {
+        let mut out = Vec::new();
+        for section in system.sections("network", "bridge-vlan")?.into_iter().take(4094) {
+            let address = format!("network.{}", section.addr);
+            let (device, on) = vlan_bridge(system, &address)?;
             let vid = topology::text(system, &address, "vlan")?.parse().unwrap_or(0);
-            out.push(BridgeVlan { section: address, addr: section.addr, id: section.id, vid, on });
+            let vlan = BridgeVlan { section: address, addr: section.addr, id: section.id, vid, on };
+            out.push((device, Rc::new(vlan)));
         }
-    }
-    Ok(out)
+        Ok(out)
+    })?;
+    Ok(all.iter().filter(|(device, _)| *device == bridge.name).map(|(_, vlan)| Rc::clone(vlan)).collect())
 }
 
 fn vlan_rows(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
@@ -79,7 +83,9 @@ fn vlan_rows(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<
     for vlan in vlans.iter().filter(|vlan| vlan.addr.starts_with('@')) {
         system.was(&vlan.id, &format!("{}.{}", bridge.name, vlan.vid));
     }
-    Ok(vlans.into_iter().map(|vlan| Row { name: vlan.id, addr: vlan.addr, cols: Vec::new() }).collect())
+    let row =
+        |vlan: &Rc<BridgeVlan>| Row { name: vlan.id.clone(), addr: vlan.addr.clone(), cols: Vec::new() };
+    Ok(vlans.iter().map(row).collect())
 }
 
 fn add_vlan(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Row> {
@@ -309,7 +315,7 @@ fn vlan_port(system: &mut System, at: Place<'_>, field: &str) -> Result<Option<R
         "untagged" => flag(member.untagged()),
         "vlan" => {
             let vlan = vlans(system, &bridge)?.into_iter().find(|vlan| vlan.id == member.vlan);
-            Ok(Some(Raw::one(vlan.map(|vlan| vlan.id).unwrap_or_default())))
+            Ok(Some(Raw::one(vlan.map(|vlan| vlan.id.clone()).unwrap_or_default())))
         }
         _ if member.port.is_empty() => Ok(Some(Raw::one(""))),
         _ => {
@@ -374,8 +380,7 @@ fn port_pvid(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Opti
     if let Some((_, vids)) = wireless {
         return Ok(vids.first().map(|vid| Raw::One(vid.to_string())));
     }
-    let vids: Vec<(String, u16)> =
-        vlans(system, &bridge)?.into_iter().map(|vlan| (vlan.id, vlan.vid)).collect();
+    let vlans = vlans(system, &bridge)?;
     let mine: Vec<Member> = members(system, &bridge)?
         .iter()
         .filter(|item| item.on)
@@ -384,8 +389,8 @@ fn port_pvid(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Opti
         .collect();
     let primary =
         mine.iter().find(|member| member.flags.contains('*')).or_else(|| mine.iter().find(|m| m.untagged()));
-    let vid = primary.and_then(|member| vids.iter().find(|(id, _)| *id == member.vlan));
-    Ok(vid.map(|(_, vid)| Raw::one(vid.to_string())))
+    let vlan = primary.and_then(|member| vlans.iter().find(|vlan| vlan.id == member.vlan));
+    Ok(vlan.map(|vlan| Raw::One(vlan.vid.to_string())))
 }
 
 /// How the kernel's bridge treats what comes in by a port: `filter` whether it looks at VLANs, `frames` which it

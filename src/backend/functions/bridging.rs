@@ -283,16 +283,23 @@ pub fn networks(system: &mut System, bridge: &Bridge) -> Result<Vec<(String, Opt
 /// # Errors
 /// As [`System::sections`].
 pub fn wifi_ports(system: &mut System, bridge: &Bridge) -> Result<Vec<(String, Vec<u16>)>> {
-    let networks = networks(system, bridge)?;
-    let mut out = Vec::new();
-    for section in system.sections("wireless", "wifi-iface")? {
-        let words = topology::words(system, &format!("wireless.{}", section.addr), "network")?;
-        let mut on = networks.iter().filter(|(name, _)| words.contains(name)).peekable();
-        if on.peek().is_some() {
-            out.push((section.id, on.filter_map(|(_, vid)| *vid).collect()));
+    let all = system.once("wireless ports", ["network", "wireless"], |system| {
+        let mut out = Vec::new();
+        for bridge in bridges(system)?.iter() {
+            let networks = networks(system, bridge)?;
+            for section in system.sections("wireless", "wifi-iface")? {
+                let words = topology::words(system, &format!("wireless.{}", section.addr), "network")?;
+                let mut on = networks.iter().filter(|(name, _)| words.contains(name)).peekable();
+                if on.peek().is_some() {
+                    let vids: Vec<u16> = on.filter_map(|(_, vid)| *vid).collect();
+                    out.push((bridge.name.clone(), section.id, vids));
+                }
+            }
         }
-    }
-    Ok(out)
+        Ok(out)
+    })?;
+    let own = all.iter().filter(|(name, ..)| *name == bridge.name);
+    Ok(own.map(|(_, id, vids)| (id.clone(), vids.clone())).collect())
 }
 
 fn full(text: &str) -> bool {
