@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use rcwmp::model::compiled;
 
@@ -180,6 +181,31 @@ fn what_is_not_there_has_a_reason() {
     let stale = |pattern: &&str| !missing.iter().any(|path| fits(pattern, path));
     let stale: Vec<&str> = lines.iter().map(|(pattern, _)| *pattern).filter(stale).collect();
     assert!(stale.is_empty(), "reasons for nothing in tests/profiles/lacks: {stale:#?}");
+}
+
+#[test]
+fn the_script_counts_the_same() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/standards/tr181-profiles.tsv");
+    let Ok(text) = fs::read_to_string(&path) else {
+        println!("skipped: ../shared not present");
+        return;
+    };
+    let root = tempfile::tempdir().unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_rcwmpd"));
+    let printed = program.args(["dump-model", "--root"]).arg(root.path()).output().unwrap();
+    let dump = root.path().join("dump");
+    fs::write(&dump, printed.stdout).unwrap();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/coverage.sh");
+    let told = Command::new("sh").arg(script).arg(&path).arg(&dump).output().unwrap();
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    let told = String::from_utf8(told.stdout).unwrap();
+    let own: BTreeSet<String> = profiles(&text, &model().0)
+        .into_iter()
+        .map(|(name, Profile { total, backed, .. })| {
+            format!("{name}\t{total}\t{backed}\t{} %", backed * 100 / total)
+        })
+        .collect();
+    assert_eq!(told.lines().map(str::to_owned).collect::<BTreeSet<_>>(), own);
 }
 
 /// Every path of a profile that we count is one of the standard's: a name misspelt there would never be found.

@@ -121,6 +121,53 @@ fn clients_outlive_their_interface() {
     assert!(router.config("network").iter().all(|line| !line.contains("ip1") && !line.contains("client")));
 }
 
+/// A PPP link and the IP interface on it are one section: whichever goes, what refers to the other one is let go too.
+#[test]
+fn the_other_side_of_a_section_goes_too() {
+    let mut router = router();
+    for other in ["", "Device.IP.Interface."] {
+        let link = router.add("Device.PPP.Interface.");
+        let interface = router.find("Device.IP.Interface.", "Name", "ppp1");
+        let route = router.add("Device.Routing.Router.1.IPv4Forwarding.");
+        router.set(&[
+            (&format!("{route}DestIPAddress"), "10.20.30.0"),
+            (&format!("{route}DestSubnetMask"), "255.255.255.0"),
+            (&format!("{route}Interface"), interface.trim_end_matches('.')),
+        ]);
+        router.has("network", &["option interface 'ppp1'"]);
+        router.delete(if other.is_empty() { &link } else { &interface });
+        router.check(&format!("{route}Interface"), "");
+        let left = router.config("network").into_iter().filter(|line| line.contains("'ppp1'"));
+        assert_eq!(left.collect::<Vec<_>>(), [""; 0]);
+        // The next one of the name is another one.
+        let again = router.add("Device.PPP.Interface.");
+        router.find("Device.IP.Interface.", "Name", "ppp1");
+        router.check(&format!("{route}Interface"), "");
+        router.delete(&again);
+        router.delete(&route);
+    }
+}
+
+/// Whoever deletes the interface of a tunnel deletes the keys of all who may come in by it.
+#[test]
+fn peers_go_with_their_interface() {
+    for table in ["Device.IP.Interface.", "Device.X_RCWMP_WireGuard.Interface."] {
+        let network = format!(
+            "{}\nconfig interface 'wg0'\n\toption proto 'wireguard'\n\nconfig wireguard_wg0\n\toption public_key 'a'\n\n\
+            config wireguard_wg0 'phone'\n\toption public_key 'b'\n\nconfig wireguard_wg1\n\toption public_key 'c'\n",
+            support::NETWORK
+        );
+        let mut router = support::router_with(&[("etc/config/network", &network)]);
+        let first = format!("{table}1.");
+        let interface = if table.contains(".IP.") { router.find(table, "Name", "wg0") } else { first };
+        router.delete(&interface);
+        let left = router.config("network").into_iter();
+        let left: Vec<String> =
+            left.filter(|line| line.contains("wg0") || line.contains("public_key")).collect();
+        assert_eq!(left, ["option public_key 'c'"], "{table}");
+    }
+}
+
 /// A rule without its zone is another rule: what let guests into the LAN would let everybody into the router.
 #[test]
 fn rules_of_an_interface_that_goes() {

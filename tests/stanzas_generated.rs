@@ -160,7 +160,7 @@ impl Pair {
         let port = listener.local_addr().unwrap().port();
         let account = Account {
             username: "cpe".to_owned(),
-            password: SECRET.to_owned(),
+            password: SECRET.to_owned().into(),
             domain: "sha1.example".to_owned(),
             resource: "wan".to_owned(),
             use_tls: false,

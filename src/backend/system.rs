@@ -11,7 +11,7 @@ use crate::model::error::{Error, Result};
 use crate::model::memory::Memory;
 use crate::set::Set;
 use crate::sys::clock;
-use crate::sys::fs::{Root, read_capped};
+use crate::sys::fs::{Root, read_capped, read_plain};
 use crate::sys::journal::{Journal, Write};
 use crate::ubus::blobmsg::Table;
 use crate::uci::{self, Store, Value};
@@ -19,12 +19,11 @@ use crate::uci::{self, Store, Value};
 use super::bbfdm::Bbfdm;
 use super::bus::Bus;
 use super::functions::bbf::Telling;
-use super::functions::netifd::Logical;
 use super::functions::orders::Order;
 use super::functions::sensors::Sensors;
-use super::functions::topology::Interface;
 use super::kept::{Kept, KeptError};
 use super::marks::{self, Marks, Numbers};
+use super::memo::Memo;
 use super::moves::Move;
 use super::statistics::Statistics;
 use super::trials::Trials;
@@ -90,10 +89,7 @@ pub struct System {
     /// Of the table that is being listed: what its rows were called when names came from contents.
     former: Vec<(String, String)>,
     bus: Bus,
-    /// What netifd has told of its interfaces, read.
-    pub(super) logical: Option<Rc<[Logical]>>,
-    /// The interfaces of `/etc/config/network`, at one revision of it.
-    pub(super) interfaces: Option<(Option<u32>, Rc<[Interface]>)>,
+    pub(super) memo: Memo,
     /// What [`System::steady`] has told.
     moments: HashMap<String, i64>,
     texts: HashMap<String, Option<Rc<str>>>,
@@ -183,8 +179,7 @@ impl System {
             rekept: true,
             releasing: false,
             bus: Bus::new(places.ubus_socket),
-            logical: None,
-            interfaces: None,
+            memo: Memo::default(),
             moments: HashMap::new(),
             texts: HashMap::new(),
             folders: HashMap::new(),
@@ -226,7 +221,12 @@ impl System {
     /// # Errors
     /// As [`System::option`].
     pub fn option_text(&mut self, address: &str) -> Result<String> {
-        Ok(self.option(address)?.map(|raw| raw.text()).unwrap_or_default())
+        let Some((package, section, option)) = split(address) else { return Ok(String::new()) };
+        match self.uci.package(package) {
+            Ok(document) => Ok(document.option(section, option).map(Value::joined).unwrap_or_default()),
+            Err(uci::StoreError::NoPackage(_)) => Ok(String::new()),
+            Err(why) => Err(reading(package, &why)),
+        }
     }
 
     /// Stages an option; `None` and an empty list remove it.
@@ -269,23 +269,6 @@ impl System {
             Err(uci::StoreError::NoPackage(_)) => Ok(None),
             Err(why) => Err(reading(package, &why)),
         }
-    }
-
-    /// As [`System::sections`], each with the texts of some options; all in one walk, for what looks at every row.
-    ///
-    /// # Errors
-    /// As [`System::sections`].
-    pub(super) fn sections_with<const N: usize>(
-        &mut self,
-        package: &str,
-        ty: &str,
-        options: [&str; N],
-    ) -> Result<Vec<(Section, [String; N])>> {
-        let sections = self.sections(package, ty)?;
-        let Ok(document) = self.uci.package(package) else { return Ok(Vec::new()) };
-        let texts = document.sections().filter(|section| ty == "*" || section.ty() == ty);
-        let texts = texts.map(|section| options.map(|option| section.text(option).unwrap_or_default()));
-        Ok(sections.into_iter().zip(texts).collect())
     }
 
     /// Whether a package has a file, well-formed or not: whether its program is installed.
@@ -458,7 +441,11 @@ impl System {
         if let Some(known) = self.texts.get(path) {
             return known.clone();
         }
-        let bytes = self.place(path).and_then(|place| read_capped(&place, MAX_TEXT).ok());
+        let plain = self.beside(path).and_then(|place| read_plain(&place, MAX_TEXT));
+        let bytes = match plain {
+            Some(read) => read.ok(),
+            None => self.place(path).and_then(|place| read_capped(&place, MAX_TEXT).ok()),
+        };
         let text: Option<Rc<str>> = bytes.map(|bytes| String::from_utf8_lossy(&bytes).into());
         let size = path.len() + text.as_ref().map_or(0, |text| text.len());
         if self.remembered + size <= MAX_REMEMBERED {
@@ -516,12 +503,17 @@ impl System {
     /// Where a path under the root really is, links followed. That of its folder is looked up once.
     fn place(&mut self, path: &str) -> Option<PathBuf> {
         // As the kernel has it.
-        let (folder, name) = path.rsplit_once('/').filter(|_| path.len() < MAX_PATH)?;
-        if matches!(name, "" | "." | "..") {
-            return self.root.resolve(path).ok();
+        if path.len() >= MAX_PATH {
+            return None;
         }
-        let place = self.home(folder)?.join(name);
-        if std::fs::read_link(&place).is_ok() { self.root.resolve(path).ok() } else { Some(place) }
+        let plain = self.beside(path).filter(|place| std::fs::read_link(place).is_err());
+        if plain.is_some() { plain } else { self.root.resolve(path).ok() }
+    }
+
+    /// The same in its folder, where it may be a link.
+    fn beside(&mut self, path: &str) -> Option<PathBuf> {
+        let (folder, name) = path.rsplit_once('/').filter(|_| path.len() < MAX_PATH)?;
+        if matches!(name, "" | "." | "..") { None } else { Some(self.home(folder)?.join(name)) }
     }
 
     /// Where a folder really is.
@@ -687,8 +679,7 @@ impl System {
         self.uci.refresh();
         self.bus.forget();
         self.bbfdm_refresh();
-        self.logical = None;
-        self.interfaces = None;
+        self.memo.forget();
         self.texts = HashMap::new();
         self.folders = HashMap::new();
         self.homes = HashMap::new();
@@ -774,9 +765,17 @@ fn seen(section: &uci::Section, numbers: &Numbers) -> Section {
     if let Some(name) = section.name() {
         return Section { addr: name.to_owned(), id: name.to_owned(), name: Some(name.to_owned()), ty };
     }
-    let addr = format!("@{ty}[{}]", section.index_in_type());
+    let addr = address(section);
     let id = numbers.get(section.key()).map_or_else(|| addr.clone(), |number| marks::id(&ty, *number));
     Section { addr, id, name: None, ty }
+}
+
+/// How addresses name a section.
+pub(super) fn address(section: &uci::Section) -> String {
+    match section.name() {
+        Some(name) => name.to_owned(),
+        None => format!("@{}[{}]", section.ty(), section.index_in_type()),
+    }
 }
 
 /// Package, section and option of an address.
@@ -786,7 +785,7 @@ fn split(address: &str) -> Option<(&str, &str, &str)> {
     (!package.is_empty() && !section.is_empty() && !option.is_empty()).then_some((package, section, option))
 }
 
-fn reading(package: &str, why: &uci::StoreError) -> Error {
+pub(super) fn reading(package: &str, why: &uci::StoreError) -> Error {
     Error::backend(format!("reading configuration {package}"), why)
 }
 

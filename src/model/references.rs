@@ -3,11 +3,12 @@
 //! A strong reference is never left dangling: the path of a deleted row, or of one below it, is taken out of
 //! every parameter that an ACS can write. Weak ones are plain texts in our data model, and nobody touches them.
 
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use super::backend::{Backend, Place};
 use super::path::Path;
-use super::schema::Param;
+use super::schema::{Origin, Param, Rows};
 use super::tree::{Model, Target, What};
 
 /// A parameter that refers to what goes.
@@ -19,16 +20,18 @@ pub(super) struct Referrer {
 }
 
 impl<B: Backend> Model<B> {
-    /// The writable parameters outside of an instance that refer to it or to something below it. `instance`
-    /// is its name with numbers and the final dot.
-    pub(super) fn referrers(&mut self, instance: &str) -> Vec<Referrer> {
-        let Ok(gone) = Path::parse(instance) else { return Vec::new() };
-        let table = gone.schema_path();
+    /// The writable parameters outside of the first instance that refer to one of these or to something below it:
+    /// names with numbers and the final dot.
+    pub(super) fn referrers(&mut self, gone: &[String]) -> Vec<Referrer> {
+        let tables = |name: &String| Path::parse(name).ok().map(|path| path.schema_path());
+        let tables: Vec<String> = gone.iter().filter_map(tables).collect();
+        let Some(instance) = gone.first() else { return Vec::new() };
         let schema = Rc::clone(&self.schema);
         let mut out = Vec::new();
         for object in schema.objects() {
             let concerned = |param: &Param| {
-                param.write && param.source.refs.iter().any(|target| target.starts_with(&table))
+                let refers = |target: &&str| tables.iter().any(|table| target.starts_with(table));
+                param.write && param.source.refs.iter().any(refers)
             };
             if !object.params.iter().any(concerned) {
                 continue;
@@ -39,11 +42,12 @@ impl<B: Backend> Model<B> {
                 let targets = path.ok().and_then(|path| self.locate(&path).ok()).unwrap_or_default();
                 for target in targets {
                     let What::Param(at, _) = target.what else { continue };
-                    if target.name.starts_with(instance) {
+                    if target.name.starts_with(instance.as_str()) {
                         continue;
                     }
                     let Ok(value) = self.value(at, position, &target.name, &target.rows) else { continue };
-                    let goes = |item: &&str| format!("{item}.").starts_with(instance);
+                    let goes =
+                        |item: &&str| gone.iter().any(|one| format!("{item}.").starts_with(one.as_str()));
                     let items = || value.text.split(',').map(str::trim);
                     if items().any(|item| goes(&item)) {
                         let left = items().filter(|item| !goes(item)).collect::<Vec<_>>().join(",");
@@ -52,6 +56,43 @@ impl<B: Backend> Model<B> {
                 }
             }
         }
+        out
+    }
+
+    /// An instance that is about to be deleted, and those of other tables that go with it because they are the same
+    /// section seen otherwise: the IP interface of a PPP link, the tunnel of an IP interface. It is tried, and taken
+    /// back; nothing else is staged. Only tables that are referred to matter.
+    pub(super) fn going(&mut self, rows: &Rows, target: &Target, instance: String) -> Vec<String> {
+        let own = Path::parse(&instance).map(|path| path.schema_path()).unwrap_or_default();
+        let mut tables: Vec<&'static str> = Vec::new();
+        for param in self.schema.objects().iter().flat_map(|object| object.params.iter()) {
+            for table in param.source.refs.iter().filter(|_| param.write) {
+                if !table.starts_with(&own) && !tables.contains(table) {
+                    tables.push(table);
+                }
+            }
+        }
+        let names = |model: &mut Self| -> Vec<String> {
+            let all = tables.iter().flat_map(|table| model.rows_of(table));
+            all.map(|(name, _)| name + ".").collect()
+        };
+        let mut out = vec![instance];
+        // Another agent keeps its own references.
+        if rows.from == Origin::Bbfdm {
+            return out;
+        }
+        let before = names(self);
+        let (memory, passing) = (self.memory.clone(), self.passing.clone());
+        let (listed, paths) = (std::mem::take(&mut self.listed), self.paths.take());
+        let tried = self.backend.delete(rows, Place { name: &target.name, rows: &target.rows });
+        if tried.is_ok() {
+            let after: HashSet<String> = names(self).into_iter().collect();
+            let lost = before.into_iter().filter(|name| !after.contains(name) && !name.starts_with(&out[0]));
+            let lost: Vec<String> = lost.collect();
+            out.extend(lost);
+        }
+        self.backend.revert();
+        (self.memory, self.passing, self.listed, self.paths) = (memory, passing, listed, paths);
         out
     }
 

@@ -131,7 +131,8 @@ impl<B: Backend> Model<B> {
         let table_name = canonical(table, parents);
         self.instances(at, &table_name, parents);
         let instance = format!("{table_name}{}.", gone.number);
-        let referrers = self.referrers(&instance);
+        let going = self.going(rows, &target, instance.clone());
+        let referrers = self.referrers(&going);
         self.changing(|model, before| {
             let mut before = before.clone();
             if !referrers.is_empty() {

@@ -577,7 +577,10 @@ impl<B: Backend> Model<B> {
                 items.filter(|(gap, item)| *gap || !item.is_empty()).map(|(_, item)| item).collect();
             items.iter().map(|item| item.replace(',', "%2C")).collect::<Vec<_>>().join(",")
         } else {
-            word(&raw.text())
+            match raw {
+                Raw::One(text) => word(text),
+                many => word(&many.text()),
+            }
         };
         match param.ty.canonical(&text) {
             Ok(text) => text,

@@ -167,9 +167,22 @@ pub fn read_capped(path: &Path, max: usize) -> Result<Vec<u8>, FsError> {
     read_open(&file, path, max)
 }
 
+/// As [`read_capped`], of a file that is no link; `None` for a link, which is not followed.
+pub fn read_plain(path: &Path, max: usize) -> Option<Result<Vec<u8>, FsError>> {
+    match open_with(path, OFlag::O_NOFOLLOW) {
+        Err(FsError::Io { source, .. }) if source.raw_os_error() == Some(nix::libc::ELOOP) => None,
+        Err(why) => Some(Err(why)),
+        Ok(file) => Some(read_open(&file, path, max)),
+    }
+}
+
 /// Opens a regular file for reading; a pipe or device in its place is refused, not waited for.
 pub fn open_regular(path: &Path) -> Result<File, FsError> {
-    let flags = OFlag::O_NONBLOCK.bits();
+    open_with(path, OFlag::empty())
+}
+
+fn open_with(path: &Path, flags: OFlag) -> Result<File, FsError> {
+    let flags = (OFlag::O_NONBLOCK | flags).bits();
     let file =
         OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(FsError::io("open", path))?;
     if !file.metadata().map_err(FsError::io("look at", path))?.is_file() {
@@ -182,7 +195,7 @@ pub fn open_regular(path: &Path) -> Result<File, FsError> {
 pub fn read_open(file: &File, path: &Path, max: usize) -> Result<Vec<u8>, FsError> {
     // The length of a file in /proc or /sys is a lie, so it is only asked to read a byte more.
     let limit = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(max.min(128));
     file.take(limit).read_to_end(&mut bytes).map_err(FsError::io("read", path))?;
     if bytes.len() > max {
         return Err(FsError::TooLong { path: path.to_path_buf(), max });
@@ -328,6 +341,11 @@ mod tests {
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
         assert!(matches!(read_capped(&pipe, 9), Err(FsError::NotAFile(_))));
         assert!(!Root::default().read("/proc/self/status", 65536).unwrap().is_empty());
+        let link = dir.path().join("link");
+        symlink("file", &link).unwrap();
+        assert!(read_plain(&link, 5).is_none() && read_capped(&link, 5).is_ok());
+        assert_eq!(read_plain(&file, 5).unwrap().unwrap(), b"12345");
+        assert!(read_plain(&dir.path().join("none"), 5).unwrap().unwrap_err().is_missing());
     }
 
     #[test]

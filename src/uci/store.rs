@@ -199,8 +199,9 @@ impl Store {
             return Ok((&staged.base, staged.base_revision));
         }
         self.load(name)?;
-        let revision = self.cache[name].revision;
-        self.load(name).map(|document| (document, revision))
+        let Loaded { document, revision, .. } = &self.cache[name];
+        let document = document.as_ref().map_err(|error| StoreError::Parse(error.clone()))?;
+        Ok((document, *revision))
     }
 
     /// A package with what is staged, and a number for this content as of [`Store::before`]; `None` when

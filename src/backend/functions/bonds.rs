@@ -71,7 +71,7 @@ fn rows(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>
 fn add(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Row> {
     if !system.exists("/sys/module/bonding") {
         let why = "the kernel cannot join ports without the package kmod-bonding";
-        return Err(Error::Exhausted(format!("{}: {why}", at.name)));
+        return Err(Error::exhausted(format!("{}: {why}", at.name)));
     }
     let mut taken = system.names("/sys/class/net");
     for section in system.sections("network", "device")? {
@@ -95,7 +95,7 @@ fn section(system: &mut System, at: &Place<'_>) -> Result<Option<String>> {
 
 /// What only the kernel has is somebody else's.
 fn delete(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
-    let section = section(system, &at)?.ok_or_else(|| Error::NotDeletable(at.name.to_owned()))?;
+    let section = section(system, &at)?.ok_or_else(|| Error::not_deletable(at.name))?;
     system.delete_section(&section)
 }
 
@@ -109,7 +109,7 @@ fn lower(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<R
 }
 
 fn set_lower(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
-    let own = section(system, &at)?.ok_or_else(|| Error::NotWritable(at.name.to_owned()))?;
+    let own = section(system, &at)?.ok_or_else(|| Error::not_writable(at.name))?;
     let ports: Vec<String> = raw.items().into_iter().map(str::to_owned).collect();
     for section in system.sections("network", "device")? {
         let section = format!("network.{}", section.addr);

@@ -3,7 +3,9 @@
 //! A VLAN is a section `bridge-vlan`; a port is in it by an entry of its `ports`, `lan1:u*`. netifd's flags:
 //! `t` tagged, `u` or nothing untagged, `*` the VLAN of what comes in untagged.
 
-use super::bridging::{Bridge, bridge, flag, notes, port, port_items};
+use std::rc::Rc;
+
+use super::bridging::{Bridge, bridge, bridges, flag, networks, notes, port, port_items, wifi_ports};
 use super::items::{self, Ids, Item};
 use super::topology;
 use crate::backend::{System, TableFn, ValueFn};
@@ -37,7 +39,10 @@ pub struct BridgeVlan {
     addr: String,
     /// How tables and memberships name it.
     id: String,
-    vid: u16,
+    /// Its number, 0 for what is none.
+    pub vid: u16,
+    /// netifd sees it.
+    pub on: bool,
 }
 
 /// The bridge that a bridge-vlan section belongs to, and whether netifd sees it: `device` is put aside
@@ -57,16 +62,19 @@ pub fn vlan_bridge(system: &mut System, section: &str) -> Result<(String, bool)>
 ///
 /// # Errors
 /// As [`System::sections`].
-pub fn vlans(system: &mut System, bridge: &Bridge) -> Result<Vec<BridgeVlan>> {
-    let mut out = Vec::new();
-    for section in system.sections("network", "bridge-vlan")?.into_iter().take(4094) {
-        let address = format!("network.{}", section.addr);
-        if vlan_bridge(system, &address)?.0 == bridge.name {
+pub fn vlans(system: &mut System, bridge: &Bridge) -> Result<Vec<Rc<BridgeVlan>>> {
+    let all = system.once("bridge VLANs", ["network"], |system| {
+        let mut out = Vec::new();
+        for section in system.sections("network", "bridge-vlan")?.into_iter().take(4094) {
+            let address = format!("network.{}", section.addr);
+            let (device, on) = vlan_bridge(system, &address)?;
             let vid = topology::text(system, &address, "vlan")?.parse().unwrap_or(0);
-            out.push(BridgeVlan { section: address, addr: section.addr, id: section.id, vid });
+            let vlan = BridgeVlan { section: address, addr: section.addr, id: section.id, vid, on };
+            out.push((device, Rc::new(vlan)));
         }
-    }
-    Ok(out)
+        Ok(out)
+    })?;
+    Ok(all.iter().filter(|(device, _)| *device == bridge.name).map(|(_, vlan)| Rc::clone(vlan)).collect())
 }
 
 fn vlan_rows(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
@@ -75,7 +83,9 @@ fn vlan_rows(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<
     for vlan in vlans.iter().filter(|vlan| vlan.addr.starts_with('@')) {
         system.was(&vlan.id, &format!("{}.{}", bridge.name, vlan.vid));
     }
-    Ok(vlans.into_iter().map(|vlan| Row { name: vlan.id, addr: vlan.addr, cols: Vec::new() }).collect())
+    let row =
+        |vlan: &Rc<BridgeVlan>| Row { name: vlan.id.clone(), addr: vlan.addr.clone(), cols: Vec::new() };
+    Ok(vlans.iter().map(row).collect())
 }
 
 fn add_vlan(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Row> {
@@ -169,6 +179,15 @@ fn member_full(text: &str) -> bool {
 }
 
 fn members(system: &mut System, bridge: &Bridge) -> Result<Vec<Item>> {
+    let all = system.once("bridge members", ["network"], |system| {
+        let bridges = bridges(system)?;
+        let each = bridges.iter().map(|bridge| Ok((bridge.name.clone(), find_members(system, bridge)?)));
+        each.collect()
+    })?;
+    Ok(all.iter().find(|(name, _)| *name == bridge.name).map(|(_, items)| items.clone()).unwrap_or_default())
+}
+
+fn find_members(system: &mut System, bridge: &Bridge) -> Result<Vec<Item>> {
     let mut live = Vec::new();
     for vlan in vlans(system, bridge)? {
         for entry in topology::words(system, &vlan.section, "ports")?.into_iter().take(items::MAX_ITEMS) {
@@ -225,7 +244,17 @@ fn put_members(system: &mut System, bridge: &Bridge, items: &[Item]) -> Result<(
 fn vlan_port_rows(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
     let bridge = bridge(system, &at)?;
     let row = |item: Item| Row { name: item.id.clone(), addr: item.id.clone(), cols: vec![item.id] };
-    Ok(members(system, &bridge)?.into_iter().map(row).collect())
+    let mut out: Vec<Row> = members(system, &bridge)?.into_iter().map(row).collect();
+    // Columns of a wireless one: no item, then VLAN and port.
+    let vlans = vlans(system, &bridge)?;
+    for (port, vids) in wifi_ports(system, &bridge)? {
+        for vlan in vlans.iter().filter(|vlan| vlan.on && vids.contains(&vlan.vid)) {
+            let name = format!("{}.{port}", vlan.id);
+            let cols = vec![String::new(), vlan.id.clone(), port.clone()];
+            out.push(Row { name: name.clone(), addr: name, cols });
+        }
+    }
+    Ok(out)
 }
 
 fn add_vlan_port(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Row> {
@@ -241,9 +270,20 @@ fn add_vlan_port(system: &mut System, at: Place<'_>, _argument: &str) -> Result<
 }
 
 fn delete_vlan_port(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
+    if wireless(&at).is_some() {
+        return Err(Error::not_deletable(at.name));
+    }
     let (bridge, mut items, found) = member(system, &at)?;
     items.remove(found);
     put_members(system, &bridge, &items)
+}
+
+/// VLAN and port of a wireless network's membership, which follows from the interface that the network is of.
+fn wireless<'p>(at: &'p Place<'_>) -> Option<(&'p str, &'p str)> {
+    match &at.row()?.cols[..] {
+        [_, vlan, port] => Some((vlan.as_str(), port.as_str())),
+        _ => None,
+    }
 }
 
 fn member(system: &mut System, at: &Place<'_>) -> Result<(Bridge, Vec<Item>, usize)> {
@@ -256,6 +296,18 @@ fn member(system: &mut System, at: &Place<'_>) -> Result<(Bridge, Vec<Item>, usi
 }
 
 fn vlan_port(system: &mut System, at: Place<'_>, field: &str) -> Result<Option<Raw>> {
+    if let Some((vlan, port)) = wireless(&at) {
+        let bridge = bridge(system, &at)?;
+        return match field {
+            "vlan" => Ok(Some(Raw::one(vlan))),
+            "enable" | "untagged" => flag(true),
+            _ => {
+                let all = port_items(system, &bridge)?;
+                let port = all.into_iter().find(|item| item.text == port).map(|item| item.id);
+                Ok(port.map(|id| Raw::One(format!("{}/{id}", bridge.name))))
+            }
+        };
+    }
     let (bridge, items, found) = member(system, &at)?;
     let member = Member::of(&items[found].text);
     match field {
@@ -263,7 +315,7 @@ fn vlan_port(system: &mut System, at: Place<'_>, field: &str) -> Result<Option<R
         "untagged" => flag(member.untagged()),
         "vlan" => {
             let vlan = vlans(system, &bridge)?.into_iter().find(|vlan| vlan.id == member.vlan);
-            Ok(Some(Raw::one(vlan.map(|vlan| vlan.id).unwrap_or_default())))
+            Ok(Some(Raw::one(vlan.map(|vlan| vlan.id.clone()).unwrap_or_default())))
         }
         _ if member.port.is_empty() => Ok(Some(Raw::one(""))),
         _ => {
@@ -275,6 +327,9 @@ fn vlan_port(system: &mut System, at: Place<'_>, field: &str) -> Result<Option<R
 }
 
 fn set_vlan_port(system: &mut System, at: Place<'_>, field: &str, raw: &Raw) -> Result<()> {
+    if wireless(&at).is_some() {
+        return Err(Error::bad_value(at.name, "a wireless network is in the VLAN of its IP interface"));
+    }
     let (bridge, mut items, found) = member(system, &at)?;
     let mut member = Member::of(&items[found].text);
     let text = raw.text();
@@ -321,8 +376,11 @@ fn set_vlan_port(system: &mut System, at: Place<'_>, field: &str, raw: &Raw) -> 
 fn port_pvid(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
     let (bridge, items, found) = port(system, &at)?;
     let Some(found) = found else { return Ok(None) };
-    let vids: Vec<(String, u16)> =
-        vlans(system, &bridge)?.into_iter().map(|vlan| (vlan.id, vlan.vid)).collect();
+    let wireless = wifi_ports(system, &bridge)?.into_iter().find(|(id, _)| *id == items[found].text);
+    if let Some((_, vids)) = wireless {
+        return Ok(vids.first().map(|vid| Raw::One(vid.to_string())));
+    }
+    let vlans = vlans(system, &bridge)?;
     let mine: Vec<Member> = members(system, &bridge)?
         .iter()
         .filter(|item| item.on)
@@ -331,8 +389,8 @@ fn port_pvid(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Opti
         .collect();
     let primary =
         mine.iter().find(|member| member.flags.contains('*')).or_else(|| mine.iter().find(|m| m.untagged()));
-    let vid = primary.and_then(|member| vids.iter().find(|(id, _)| *id == member.vlan));
-    Ok(vid.map(|(_, vid)| Raw::one(vid.to_string())))
+    let vlan = primary.and_then(|member| vlans.iter().find(|vlan| vlan.id == member.vlan));
+    Ok(vlan.map(|vlan| Raw::One(vlan.vid.to_string())))
 }
 
 /// How the kernel's bridge treats what comes in by a port: `filter` whether it looks at VLANs, `frames` which it
@@ -359,6 +417,10 @@ fn set_port_pvid(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw)
     let port = found.map(|found| items[found].text.clone()).filter(|text| !text.is_empty());
     let port = port.ok_or_else(|| Error::bad_value(at.name, "the port stands on nothing"))?;
     let wanted = raw.text();
+    let wireless = system.sections("wireless", "wifi-iface")?.into_iter().find(|one| one.id == port);
+    if let Some(section) = wireless {
+        return move_wireless(system, &at, &bridge, &section.addr, &wanted);
+    }
     let known = vlans(system, &bridge)?;
     let target = known.iter().find(|vlan| vlan.vid.to_string() == wanted).map(|vlan| vlan.id.clone());
     let mut all = members(system, &bridge)?;
@@ -378,6 +440,20 @@ fn set_port_pvid(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw)
         return Err(Error::bad_value(at.name, "the port is not in a VLAN of this number"));
     }
     put_members(system, &bridge, &all)
+}
+
+/// Gives a wireless network to the IP interface in a VLAN of the bridge, instead of those it is of there.
+fn move_wireless(system: &mut System, at: &Place<'_>, bridge: &Bridge, addr: &str, vid: &str) -> Result<()> {
+    let all = networks(system, bridge)?;
+    let found = all.iter().find(|(_, of)| of.is_some_and(|of| of.to_string() == vid));
+    let Some((network, _)) = found else {
+        return Err(Error::bad_value(at.name, "no IP interface is in a VLAN of this number"));
+    };
+    let section = format!("wireless.{addr}");
+    let mut words = topology::words(system, &section, "network")?;
+    words.retain(|word| all.iter().all(|(name, _)| name != word));
+    words.insert(0, network.clone());
+    topology::put_list(system, &section, "network", words)
 }
 
 #[cfg(test)]

@@ -4,8 +4,11 @@
 //! management port, which is the bridge's own device. A port or VLAN membership that is off, or not told
 //! completely yet, is kept beside (see [`super::items`]).
 
+use std::rc::Rc;
+
 use super::bridge_vlans::{vlan_bridge, vlans};
 use super::items::{self, Ids, Item};
+use super::topology::Interface;
 use super::{netifd, topology};
 use crate::backend::{Section, System, TableFn, ValueFn, marks};
 use crate::model::backend::{Place, Raw, Row};
@@ -22,6 +25,7 @@ pub const VALUES: &[ValueFn] = &[
     ValueFn { name: "bridge_port_enable", get: port_enable, set: Some(set_port_enable) },
     ValueFn { name: "bridge_port_name", get: port_name, set: None },
     ValueFn { name: "bridge_port_lower", get: port_lower, set: Some(set_port_lower) },
+    ValueFn { name: "bridge_port_state", get: port_state, set: None },
     ValueFn { name: "bridge_port_management", get: port_management, set: None },
 ];
 
@@ -52,7 +56,11 @@ impl Bridge {
 ///
 /// # Errors
 /// As [`System::sections`].
-pub fn bridges(system: &mut System) -> Result<Vec<Bridge>> {
+pub fn bridges(system: &mut System) -> Result<Rc<[Bridge]>> {
+    system.once("bridges", ["network"], all_bridges)
+}
+
+fn all_bridges(system: &mut System) -> Result<Vec<Bridge>> {
     let mut out: Vec<Bridge> = Vec::new();
     for section in system.sections("network", "device")? {
         let section = format!("network.{}", section.addr);
@@ -88,18 +96,20 @@ pub fn live_ports(system: &mut System, bridge: &Bridge) -> Result<Vec<String>> {
 }
 
 fn bridge_rows(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
-    let row = |bridge: Bridge| {
+    let row = |bridge: &Bridge| {
         let section = bridge.section.strip_prefix("network.").unwrap_or(&bridge.section).to_owned();
-        Row { name: bridge.name.clone(), addr: bridge.name, cols: vec![section] }
+        Row { name: bridge.name.clone(), addr: bridge.name.clone(), cols: vec![section] }
     };
-    Ok(bridges(system)?.into_iter().map(row).collect())
+    Ok(bridges(system)?.iter().map(row).collect())
 }
 
 fn add_bridge(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Row> {
-    let mut taken: Vec<String> = bridges(system)?.into_iter().map(|bridge| bridge.name).collect();
+    let mut taken: Vec<String> = bridges(system)?.iter().map(|bridge| bridge.name.clone()).collect();
     for section in system.sections("network", "device")? {
         taken.push(topology::text(system, &format!("network.{}", section.addr), "name")?);
     }
+    // An interface may still name a bridge that is gone.
+    taken.extend(topology::interfaces(system)?.into_iter().map(|interface| interface.device));
     taken.extend(system.names("/sys/class/net"));
     let name = topology::numbered("br", |name| taken.iter().any(|other| other == name));
     let section = topology::new_section(system, "network", "device", None)?;
@@ -137,7 +147,7 @@ fn delete_bridge(system: &mut System, at: Place<'_>, _argument: &str) -> Result<
 /// [`Error::unknown_name`] when it is gone.
 pub fn bridge(system: &mut System, at: &Place<'_>) -> Result<Bridge> {
     let name = at.rows.first().map(|instance| instance.row.name.clone()).unwrap_or_default();
-    let found = bridges(system)?.into_iter().find(|bridge| bridge.name == name);
+    let found = bridges(system)?.iter().find(|bridge| bridge.name == name).cloned();
     found.ok_or_else(|| Error::unknown_name(at.name))
 }
 
@@ -249,21 +259,47 @@ fn set_timer(system: &mut System, at: Place<'_>, option: &str, raw: &Raw) -> Res
 
 // --- ports
 
-/// The access points and stations whose network lies on a bridge, by the stable names of their sections.
-fn wifi_ports(system: &mut System, bridge: &Bridge) -> Result<Vec<String>> {
-    let networks: Vec<String> = topology::interfaces(system)?
-        .into_iter()
-        .filter(|interface| interface.device == bridge.name)
-        .map(|interface| interface.name)
-        .collect();
-    let mut out = Vec::new();
-    for section in system.sections("wireless", "wifi-iface")? {
-        let words = topology::words(system, &format!("wireless.{}", section.addr), "network")?;
-        if words.iter().any(|word| networks.contains(word)) {
-            out.push(section.id);
+/// The interfaces on a bridge, each with the VLAN it is in where its device is one of the bridge's (`br-lan.20`), to which
+/// netifd adds the devices of wireless networks without a tag.
+///
+/// # Errors
+/// As [`System::sections`].
+pub fn networks(system: &mut System, bridge: &Bridge) -> Result<Vec<(String, Option<u16>)>> {
+    let vids: Vec<u16> = vlans(system, bridge)?.iter().filter(|vlan| vlan.on).map(|vlan| vlan.vid).collect();
+    let place = |interface: &Interface| {
+        let rest = interface.device.strip_prefix(&bridge.name)?;
+        if rest.is_empty() {
+            return Some((interface.name.clone(), None));
         }
-    }
-    Ok(out)
+        let vid = rest.strip_prefix('.')?.parse().ok().filter(|vid| vids.contains(vid))?;
+        Some((interface.name.clone(), Some(vid)))
+    };
+    Ok(topology::known_interfaces(system)?.iter().filter_map(place).collect())
+}
+
+/// The access points and stations whose network lies on a bridge, by the stable names of their sections, each with the
+/// VLANs that puts it in.
+///
+/// # Errors
+/// As [`System::sections`].
+pub fn wifi_ports(system: &mut System, bridge: &Bridge) -> Result<Vec<(String, Vec<u16>)>> {
+    let all = system.once("wireless ports", ["network", "wireless"], |system| {
+        let mut out = Vec::new();
+        for bridge in bridges(system)?.iter() {
+            let networks = networks(system, bridge)?;
+            for section in system.sections("wireless", "wifi-iface")? {
+                let words = topology::words(system, &format!("wireless.{}", section.addr), "network")?;
+                let mut on = networks.iter().filter(|(name, _)| words.contains(name)).peekable();
+                if on.peek().is_some() {
+                    let vids: Vec<u16> = on.filter_map(|(_, vid)| *vid).collect();
+                    out.push((bridge.name.clone(), section.id, vids));
+                }
+            }
+        }
+        Ok(out)
+    })?;
+    let own = all.iter().filter(|(name, ..)| *name == bridge.name);
+    Ok(own.map(|(_, id, vids)| (id.clone(), vids.clone())).collect())
 }
 
 fn full(text: &str) -> bool {
@@ -275,10 +311,17 @@ fn full(text: &str) -> bool {
 /// # Errors
 /// As [`System::sections`].
 pub fn port_items(system: &mut System, bridge: &Bridge) -> Result<Vec<Item>> {
-    let mut live = live_ports(system, bridge)?;
-    live.extend(wifi_ports(system, bridge)?);
-    let kept = notes(system, bridge, bridge.ports_option())?;
-    Ok(items::rows(&live, &kept, Ids::Text, full))
+    let all = system.once("bridge ports", ["network", "wireless"], |system| {
+        let mut out = Vec::new();
+        for bridge in bridges(system)?.iter() {
+            let mut live = live_ports(system, bridge)?;
+            live.extend(wifi_ports(system, bridge)?.into_iter().map(|(id, _)| id));
+            let kept = notes(system, bridge, bridge.ports_option())?;
+            out.push((bridge.name.clone(), items::rows(&live, &kept, Ids::Text, full)));
+        }
+        Ok(out)
+    })?;
+    Ok(all.iter().find(|(name, _)| *name == bridge.name).map(|(_, items)| items.clone()).unwrap_or_default())
 }
 
 /// What is kept beside a list of a bridge. Notes of earlier versions name sections by their place.
@@ -295,12 +338,8 @@ fn put_ports(system: &mut System, at: &Place<'_>, bridge: &Bridge, items: &[Item
     let wifi = system.sections("wireless", "wifi-iface")?;
     let (wireless, wired): (Vec<String>, Vec<String>) =
         live.into_iter().partition(|text| wifi.iter().any(|one| one.id == *text));
-    let networks: Vec<String> = topology::interfaces(system)?
-        .into_iter()
-        .filter(|interface| interface.device == bridge.name)
-        .map(|interface| interface.name)
-        .collect();
-    let before = wifi_ports(system, bridge)?;
+    let networks: Vec<String> = networks(system, bridge)?.into_iter().map(|(name, _)| name).collect();
+    let before: Vec<String> = wifi_ports(system, bridge)?.into_iter().map(|(id, _)| id).collect();
     for Section { addr, id, .. } in &wifi {
         let address = format!("wireless.{addr}");
         match (before.contains(id), wireless.contains(id)) {
@@ -432,6 +471,14 @@ fn set_port_lower(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw
     }
     items[found].text = text.to_owned();
     put_ports(system, &at, &bridge, &items)
+}
+
+/// The kernel's number. The management port has none of its own: what reaches the bridge reaches it.
+fn port_state(system: &mut System, at: Place<'_>, device: &str) -> Result<Option<Raw>> {
+    if at.row().is_some_and(|row| row.cols.is_empty()) {
+        return Ok((topology::status(system, device) == Some("Up")).then(|| Raw::one("3")));
+    }
+    Ok(topology::sysfs(system, device, "brport/state").map(Raw::one))
 }
 
 fn port_management(_system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {

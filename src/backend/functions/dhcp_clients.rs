@@ -162,7 +162,7 @@ fn option(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<
         "6" => addresses(told.dns.iter().filter_map(|one| v4(*one)).collect()),
         "12" => hex(told.host.as_bytes()),
         "15" => hex(told.domains.join(" ").as_bytes()),
-        "42" => addresses(told.time_servers),
+        "42" => addresses(told.time_servers.clone()),
         "51" => told.lease_time.map(|seconds| hex(&seconds.to_be_bytes())).unwrap_or_default(),
         "54" => addresses(told.dhcp_server.into_iter().collect()),
         _ => String::new(),

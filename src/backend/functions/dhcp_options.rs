@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
 
 use super::items::{self, Ids, Item};
 use super::{dhcpv4, odhcpd, topology};
@@ -314,6 +315,7 @@ pub fn put_payload(system: &mut System, pool: &str, code: u8, payload: Option<&s
 // --- leases
 
 /// A lease of dnsmasq.
+#[derive(Clone)]
 struct Lease {
     expires: i64,
     mac: String,
@@ -339,7 +341,11 @@ fn leases(text: &str) -> impl Iterator<Item = Lease> + '_ {
 }
 
 /// The leases of dnsmasq's file, and those of odhcpd where it is the main server or dnsmasq has no file.
-fn all_leases(system: &mut System) -> Result<Vec<Lease>> {
+fn all_leases(system: &mut System) -> Result<Rc<[Lease]>> {
+    system.once("leases", ["dhcp"], find_leases)
+}
+
+fn find_leases(system: &mut System) -> Result<Vec<Lease>> {
     let path = system.option_text("dhcp.@dnsmasq[0].leasefile")?;
     let path = if path.starts_with('/') { path } else { "/tmp/dhcp.leases".to_owned() };
     let text = system.text(&path);
@@ -367,9 +373,9 @@ fn lease_rows(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec
     let pool = at.rows.first().map(|instance| format!("dhcp.{}", instance.row.addr)).unwrap_or_default();
     let Some(subnet) = dhcpv4::subnet(system, &pool)? else { return Ok(Vec::new()) };
     let mut out: Vec<Row> = Vec::new();
-    for lease in all_leases(system)?.into_iter().filter(|lease| subnet.holds(lease.address)) {
+    for lease in all_leases(system)?.iter().filter(|lease| subnet.holds(lease.address)) {
         if out.iter().all(|row| row.name != lease.mac) {
-            out.push(Row { addr: lease.mac.clone(), name: lease.mac, cols: Vec::new() });
+            out.push(Row { addr: lease.mac.clone(), name: lease.mac.clone(), cols: Vec::new() });
         }
     }
     Ok(out)
@@ -380,9 +386,8 @@ fn leases_of(system: &mut System, at: &Place<'_>) -> Result<Vec<Lease>> {
     let [pool, client, ..] = at.rows else { return Ok(Vec::new()) };
     let pool = format!("dhcp.{}", pool.row.addr);
     let Some(subnet) = dhcpv4::subnet(system, &pool)? else { return Ok(Vec::new()) };
-    let mut out = all_leases(system)?;
-    out.retain(|lease| lease.mac == client.row.name && subnet.holds(lease.address));
-    Ok(out)
+    let own = |lease: &&Lease| lease.mac == client.row.name && subnet.holds(lease.address);
+    Ok(all_leases(system)?.iter().filter(own).cloned().collect())
 }
 
 fn lease_active(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {

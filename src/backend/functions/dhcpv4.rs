@@ -4,6 +4,7 @@
 //! wrote reaches their scripts but addresses, numbers, hexadecimal digits and names of hosts.
 
 use std::net::Ipv4Addr;
+use std::rc::Rc;
 
 use super::{dhcp_conditions, dhcp_options, ip, topology};
 use crate::backend::{System, TableFn, ValueFn, marks};
@@ -192,6 +193,25 @@ fn pool(at: &Place<'_>) -> Result<String> {
 /// # Errors
 /// As [`System::option`].
 pub fn subnet(system: &mut System, pool: &str) -> Result<Option<Subnet>> {
+    let known = subnets(system)?;
+    Ok(known.iter().find(|(other, _)| other == pool).and_then(|(_, subnet)| *subnet))
+}
+
+/// Pools by their addresses, each with its subnet.
+type Subnets = Rc<[(String, Option<Subnet>)]>;
+
+fn subnets(system: &mut System) -> Result<Subnets> {
+    system.once("subnets", ["dhcp", "network"], |system| {
+        let mut out = Vec::new();
+        for pool in pools(system)? {
+            let subnet = find_subnet(system, &pool)?;
+            out.push((pool, subnet));
+        }
+        Ok(out)
+    })
+}
+
+fn find_subnet(system: &mut System, pool: &str) -> Result<Option<Subnet>> {
     let interface = topology::text(system, pool, "interface")?;
     if interface.is_empty() || interface.contains('.') {
         return Ok(None);
@@ -498,11 +518,7 @@ fn set_reserved(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) 
 fn host_rows(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
     let here = pool(&at)?;
     let mine = at.rows.first().map(|instance| instance.row.name.clone()).unwrap_or_default();
-    let mut nets = Vec::new();
-    for pool in pools(system)? {
-        let net = subnet(system, &pool)?;
-        nets.push((pool, net));
-    }
+    let nets = subnets(system)?;
     let mut out: Vec<Row> = Vec::new();
     for section in system.sections("dhcp", "host")?.into_iter().take(MAX_SECTIONS) {
         let address = format!("dhcp.{}", section.addr);

@@ -145,7 +145,7 @@ fn set_wanted_options(system: &mut System, at: Place<'_>, _argument: &str, raw: 
 /// Rows with code and octets. An option may come twice.
 fn received(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
     let name = CLIENTS.interface(system, &at)?;
-    let options = netifd::find(system, &name).map(|told| told.options).unwrap_or_default();
+    let options = netifd::find(system, &name).map(|told| told.options.clone()).unwrap_or_default();
     let row = |(code, octets): (u16, String)| Row {
         name: format!("{code} {octets}"),
         addr: code.to_string(),

@@ -20,6 +20,7 @@ const MAX_DEVICES: usize = 1024;
 pub const VALUES: &[ValueFn] = &[
     ValueFn { name: "device_option", get: device_option, set: Some(set_device_option) },
     ValueFn { name: "net_status", get: net_status, set: None },
+    ValueFn { name: "net_status_port", get: port_status, set: None },
     ValueFn { name: "eth_upstream", get: upstream, set: None },
     ValueFn { name: "link_mtu", get: mtu, set: Some(set_mtu) },
     ValueFn { name: "link_mac", get: mac, set: Some(set_mac) },
@@ -56,6 +57,13 @@ fn set_device_option(system: &mut System, at: Place<'_>, argument: &str, raw: &R
 
 fn net_status(system: &mut System, _at: Place<'_>, device: &str) -> Result<Option<Raw>> {
     Ok(topology::status(system, device).map(Raw::one))
+}
+
+/// Of a port, below which there is nothing: without a cable a port of a switch is down for its own sake, which the
+/// kernel tells as if it were the switch's.
+fn port_status(system: &mut System, _at: Place<'_>, device: &str) -> Result<Option<Raw>> {
+    let told = topology::status(system, device);
+    Ok(told.map(|word| Raw::one(if word == "LowerLayerDown" { "Down" } else { word })))
 }
 
 fn mtu(system: &mut System, _at: Place<'_>, device: &str) -> Result<Option<Raw>> {
@@ -145,7 +153,7 @@ fn links(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row
     below.extend(bonds::names(system)?);
     let mut members = Set::new();
     members.extend(bonds::members(system)?);
-    for bridge in &bridges {
+    for bridge in bridges.iter() {
         members.extend(bridging::live_ports(system, bridge)?);
     }
     for name in system.names("/sys/class/net").into_iter().take(MAX_DEVICES) {
@@ -178,8 +186,8 @@ fn vlan_names(system: &mut System) -> Result<Vec<String>> {
         names.push(topology::text(system, &format!("network.{}", section.addr), "name")?);
     }
     names.extend(topology::interfaces(system)?.into_iter().map(|interface| interface.device));
-    for bridge in bridging::bridges(system)? {
-        names.extend(bridging::live_ports(system, &bridge)?);
+    for bridge in bridging::bridges(system)?.iter() {
+        names.extend(bridging::live_ports(system, bridge)?);
     }
     for name in system.names("/sys/class/net").into_iter().take(MAX_DEVICES) {
         if topology::kind(system, &name) == "vlan" {

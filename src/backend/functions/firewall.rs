@@ -117,7 +117,7 @@ fn levels(_system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<R
 fn log(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
     let zones = netif::zones(system)?;
     let mut all = !zones.is_empty();
-    for zone in zones {
+    for zone in zones.iter() {
         all = all && log_bits(&system.option_text(&format!("firewall.{}.log", zone.addr))?) & FILTER != 0;
     }
     Ok(Some(Raw::one(if all { "1" } else { "0" })))
@@ -125,7 +125,7 @@ fn log(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Option<Ra
 
 fn set_log(system: &mut System, _at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
     let on = truth(&raw.text());
-    for zone in netif::zones(system)? {
+    for zone in netif::zones(system)?.iter() {
         let address = format!("firewall.{}.log", zone.addr);
         let bits = log_bits(&system.option_text(&address)?);
         let next = if on { bits | FILTER } else { bits & !FILTER };

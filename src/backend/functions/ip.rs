@@ -519,12 +519,12 @@ struct Told6 {
     assigned: bool,
 }
 
-fn told_ip6(logical: Logical) -> Vec<Told6> {
+fn told_ip6(logical: &Logical) -> Vec<Told6> {
     let Logical { ipv6, assigned, proto, .. } = logical;
-    let own = ipv6.into_iter().map(|held| (held, false));
+    let own = ipv6.iter().map(|held| (held.clone(), false));
     let inside = assigned
-        .into_iter()
-        .filter_map(|(prefix, address)| Some((Address6 { address: address?, ..prefix }, true)));
+        .iter()
+        .filter_map(|(prefix, address)| Some((Address6 { address: (*address)?, ..prefix.clone() }, true)));
     own.chain(inside).map(|(held, assigned)| Told6 { held, proto: proto.clone(), assigned }).collect()
 }
 
@@ -548,7 +548,7 @@ fn ip6_rows(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<R
     let l3 = topology::l3_device(system, &interface);
     let family = netifd::family(system, &interface.name);
     let names: Vec<String> = family.iter().map(|one| one.name.clone()).collect();
-    let told: Vec<Told6> = family.into_iter().flat_map(told_ip6).collect();
+    let told: Vec<Told6> = family.iter().flat_map(|one| told_ip6(one)).collect();
     for one in &told {
         if !known.contains(&one.held.address) {
             known.push(one.held.address);
@@ -559,10 +559,10 @@ fn ip6_rows(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<R
     // What another interface on the same device has is not this one's.
     for other in netifd::all(system).iter() {
         if other.l3_device == l3 && !names.contains(&other.name) {
-            known.extend(told_ip6(other.clone()).iter().map(|one| one.held.address));
+            known.extend(told_ip6(other).iter().map(|one| one.held.address));
         }
     }
-    for entry in proc_net::if_inet6(system).into_iter().filter(|entry| entry.device == l3) {
+    for entry in proc_net::if_inet6(system).iter().filter(|entry| entry.device == l3) {
         if !known.contains(&entry.address) {
             let origin = origin6(entry.address, entry.bits, &interface.proto, None);
             out.push(address_row(entry.address.to_string(), "", origin));
@@ -641,9 +641,11 @@ fn ip6_entry(system: &mut System, at: &Place<'_>) -> Result<Entry6> {
     let Ok(address) = text.parse::<Ipv6Addr>() else { return Ok(Entry6 { on, kernel: None, netifd: None }) };
     let interface = interface(system, at)?;
     let l3 = topology::l3_device(system, &interface);
-    let kernel =
-        proc_net::if_inet6(system).into_iter().find(|entry| entry.device == l3 && entry.address == address);
-    let mut told = netifd::family(system, &interface.name).into_iter().flat_map(told_ip6);
+    let kernel = proc_net::if_inet6(system)
+        .iter()
+        .find(|entry| entry.device == l3 && entry.address == address)
+        .cloned();
+    let mut told = netifd::family(system, &interface.name).into_iter().flat_map(|one| told_ip6(&one));
     let netifd = told.find(|one| one.held.address == address).map(|one| one.held);
     Ok(Entry6 { on, kernel, netifd })
 }

@@ -23,9 +23,9 @@ const PREFIX: &str = "acs_map";
 /// The interfaces of zones that say whether they masquerade.
 fn interfaces(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
     let zones = netif::zones(system)?;
-    let rows = zones.into_iter().filter(|zone| zone.masq.is_some()).flat_map(|zone| {
-        let addr = zone.addr;
-        zone.networks.into_iter().map(move |name| Row { name, addr: addr.clone(), cols: Vec::new() })
+    let rows = zones.iter().filter(|zone| zone.masq.is_some()).flat_map(|zone| {
+        let row = |name: &String| Row { name: name.clone(), addr: zone.addr.clone(), cols: Vec::new() };
+        zone.networks.iter().map(row)
     });
     Ok(rows.collect())
 }

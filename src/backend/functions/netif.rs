@@ -1,6 +1,8 @@
 //! What UCI says of interfaces and firewall zones, as several areas need it: which interface a device
 //! belongs to, which zone an interface.
 
+use std::rc::Rc;
+
 use crate::backend::System;
 use crate::backend::functions::topology;
 pub use crate::backend::functions::topology::Interface;
@@ -76,12 +78,19 @@ pub fn not_ours(name: &str) -> Error {
 /// # Errors
 /// As [`System::sections`].
 pub fn interfaces(system: &mut System) -> Result<Vec<Interface>> {
-    let mut out = topology::interfaces(system)?;
-    out.truncate(MAX);
-    for interface in &mut out {
-        interface.device = topology::l3_device(system, interface);
-    }
-    Ok(out)
+    Ok(known_interfaces(system)?.to_vec())
+}
+
+/// The same, shared.
+fn known_interfaces(system: &mut System) -> Result<Rc<[Interface]>> {
+    system.once("interfaces above", ["network"], |system| {
+        let mut out = topology::interfaces(system)?;
+        out.truncate(MAX);
+        for interface in &mut out {
+            interface.device = topology::l3_device(system, interface);
+        }
+        Ok(out)
+    })
 }
 
 /// The interface that a device carries; of several the one that fits the family.
@@ -95,7 +104,11 @@ pub fn by_device<'i>(list: &'i [Interface], device: &str, v6: bool) -> Option<&'
 ///
 /// # Errors
 /// As [`System::sections`].
-pub fn zones(system: &mut System) -> Result<Vec<Zone>> {
+pub fn zones(system: &mut System) -> Result<Rc<[Zone]>> {
+    system.once("zones", ["firewall"], all_zones)
+}
+
+fn all_zones(system: &mut System) -> Result<Vec<Zone>> {
     let mut out = Vec::new();
     for section in system.sections("firewall", "zone")?.into_iter().take(MAX) {
         let addr = section.addr;
@@ -128,7 +141,7 @@ pub fn zone_of<'z>(zones: &'z [Zone], interface: &str) -> Option<&'z Zone> {
 /// As [`System::sections`].
 pub fn face_of(system: &mut System, zone: &str) -> Result<String> {
     let zones = zones(system)?;
-    let interfaces = interfaces(system)?;
+    let interfaces = known_interfaces(system)?;
     let found = zones.iter().find(|one| one.name == zone);
     Ok(found.and_then(|zone| face(zone, &interfaces)).unwrap_or_default().to_owned())
 }
@@ -154,8 +167,8 @@ pub fn zone_for(system: &mut System, name: &str, interface: &str) -> Result<Stri
 }
 
 /// Takes an interface that is about to go out of what no parameter refers to: the zones it is in, the wireless
-/// networks that lie on it, and the interfaces that stand on its device by its name. Whoever gets its name later is
-/// somebody else.
+/// networks that lie on it, and the interfaces that stand on its device by its name; and what belongs to it alone, the
+/// peers of WireGuard. Whoever gets its name later is somebody else.
 ///
 /// # Errors
 /// As [`System::set_option`].
@@ -169,6 +182,10 @@ pub fn forget(system: &mut System, interface: &str) -> Result<()> {
                 topology::put_list(system, &section, "network", words)?;
             }
         }
+    }
+    // From the last on: the places of the others stay.
+    for peer in system.sections("network", &format!("wireguard_{interface}"))?.into_iter().rev() {
+        system.delete_section(&format!("network.{}", peer.addr))?;
     }
     let alias = format!("@{interface}");
     for section in system.sections("network", "interface")?.into_iter().take(MAX) {

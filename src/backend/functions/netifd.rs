@@ -270,35 +270,33 @@ fn options(text: &str) -> Vec<(u16, String)> {
 }
 
 /// All interfaces, each name once; none when netifd does not answer. Read once a session.
-pub fn all(system: &mut System) -> Rc<[Logical]> {
-    if let Some(known) = &system.logical {
-        return Rc::clone(known);
-    }
-    let answer = system.ubus("network.interface", "dump");
-    let tables = answer.iter().flat_map(|answer| answer.array("interface")).filter_map(Value::as_table);
-    let mut found: Vec<Logical> = Vec::new();
-    for logical in tables.take(MAX_INTERFACES).map(Logical::read) {
-        if !logical.name.is_empty() && found.iter().all(|other| other.name != logical.name) {
-            found.push(logical);
+pub fn all(system: &mut System) -> Rc<[Rc<Logical>]> {
+    let read = |system: &mut System| {
+        let answer = system.ubus("network.interface", "dump");
+        let tables = answer.iter().flat_map(|answer| answer.array("interface")).filter_map(Value::as_table);
+        let mut found: Vec<Rc<Logical>> = Vec::new();
+        for logical in tables.take(MAX_INTERFACES).map(Logical::read) {
+            if !logical.name.is_empty() && found.iter().all(|other| other.name != logical.name) {
+                found.push(Rc::new(logical));
+            }
         }
-    }
-    let found: Rc<[Logical]> = found.into();
-    system.logical = Some(Rc::clone(&found));
-    found
+        Ok(found)
+    };
+    system.once("netifd", [], read).unwrap_or_default()
 }
 
 /// One interface; `None` when netifd does not answer or has none of that name.
-pub fn find(system: &mut System, name: &str) -> Option<Logical> {
-    all(system).iter().find(|one| one.name == name).cloned()
+pub fn find(system: &mut System, name: &str) -> Option<Rc<Logical>> {
+    all(system).iter().find(|one| one.name == name).map(Rc::clone)
 }
 
 /// An interface and those that its protocol made on the same device (`wan_6` on `pppoe-wan`).
-pub fn family(system: &mut System, name: &str) -> Vec<Logical> {
+pub fn family(system: &mut System, name: &str) -> Vec<Rc<Logical>> {
     let all = all(system);
     let Some(own) = all.iter().find(|one| one.name == name) else { return Vec::new() };
-    let fits = |one: &&Logical| one.is_child_of(name) && one.l3_device == own.l3_device;
+    let fits = |one: &&Rc<Logical>| one.is_child_of(name) && one.l3_device == own.l3_device;
     let children = all.iter().filter(fits).take(if own.l3_device.is_empty() { 0 } else { MAX_CHILDREN });
-    std::iter::once(own).chain(children).cloned().collect()
+    std::iter::once(own).chain(children).map(Rc::clone).collect()
 }
 
 /// The configured interface that one of netifd's stands for: itself, or the one whose protocol made it.

@@ -259,7 +259,7 @@ fn prefixes(system: &mut System, at: Place<'_>, argument: &str) -> Result<Option
         return Ok(None);
     }
     let name = topology::text(system, &section, "interface")?;
-    let assigned = netifd::find(system, &name).map(|one| one.assigned).unwrap_or_default();
+    let assigned = netifd::find(system, &name).map(|one| one.assigned.clone()).unwrap_or_default();
     let mut list = Vec::new();
     for (prefix, _) in assigned.iter().take(8) {
         list.push(prefixes::row_name(system, &name, prefix)?);

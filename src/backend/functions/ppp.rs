@@ -5,7 +5,7 @@
 
 use std::net::Ipv6Addr;
 
-use super::netifd::{self, Logical};
+use super::netifd;
 use super::topology::{self, Interface};
 use super::{kernel_routes, netif, proc_net};
 use crate::backend::{System, TableFn, ValueFn};
@@ -131,8 +131,8 @@ fn connection(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Opt
     let nothing_to_go_by = link.proto == "pppoe" && link.device.is_empty();
     Ok(Some(Raw::one(match netifd::find(system, &link.name) {
         _ if nothing_to_go_by => "Unconfigured",
-        Some(Logical { up: true, .. }) => "Connected",
-        Some(Logical { pending: true, .. }) if !off => "Connecting",
+        Some(told) if told.up => "Connected",
+        Some(told) if told.pending && !off => "Connecting",
         None if kernel => "Connected",
         _ => "Disconnected",
     })))
@@ -140,7 +140,7 @@ fn connection(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Opt
 
 fn error(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
     let name = section_name(&at)?;
-    let told = netifd::find(system, &name).map(|told| told.errors).unwrap_or_default();
+    let told = netifd::find(system, &name).map(|told| told.errors.clone()).unwrap_or_default();
     let word = |(_, code): &(String, String)| {
         ERRORS.iter().find(|(known, _)| known == code).map_or("ERROR_UNKNOWN", |(_, word)| word)
     };
@@ -212,7 +212,8 @@ fn session(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option
 fn identifier(system: &mut System, at: Place<'_>, whose: &str) -> Result<Option<Raw>> {
     let link = link(system, &at)?;
     let device = topology::ppp_device(system, &link.name, &link.proto)?.unwrap_or_default();
-    let own = proc_net::if_inet6(system).into_iter().filter(|one| one.device == device);
+    let all = proc_net::if_inet6(system);
+    let own = all.iter().filter(|one| one.device == device);
     let mut all: Vec<Ipv6Addr> = own.map(|one| one.address).collect();
     if whose == "remote" {
         // pppd sets a route to the other end alone.

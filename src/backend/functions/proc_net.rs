@@ -3,6 +3,7 @@
 //! Several of these files print the kernel's memory: a big-endian kernel has its words the other way round.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::rc::Rc;
 
 use super::topology;
 use crate::backend::System;
@@ -60,9 +61,12 @@ pub struct Socket {
 }
 
 /// All IPv6 addresses of the kernel.
-pub fn if_inet6(system: &mut System) -> Vec<Inet6> {
-    let text = system.text("/proc/net/if_inet6").unwrap_or_default();
-    text.lines().take(MAX_LINES).filter_map(inet6).collect()
+pub fn if_inet6(system: &mut System) -> Rc<[Inet6]> {
+    let read = |system: &mut System| {
+        let text = system.text("/proc/net/if_inet6").unwrap_or_default();
+        Ok(text.lines().take(MAX_LINES).filter_map(inet6).collect())
+    };
+    system.once("if_inet6", [], read).unwrap_or_default()
 }
 
 /// The IPv4 addresses that the kernel answers to.

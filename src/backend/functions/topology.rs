@@ -155,14 +155,7 @@ pub fn numbered(prefix: &str, taken: impl Fn(&str) -> bool) -> String {
 /// # Errors
 /// As [`System::sections`].
 pub fn device_section(system: &mut System, device: &str) -> Result<Option<String>> {
-    let mut found = None;
-    for section in system.sections("network", "device")? {
-        let address = format!("network.{}", section.addr);
-        if text(system, &address, "name")? == device {
-            found = Some(address);
-        }
-    }
-    Ok(found)
+    system.last_with("network", "device", "name", device)
 }
 
 /// An option of a device's `config device`; `None` when there is no such section or option.
@@ -201,17 +194,12 @@ pub fn interfaces(system: &mut System) -> Result<Vec<Interface>> {
     Ok(known_interfaces(system)?.to_vec())
 }
 
-/// The same, found out once as long as the package is as it is.
-fn known_interfaces(system: &mut System) -> Result<Rc<[Interface]>> {
-    let revision = system.revision("network");
-    if let Some((of, known)) = &system.interfaces
-        && *of == revision
-    {
-        return Ok(Rc::clone(known));
-    }
-    let found: Rc<[Interface]> = all_interfaces(system)?.into();
-    system.interfaces = Some((revision, Rc::clone(&found)));
-    Ok(found)
+/// The same, shared.
+///
+/// # Errors
+/// As [`System::sections`].
+pub fn known_interfaces(system: &mut System) -> Result<Rc<[Interface]>> {
+    system.once("interfaces", ["network"], all_interfaces)
 }
 
 fn all_interfaces(system: &mut System) -> Result<Vec<Interface>> {
@@ -297,7 +285,7 @@ pub fn ppp_device(system: &mut System, name: &str, proto: &str) -> Result<Option
 pub fn l3_device(system: &mut System, interface: &Interface) -> String {
     let Interface { name, device, proto } = interface;
     if let Some(told) = netifd::find(system, name).filter(|told| !told.l3_device.is_empty()) {
-        return told.l3_device;
+        return told.l3_device.clone();
     }
     let made = match proto.as_str() {
         "static" | "dhcp" | "dhcpv6" | "none" => return device.clone(),

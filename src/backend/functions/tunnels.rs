@@ -65,14 +65,8 @@ fn add(system: &mut System, at: Place<'_>, protos: &str) -> Result<Row> {
     Ok(Row { name: name.clone(), addr: name, cols: vec![String::new()] })
 }
 
-/// With what belongs to it alone: the peers of WireGuard.
 fn delete(system: &mut System, at: Place<'_>, _protos: &str) -> Result<()> {
     let name = name(&at)?;
-    let peers = system.sections("network", &format!("wireguard_{name}"))?;
-    // From the last on: the places of the others stay.
-    for peer in peers.into_iter().rev() {
-        system.delete_section(&format!("network.{}", peer.addr))?;
-    }
     netif::forget(system, &name)?;
     system.delete_section(&format!("network.{name}"))
 }

@@ -8,6 +8,8 @@
 //! remembers which ones are off when not all are. The profile of an end point is a third part
 //! ([`super::profiles`]).
 
+use std::rc::Rc;
+
 use super::wifi_state::{self, Network};
 use super::{profiles, radio, topology};
 use crate::backend::{System, TableFn, ValueFn};
@@ -106,6 +108,15 @@ impl Iface {
 /// # Errors
 /// As [`System::sections`].
 pub fn ifaces(system: &mut System) -> Result<Vec<Iface>> {
+    Ok(known_ifaces(system)?.to_vec())
+}
+
+/// The same, shared.
+fn known_ifaces(system: &mut System) -> Result<Rc<[Iface]>> {
+    system.once("wifi-ifaces", ["wireless"], all_ifaces)
+}
+
+fn all_ifaces(system: &mut System) -> Result<Vec<Iface>> {
     let mut out = Vec::new();
     for section in system.sections("wireless", "wifi-iface")?.into_iter().take(MAX_IFACES) {
         let address = format!("wireless.{}", section.addr);
@@ -130,7 +141,7 @@ pub fn ifaces(system: &mut System) -> Result<Vec<Iface>> {
 /// # Errors
 /// As [`System::sections`].
 pub fn device(system: &mut System, addr: &str) -> Result<Option<String>> {
-    let all = ifaces(system)?;
+    let all = known_ifaces(system)?;
     let Some(me) = all.iter().find(|iface| iface.addr == addr) else { return Ok(None) };
     if me.disabled {
         return Ok(None);
@@ -218,7 +229,11 @@ pub fn section(at: &Place<'_>) -> Result<String> {
 /// The wifi-iface of the innermost row.
 pub(super) fn iface(system: &mut System, at: &Place<'_>) -> Result<Iface> {
     let addr = at.row().map(|row| row.addr.clone()).unwrap_or_default();
-    ifaces(system)?.into_iter().find(|one| one.addr == addr).ok_or_else(|| Error::unknown_name(at.name))
+    known_ifaces(system)?
+        .iter()
+        .find(|one| one.addr == addr)
+        .cloned()
+        .ok_or_else(|| Error::unknown_name(at.name))
 }
 
 // --- rows
