@@ -40,7 +40,7 @@ fn tls(ca: PathBuf) -> Client {
 fn account(domain: &str, use_tls: bool) -> Account {
     Account {
         username: "cpe".to_owned(),
-        password: SECRET.to_owned(),
+        password: SECRET.to_owned().into(),
         domain: domain.to_owned(),
         resource: "wan".to_owned(),
         use_tls,
@@ -73,7 +73,7 @@ fn logins_at_a_real_server() {
     assert_eq!(refused(&account("plain.example", false)), Fault::Lacking("login that we know"));
     assert_eq!(refused(&account("acs.example", true)), Fault::Lacking("TLS"));
     for domain in ["sha1.example", "sha256.example", "plain.example"] {
-        let wrong = Account { password: "wrong".to_owned(), ..account(domain, true) };
+        let wrong = Account { password: "wrong".to_owned().into(), ..account(domain, true) };
         let fault = refused(&wrong);
         assert_eq!(fault, Fault::NotAuthorized("not-authorized".to_owned()), "{domain}");
         assert_eq!(fault.status(), "Error_AuthenticationFailure");
