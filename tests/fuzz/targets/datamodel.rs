@@ -30,9 +30,8 @@ pub fn run(octets: &[u8]) {
             skipped.iter().for_each(|why| place(why, text));
             // What is there once is there as it was: the file adds nothing when it comes a second time.
             if let Ok((again, _)) = bbf::extended(&schema, "f", text, around) {
-                let paths = |schema: &Schema| {
-                    schema.objects().iter().map(|object| object.path).collect::<Vec<_>>()
-                };
+                let paths =
+                    |schema: &Schema| schema.objects().iter().map(|object| object.path).collect::<Vec<_>>();
                 assert_eq!(paths(&again), paths(&schema));
             }
             walk(schema);

@@ -11,10 +11,12 @@ use rcwmp::cwmp::dispatch::{self, Duties};
 use rcwmp::cwmp::event::{Event, EventCode};
 use rcwmp::cwmp::fault::Fault;
 use rcwmp::cwmp::queue::{Message as Stored, Queue, Receipt};
-use rcwmp::cwmp::rpc::{DeviceId, Inform, Message, Request, Response, Status, TransferComplete, TransferTimes};
+use rcwmp::cwmp::rpc::{
+    DeviceId, Inform, Message, Request, Response, Status, TransferComplete, TransferTimes,
+};
 use rcwmp::cwmp::session::{Close, HttpFailure, Input, Limits, Output, Plan, Session};
-use rcwmp::cwmp::soap::envelope::{Envelope, Version};
 use rcwmp::cwmp::soap;
+use rcwmp::cwmp::soap::envelope::{Envelope, Version};
 use rcwmp::model::Model;
 use rcwmp::model::load::{Templates, load};
 use rcwmp::model::memory::Memory;

@@ -116,7 +116,8 @@ fn bundles(octets: &[u8]) {
         assert_eq!(again.len(), packages.len());
         for ((name, bytes), (known, read)) in packages.iter().zip(&again) {
             assert_eq!(name, known);
-            let [one, two] = [bytes, read].map(|bytes| Document::parse("f", bytes).expect("it was read before"));
+            let [one, two] =
+                [bytes, read].map(|bytes| Document::parse("f", bytes).expect("it was read before"));
             let sections = |document: &Document| document.sections().cloned().collect::<Vec<_>>();
             assert_eq!(sections(&one), sections(&two), "{:?}", String::from_utf8_lossy(&joined));
         }
