@@ -260,8 +260,10 @@ impl DigestClient {
             return Err(AuthError::BadCredentials("a control character in the user name"));
         }
         let asked = &self.challenge;
-        if !asked.realm.is_ascii() || !asked.nonce.is_ascii() || asked.opaque.iter().any(|o| !o.is_ascii()) {
-            return Err(AuthError::Malformed("characters beyond ASCII"));
+        // A control character could not be said again as it was heard.
+        let is_plain = |text: &String| text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+        if ![&asked.realm, &asked.nonce].into_iter().chain(&asked.opaque).all(is_plain) {
+            return Err(AuthError::Malformed("characters beyond printable ASCII"));
         }
         self.count = self.count.saturating_add(1);
         let algorithm = asked.algorithm.unwrap_or(Algorithm::Md5);

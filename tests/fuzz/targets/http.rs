@@ -36,7 +36,7 @@ pub fn run(octets: &[u8]) {
         }
     }
     said.truncate(16);
-    let script = Script::new(said, 1 + usize::from(*step) * 16, true);
+    let script = Script::new(said, 1 + usize::from(*step) * 16);
     let who = Credentials::new("cpe", "secret");
     let mut settings = Settings::new(format!("https://{}/acs", wire::address()));
     settings.tls = Some(Arc::new(script.clone()));

@@ -64,9 +64,10 @@ pub fn run(octets: &[u8]) {
     for format in FORMATS {
         value(&Type { format: Some(format), size: None, ..Type::of(Kind::String) }, text);
     }
-    if let Some(moment) = date::parse(text) {
-        if let date::Moment::At(epoch) = moment {
-            assert_eq!(date::parse(&date::format_utc(epoch)), Some(moment));
+    if let Some(moment @ date::Moment::At(epoch)) = date::parse(text) {
+        assert_eq!(date::parse(&date::format_utc(epoch)), Some(moment));
+        // In the last hour of the year 9999 it is the year 10000 elsewhere, which has no form.
+        if epoch < 253_402_297_200 - 3600 {
             assert_eq!(date::parse(&date::format_local(epoch, 60)), Some(moment));
         }
     }

@@ -17,6 +17,10 @@ pub fn run(octets: &[u8]) {
         return;
     }
     let written = soap::write(&envelope);
+    // A router's build writes what a CPE says, and of this only faults are an ACS's too.
+    if cfg!(not(feature = "lab")) && !matches!(envelope.message, Message::Fault(_)) {
+        return;
+    }
     assert!(written.len() <= 2048 + 64 * octets.len(), "{} octets of {}", written.len(), octets.len());
     let again = soap::read(&written, &limits)
         .unwrap_or_else(|why| panic!("{why}: {}", String::from_utf8_lossy(&written)));

@@ -39,6 +39,8 @@ struct Inner {
     step: usize,
     /// Each connection is one to [`address`], and is to be accepted.
     accepts: bool,
+    /// A `\0` is not said: what follows it comes with another read.
+    pauses: bool,
     /// What was heard, and whether something was said since.
     heard: Vec<Vec<u8>>,
     over: bool,
@@ -46,9 +48,18 @@ struct Inner {
 
 impl Script {
     /// Conversations, and the most octets of one read.
-    pub fn new(said: impl IntoIterator<Item = Vec<u8>>, step: usize, accepts: bool) -> Script {
-        let said = said.into_iter().collect();
-        Script(Arc::new(Mutex::new(Inner { said, step, accepts, heard: Vec::new(), over: true })))
+    pub fn new(said: impl IntoIterator<Item = Vec<u8>>, step: usize) -> Script {
+        let (said, heard) = (said.into_iter().collect(), Vec::new());
+        Script(Arc::new(Mutex::new(Inner { said, step, accepts: true, pauses: false, heard, over: true })))
+    }
+
+    /// One conversation over a connection of the caller's, with pauses.
+    pub fn over_another(said: Vec<u8>, step: usize) -> Script {
+        let script = Script::new([said], step);
+        let mut inner = script.0.lock().expect("one thread");
+        (inner.accepts, inner.pauses) = (false, true);
+        drop(inner);
+        script
     }
 
     /// What was heard: a request each, as they end where an answer is awaited.
@@ -81,8 +92,15 @@ impl Read for Talk {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let mut inner = self.script.0.lock().expect("one thread");
         inner.over = true;
-        let amount = (self.said.len() - self.at).min(buf.len()).min(inner.step);
-        buf[..amount].copy_from_slice(&self.said[self.at..self.at + amount]);
+        if inner.pauses {
+            while self.said.get(self.at) == Some(&0) {
+                self.at += 1;
+            }
+        }
+        let left = &self.said[self.at..];
+        let pause = left.iter().position(|octet| inner.pauses && *octet == 0).unwrap_or(left.len());
+        let amount = pause.min(buf.len()).min(inner.step);
+        buf[..amount].copy_from_slice(&left[..amount]);
         self.at += amount;
         Ok(amount)
     }
