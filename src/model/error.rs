@@ -6,8 +6,8 @@ use std::fmt;
 
 /// Why an operation on the data model was refused.
 ///
-/// `Display` gives one sentence in lower case without a full stop. It is a pointer, since every result on the way
-/// up is as large as its error: with the reason itself in it, a router's program is a tenth larger.
+/// `Display` gives one sentence in lower case without a full stop. It is a pointer, since every result is as
+/// large as its error, and each function on the way up would move the whole of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Error(Box<ErrorKind>);
 
