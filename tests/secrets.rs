@@ -97,7 +97,7 @@ fn nowhere_in_what_is_said() {
         say(transfer("Upload", log, plain, &mark("upload"), "<DelaySeconds>3600</DelaySeconds>")),
         say(transfer("ScheduleDownload", config, plain, &mark("schedule"), &windows)),
         say(envelope("8", &install)),
-        say(transfer("Download", config, plain, &mark("cut"), &download)[..700].to_owned()),
+        say(&transfer("Download", config, plain, &mark("cut"), &download)[..700]),
     ];
     let acs = Scripted::start(steps);
     let router = router(&acs.url());

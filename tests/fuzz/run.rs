@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 mod targets;
 
-static TARGET: OnceLock<fn(&[u8])> = OnceLock::new();
+static TARGET: OnceLock<targets::Target> = OnceLock::new();
 
 libfuzzer_sys::fuzz_target!(|octets: &[u8]| {
     let target = TARGET.get_or_init(|| {

@@ -19,8 +19,11 @@ mod udp;
 mod wire;
 mod xmpp;
 
+/// Takes one input, and panics when something is not as it should be.
+pub type Target = fn(&[u8]);
+
 /// Name and code of each.
-pub const ALL: &[(&str, fn(&[u8]))] = &[
+pub const ALL: &[(&str, Target)] = &[
     ("connreq", connreq::run),
     ("datamodel", datamodel::run),
     ("dhcp", dhcp::run),
