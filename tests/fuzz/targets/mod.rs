@@ -19,8 +19,11 @@ mod udp;
 mod wire;
 mod xmpp;
 
-/// Name and code of each.
-pub const ALL: &[(&str, fn(&[u8]))] = &[
+/// A corpus' name, and what takes each of its inputs.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All of them.
+pub const ALL: &[Target] = &[
     ("connreq", connreq::run),
     ("datamodel", datamodel::run),
     ("dhcp", dhcp::run),
