@@ -257,7 +257,7 @@ fn the_service_under_procd() {
         "procd_add_interface_trigger interface.*.up wan6 /etc/init.d/rcwmpd reload\n",
         "procd_add_interface_trigger interface.*.up wan_6 /etc/init.d/rcwmpd reload\n",
         "json_add_string src zone-of-wan\n",
-        "json_add_string proto tcp\n",
+        "json_add_string proto tcpudp\n",
         "json_add_string dest_port 7547\n",
         "json_add_string target ACCEPT\n",
         "procd_set_config_changed firewall\n",
@@ -329,7 +329,7 @@ fn rule(options: &[(&str, &str)], expected: &[&str]) -> String {
 
 #[test]
 fn the_firewall_rule() {
-    let open = ["type rule", "src zone-of-wan", "target ACCEPT", "proto tcp"];
+    let open = ["type rule", "src zone-of-wan", "target ACCEPT", "proto tcpudp"];
     let with = |rest: &[&'static str]| [&open[..], rest].concat();
     let open_for_all = ("cwmp.cpe.incoming_rule", "Port_Only");
     rule(&[("cwmp.cpe.port", "8000"), open_for_all], &with(&["dest_port 8000"]));
@@ -344,25 +344,24 @@ fn the_firewall_rule() {
     }
     rule(
         &[("cwmp.cpe.default_wan_interface", "dsl"), open_for_all],
-        &["type rule", "src zone-of-dsl", "target ACCEPT", "proto tcp", "dest_port 7547"],
+        &["type rule", "src zone-of-dsl", "target ACCEPT", "proto tcpudp", "dest_port 7547"],
     );
     for off in [("cwmp.cpe.enable", "0"), ("cwmp.cpe.enable", "Disable")] {
         rule(&[off], &[]);
     }
-    // Datagrams come in while STUN is on, whatever HTTP does; without both nothing does.
-    let no_http = ("cwmp.cpe.http_connection_request_enable", "no");
-    let rest = ["dest_port 7547", " 192.0.2.7", " 2001:db8::7"];
-    for (switches, proto) in [
-        (&[("cwmp.stun.enable", "1")][..], "proto tcpudp"),
-        (&[("cwmp.stun.enable", "Enabled")], "proto tcpudp"),
-        (&[("cwmp.stun.enable", "0")], "proto tcp"),
-        (&[("cwmp.stun.enable", "1"), no_http], "proto udp"),
-    ] {
-        let options = [&[("cwmp.stun", "stun")], switches].concat();
-        rule(&options, &[&open[..3], &[proto], &rest[..]].concat());
-    }
-    rule(&[no_http], &[]);
-    rule(&[no_http, ("cwmp.stun", "stun"), ("cwmp.stun.enable", "off"), open_for_all], &[]);
+    // Those by UDP have no switch.
+    rule(
+        &[("cwmp.cpe.http_connection_request_enable", "no")],
+        &[
+            "type rule",
+            "src zone-of-wan",
+            "target ACCEPT",
+            "proto udp",
+            "dest_port 7547",
+            " 192.0.2.7",
+            " 2001:db8::7",
+        ],
+    );
     let both = ("cwmp.cpe.incoming_rule", "IP_Port");
     // The name server of the stub knows acs.example, with these.
     rule(&[both], &with(&["dest_port 7547", " 192.0.2.7", " 2001:db8::7"]));
