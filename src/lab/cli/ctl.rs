@@ -429,7 +429,16 @@ fn perform(door: &Door, call: &Call) -> Result<(), String> {
         }
         shown
     };
-    written.map_err(|error| error.to_string())
+    is_read(written).map(|_| ())
+}
+
+/// Whether somebody still reads: one that has seen enough (`| head`) is no error.
+fn is_read(written: io::Result<()>) -> Result<bool, String> {
+    match written {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// Shows messages as they come, for ever.
@@ -455,8 +464,11 @@ fn trace(door: &Door, device: &str) -> Result<(), String> {
                 Some(status) => format!("← ACS, status {status}"),
             };
             let (device, peer) = (text("device"), text("peer"));
-            writeln!(io::stdout().lock(), "{time} UTC {device} ({peer}) {what}\n{}", text("text"))
-                .map_err(|error| error.to_string())?;
+            let shown =
+                writeln!(io::stdout().lock(), "{time} UTC {device} ({peer}) {what}\n{}", text("text"));
+            if !is_read(shown)? {
+                return Ok(());
+            }
         }
     }
 }
