@@ -41,12 +41,13 @@ const MAY_NAME: &[(&str, &[&str])] = &[
 ];
 
 /// What every module may name.
-const FOR_ALL: &[&str] = &["map", "secret"];
+const FOR_ALL: &[&str] = &["map", "secret", "set"];
 
 /// The pure ones: no I/O, no clock, no randomness, no threads, no logging.
 const PURE: &[&str] = &[
     "map",
     "secret",
+    "set",
     "model/",
     "cwmp/",
     "ubus/blob",

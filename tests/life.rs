@@ -253,7 +253,7 @@ fn from_the_first_boot_to_the_next_firmware() {
     // DHCP names the ACS, which renames the network; services follow after the session.
     life.lease(&acs.url());
     first.wait_for("Waiting the next session", 1);
-    assert_eq!(life.services.reloads(), ["firewall", "network"]);
+    assert_eq!(life.services.reloads(), ["rcwmp", "firewall", "network"]);
     assert!(life.on_air().contains(&"a new name".to_owned()), "{:?}", life.on_air());
     assert_eq!(life.command(&["-c", "get", SSID]), format!("{SSID} => a new name\n"));
     let status = life.call("tr069", "status", "{}");

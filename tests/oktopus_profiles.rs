@@ -152,7 +152,7 @@ fn reads_of_our_own_agent() {
     let bridges = read("bridge");
     assert_eq!(
         (&bridges[0]["name"]["value"], bridges[0]["ports"].as_array().unwrap().len()),
-        (&json!("br-lan"), 5)
+        (&json!("br-lan"), 9)
     );
     assert_eq!(read("ping")["number_of_repetitions"]["value"], 3);
     assert_eq!(read("traceroute")["max_hop_count"]["value"], 30);

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::date::{self, Moment};
+use crate::model::value::switch;
 use crate::secret::Secret;
 use crate::sys::decimal;
 
@@ -350,15 +351,13 @@ impl Reader<'_> {
     }
 
     fn flag(&mut self, name: &str, default: bool) -> bool {
-        match self.text(name).to_ascii_lowercase().as_str() {
-            "" => default,
-            "1" | "true" | "on" | "yes" | "enable" | "enabled" => true,
-            "0" | "false" | "off" | "no" | "disable" | "disabled" => false,
-            other => {
-                self.complaints.push(format!("cwmp.{name}: {other:?} is neither on nor off"));
-                default
+        let text = self.text(name);
+        switch(&text).unwrap_or_else(|| {
+            if !text.is_empty() {
+                self.complaints.push(format!("cwmp.{name}: {text:?} is neither on nor off"));
             }
-        }
+            default
+        })
     }
 
     /// The first of these options that says anything.

@@ -19,6 +19,7 @@ use crate::diagnostics::lookup::services;
 use crate::http::lookup::lookup;
 use crate::http::wire::{Cancel, Wire};
 use crate::model::error::Result;
+use crate::model::value::switch;
 
 /// The port of clients (RFC 6120 3.2.2).
 const PORT: u16 = 5222;
@@ -86,8 +87,14 @@ pub fn settings(system: &mut System) -> Result<(Option<Settings>, Vec<String>)> 
         return Ok((None, sections));
     };
     let allowed = system.option_text(&format!("{own}.allowed_jids"))?;
-    let allowed = allowed.split([',', ' ']).filter(|one| !one.is_empty()).take(MAX_ALLOWED);
-    let allowed = allowed.map(str::to_owned).collect();
+    let mut names: Vec<String> = allowed.split([',', ' ']).map(str::to_owned).collect();
+    names.retain(|one| !one.is_empty());
+    names.truncate(MAX_ALLOWED);
+    // An empty list lets everybody ask; one of nothing but separators was not meant so, and names nobody.
+    if names.is_empty() && !allowed.trim().is_empty() {
+        names.push(allowed);
+    }
+    let allowed = names;
     let mut servers = Vec::new();
     let rows = system.sections("cwmp", "xmpp_server")?;
     let mut text = |section: &str, option: &str| system.option_text(&format!("cwmp.{section}.{option}"));
@@ -142,7 +149,7 @@ pub fn settings(system: &mut System) -> Result<(Option<Settings>, Vec<String>)> 
 }
 
 fn is_on(text: &str) -> bool {
-    matches!(text.trim(), "1" | "true" | "on" | "yes" | "enabled")
+    switch(text) == Some(true)
 }
 
 /// One attempt to log in at one address.

@@ -17,6 +17,8 @@ pub const MAX_DATAGRAM: usize = 2048;
 /// The longest of the values that others choose.
 const MAX_VALUE: usize = 256;
 const MAX_HEADERS: usize = 32;
+/// Of a time, in decimal.
+const TIME_DIGITS: usize = 10;
 
 /// What is remembered of the last request that was accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +57,11 @@ pub fn check(datagram: &[u8], credentials: &Credentials, last: Option<&Last>) ->
     let query = query(request.path.unwrap_or_default()).ok_or("the URI is not as it is to be")?;
     let [ts, id, un, cn, sig] = values(query).ok_or("a parameter is missing or there twice")?;
     let time = decimal(ts).ok_or("the time is no number")?;
+    // What is signed has nothing between ts and id: were the length free, digits of a signed id could become those of
+    // a later time. Ten are the seconds from 2001 to 2286.
+    if ts.len() != TIME_DIGITS {
+        return Err("the time is not of this age");
+    }
     if id.is_empty() || cn.is_empty() {
         return Err("the message ID or the nonce is empty");
     }
@@ -189,9 +196,9 @@ mod tests {
     fn users_with_signs() {
         let user = Credentials::new("a&b", "cp");
         for (un, signed) in [("a%26b", "a&b"), ("a%26b", "a%26b")] {
-            let sig = sign(&format!("71{signed}c"));
-            let text = format!("GET http://h?ts=7&id=1&un={un}&cn=c&sig={sig} HTTP/1.1\r\n\r\n");
-            assert_eq!(check(text.as_bytes(), &user, None), Ok(last(7, "1")), "{text}");
+            let sig = sign(&format!("17000000001{signed}c"));
+            let text = format!("GET http://h?ts=1700000000&id=1&un={un}&cn=c&sig={sig} HTTP/1.1\r\n\r\n");
+            assert_eq!(check(text.as_bytes(), &user, None), Ok(last(1_700_000_000, "1")), "{text}");
         }
         for broken in ["a%2", "a%", "a%zz", "%ff", "a%2gb"] {
             assert_eq!(decoded(broken), None, "{broken}");
@@ -203,12 +210,28 @@ mod tests {
         let check = |ts: &str, id: &str, seen: Last| {
             check(request(ts, id).as_bytes(), &credentials(), Some(&seen)).map(|last| last.time)
         };
-        assert_eq!(check("1000", "1", last(999, "2")), Ok(1000));
-        for (time, id) in [(1000, "1"), (1000, "2"), (1001, "2")] {
-            let refused = check("1000", "1", last(time, id));
+        let (now, text) = (1_700_000_000, "1700000000");
+        assert_eq!(check(text, "1", last(now - 1, "2")), Ok(now));
+        for (time, id) in [(now, "1"), (now, "2"), (now + 1, "2")] {
+            let refused = check(text, "1", last(time, id));
             assert_eq!(refused, Err("the time is not later than that of the last one"));
         }
-        assert_eq!(check("1000", "1", last(999, "1")), Err("the message ID is that of the last one"));
+        assert_eq!(check(text, "1", last(now - 1, "1")), Err("the message ID is that of the last one"));
+    }
+
+    #[test]
+    fn a_signature_is_for_one_time_alone() {
+        let (ts, id) = ("1700000000", "3141592653");
+        let good = request(ts, id);
+        let all = [ts, id].concat();
+        for cut in (1..all.len()).filter(|cut| *cut != ts.len()) {
+            let (other, rest) = all.split_at(cut);
+            let text = good.replace(&format!("ts={ts}&id={id}"), &format!("ts={other}&id={rest}"));
+            for seen in [None, Some(last(1_700_000_000, id)), Some(last(0, ""))] {
+                let refused = check(text.as_bytes(), &credentials(), seen.as_ref());
+                assert_eq!(refused, Err("the time is not of this age"), "{text}");
+            }
+        }
     }
 
     #[test]

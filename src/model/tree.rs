@@ -17,7 +17,7 @@ use super::error::{Error, Result};
 use super::memory::Memory;
 use super::path::{Path, Segment};
 use super::schema::{Object, Origin, Param, Rows, Schema};
-use super::value::{Kind, Value};
+use super::value::{Kind, Value, switch};
 
 /// The most names or values that one request may give.
 pub const MAX_RESULTS: usize = 200_000;
@@ -710,10 +710,7 @@ fn mapped(map: &[(&'static str, &'static str)], word: &str) -> Option<&'static s
 
 /// UCI's words for true; everything else is false.
 fn truth(word: &str) -> &'static str {
-    match word.trim() {
-        "1" | "on" | "true" | "yes" | "enabled" | "enable" => "1",
-        _ => "0",
-    }
+    if switch(word) == Some(true) { "1" } else { "0" }
 }
 
 #[cfg(test)]

@@ -411,6 +411,17 @@ impl Type {
     }
 }
 
+/// UCI's words for on and off, in letters of either kind (`get_bool` of OpenWrt's `functions.sh`, and `enable`
+/// and `disable`, which icwmp takes); `None` for any other.
+pub fn switch(text: &str) -> Option<bool> {
+    let is = |words: &[&str]| words.iter().any(|word| text.trim().eq_ignore_ascii_case(word));
+    if is(&["1", "on", "true", "yes", "enabled", "enable"]) {
+        Some(true)
+    } else {
+        is(&["0", "off", "false", "no", "disabled", "disable"]).then_some(false)
+    }
+}
+
 /// A character XML 1.0 can carry (its production 2): no other control characters than tab, line feed, return.
 pub fn is_xml_char(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)

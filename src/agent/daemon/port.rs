@@ -136,13 +136,16 @@ impl Daemon {
     }
 }
 
+/// Used nonces are remembered until they have expired, and only so many.
+const MAX_NONCE_LIFE: Duration = Duration::from_secs(120);
+
 pub(super) fn rule_settings(settings: &Settings, random_path: &str) -> rule::Settings {
     let request = &settings.connection_request;
     let path = request.path.clone().unwrap_or_else(|| random_path.to_owned());
     let credentials = Credentials::new(request.username.clone(), request.password.clone());
     rule::Settings {
         realm: REALM.to_owned(),
-        nonce_life: Duration::from_secs(settings.session_timeout.into()),
+        nonce_life: Duration::from_secs(settings.session_timeout.into()).min(MAX_NONCE_LIFE),
         ..rule::Settings::new(path, credentials)
     }
 }

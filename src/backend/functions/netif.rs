@@ -9,6 +9,7 @@ pub use crate::backend::functions::topology::Interface;
 use crate::model::Result;
 use crate::model::backend::Raw;
 use crate::model::error::Error;
+use crate::model::value::switch;
 
 /// The most interfaces and zones looked at.
 const MAX: usize = 256;
@@ -33,7 +34,7 @@ fn is_v6(interface: &Interface) -> bool {
 
 /// UCI's words for true.
 pub fn truth(text: &str) -> bool {
-    matches!(text.trim(), "1" | "on" | "true" | "yes" | "enabled" | "enable")
+    switch(text) == Some(true)
 }
 
 /// An option that is on when it is absent.

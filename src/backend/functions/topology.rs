@@ -9,6 +9,7 @@ use super::netifd;
 use crate::backend::System;
 use crate::model::Result;
 use crate::model::backend::Raw;
+use crate::model::value::switch;
 
 /// The deepest chain of aliases, VLANs and bridges that is followed.
 const MAX_DEPTH: usize = 8;
@@ -66,7 +67,7 @@ pub fn in_sysfs(system: &mut System, device: &str, file: &str) -> bool {
 
 /// UCI's idea of true.
 pub fn truth(text: &str) -> bool {
-    matches!(text, "1" | "on" | "true" | "yes" | "enabled")
+    switch(text) == Some(true)
 }
 
 /// An option of a section as text; empty when absent.

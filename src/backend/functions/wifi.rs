@@ -203,7 +203,10 @@ pub(super) fn below(system: &mut System, interface: &str) -> Result<Vec<String>>
 pub(super) fn carry(system: &mut System, interface: &str, id: &str) -> Result<bool> {
     let all = ifaces(system)?;
     let found = all.iter().any(|iface| iface.id == id && iface.mode != Mode::Other);
-    let moves = found || topology::interface(system, interface)?.is_some_and(|one| one.device.is_empty());
+    // What is to stand on nothing is not carried by a network either.
+    let moves = found
+        || id.is_empty()
+        || topology::interface(system, interface)?.is_some_and(|one| one.device.is_empty());
     for iface in all {
         let mut words = topology::words(system, &iface.section(), "network")?;
         if found && iface.id == id {
