@@ -100,14 +100,14 @@ impl Store {
     /// # Errors
     /// [`Error::Database`].
     pub fn end_task(&self, id: i64, progress: Progress, result: &Json, message: Option<&str>) -> Result<()> {
-        self.lock()
-            .execute(
-                "UPDATE tasks SET status = ?2, result = ?3, message = coalesce(?4, message), \
-                 updated = datetime('now') WHERE id = ?1",
-                params![id, progress.word(), result.to_string(), message],
-            )
-            .map(drop)
-            .map_err(Error::from)
+        let connection = self.lock();
+        connection.execute(
+            "UPDATE tasks SET status = ?2, result = ?3, message = coalesce(?4, message), \
+             updated = datetime('now') WHERE id = ?1",
+            params![id, progress.word(), result.to_string(), message],
+        )?;
+        // The journal still has the envelope as it was.
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(Error::from)
     }
 
     /// One task.
@@ -163,6 +163,24 @@ fn task(row: &Row<'_>) -> rusqlite::Result<Task> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_secrets_of_one_that_has_ended_are_nowhere() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("db")).unwrap();
+        store.add_device("SN1").unwrap();
+        let all = || -> Vec<u8> {
+            std::fs::read_dir(dir.path())
+                .unwrap()
+                .flat_map(|entry| std::fs::read(entry.unwrap().path()).unwrap())
+                .collect()
+        };
+        let found = |all: &[u8]| all.windows(8).any(|part| part == b"s3cr3t!!");
+        let id = store.add_task("SN1", "Download", "<Password>s3cr3t!!</Password>").unwrap();
+        assert!(found(&all()));
+        store.end_task(id, Progress::Done, &Json::Null, Some("<Password>…</Password>")).unwrap();
+        assert!(!found(&all()));
+    }
 
     #[test]
     fn a_task_lives() {
