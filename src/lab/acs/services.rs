@@ -262,10 +262,15 @@ fn run(office: &Arc<Office>, instance: &Instance) {
     settle(office, run);
 }
 
-/// Gives an instance its final status once nothing of its run is open any more.
+/// Gives an instance its final status once nothing of its run is open any more, or its script has failed, after which
+/// no answer could make it well: what it has sent still goes to the device.
 fn settle(office: &Office, run: Run) {
     let mut desk = office.desk();
-    let done = |progress: &&mut Progress| progress.open == 0 && progress.script.is_some();
+    let done = |progress: &&mut Progress| match &progress.script {
+        Some(Outcome::Failed(_)) => true,
+        Some(Outcome::Provisioned) => progress.open == 0,
+        None => false,
+    };
     if desk.services.of(run).filter(done).is_none() {
         return;
     }

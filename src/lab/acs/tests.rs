@@ -383,6 +383,18 @@ fn a_message_that_breaks_the_device_is_not_sent_for_ever() {
 }
 
 #[test]
+fn a_service_whose_script_has_failed_waits_for_nobody() {
+    let lab = lab(&script("send_cwmp_message_and_forget(device_id, set(1)) error('broken')"));
+    broken(&lab, EventCode::Bootstrap, 0);
+    lab.notes.wait("failed ");
+    assert!(lab.service().1.contains("broken"), "{}", lab.service().1);
+    // What it has sent goes to the device all the same.
+    let mut done = Vec::new();
+    assert_eq!(lab.session(EventCode::Periodic, obey(&mut done)), Ok(Close::Success));
+    assert_eq!(done, ["SetParameterValues"]);
+}
+
+#[test]
 fn a_service_whose_device_does_not_come_back_ends() {
     let rest =
         "sleep(0.2) send_cwmp_message_and_forget(device_id, set(1)) set_provisioning_status('provisioned')";

@@ -279,8 +279,8 @@ impl Store {
             .map_err(Error::from)
     }
 
-    /// Adds lines to an instance's log; of a long log the last [`MAX_LINES`] lines stay, and no more than
-    /// [`MAX_LOG`] bytes of them.
+    /// Adds lines to an instance's log; of a long log the last 10,000 lines stay, and no more than
+    /// 4 MiB of them.
     ///
     /// # Errors
     /// [`Error::Database`].
