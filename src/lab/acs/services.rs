@@ -262,13 +262,13 @@ fn run(office: &Arc<Office>, instance: &Instance) {
     settle(office, run);
 }
 
-/// Gives an instance its final status once nothing of its run is open any more, or its script has failed, after which
-/// no answer could make it well: what it has sent still goes to the device.
+/// Gives an instance its final status once nothing of its run is open any more, or its script was ended by an error
+/// or a limit: what it has sent still goes to the device. One that said nothing of how it went is told by the answers.
 fn settle(office: &Office, run: Run) {
     let mut desk = office.desk();
     let done = |progress: &&mut Progress| match &progress.script {
-        Some(Outcome::Failed(_)) => true,
-        Some(Outcome::Provisioned) => progress.open == 0,
+        Some(Outcome::Failed(why)) if why != service::UNSET => true,
+        Some(_) => progress.open == 0,
         None => false,
     };
     if desk.services.of(run).filter(done).is_none() {

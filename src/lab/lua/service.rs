@@ -26,6 +26,9 @@ pub enum Outcome {
     Failed(String),
 }
 
+/// Why a run has failed that came to its end without a word on how it went.
+pub const UNSET: &str = "the script ended without setting provisioning_status";
+
 /// Raises what the natives complain about at the caller's line.
 const PRELUDE: &str = r#"
 local set_status, error = ...
@@ -63,7 +66,7 @@ pub fn run(
             "the script set provisioning_status to \"failed\"".to_owned()
         }
         Ok(Some(status)) => format!("provisioning_status is {status:?}, not \"provisioned\" or \"failed\""),
-        Ok(None) => "the script ended without setting provisioning_status".to_owned(),
+        Ok(None) => UNSET.to_owned(),
         Err(trouble) => trouble.to_string(),
     };
     match missing.names().as_slice() {
