@@ -227,7 +227,7 @@ fn what_make_says_of_the_packages() {
     check("rcwmp-notls conffiles", "/etc/config/cwmp /etc/rcwmp/");
     for package in ["rcwmp", "rcwmp-notls"] {
         let about = &tls[&format!("{package} description")];
-        assert!(about.contains("1.23 MB") && about.contains("0.98 MB"), "{about}");
+        assert!(about.contains("1.19 MB") && about.contains("1.01 MB"), "{about}");
     }
     let line = |said: &BTreeMap<String, String>| said["cargo"].clone();
     assert_eq!(line(&tls), "--profile router --features router --locked --no-default-features");
