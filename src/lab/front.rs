@@ -17,6 +17,10 @@ const MAX_CONNECTIONS: usize = 1024;
 const IDLE: Duration = Duration::from_secs(75);
 /// For a request that has begun to come in, and for writing.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Octets of requests that are on their way in, over all connections: nobody has been asked who he is yet.
+const MAX_HELD: usize = 256 << 20;
+/// What a request may have of its own beside that, so that those of many do not keep short ones out.
+const FREE: usize = 64 << 10;
 /// A connection's stack; what is not touched costs nothing.
 const STACK: usize = 1 << 20;
 
@@ -101,7 +105,33 @@ struct Gate {
     entrance: Entrance,
     stopping: AtomicBool,
     connections: AtomicUsize,
+    held: AtomicUsize,
     last: AtomicU32,
+}
+
+/// What one connection holds of a request, for as long as it does.
+struct Held<'g> {
+    all: &'g AtomicUsize,
+    octets: usize,
+}
+
+impl Held<'_> {
+    /// Adds octets; whether there is room for them.
+    fn take(&mut self, octets: usize) -> bool {
+        self.octets += octets;
+        let before = self.all.fetch_add(octets, Ordering::SeqCst);
+        self.octets <= FREE || before.saturating_add(octets) <= MAX_HELD
+    }
+
+    fn release(&mut self) {
+        self.all.fetch_sub(std::mem::take(&mut self.octets), Ordering::SeqCst);
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.release();
+    }
 }
 
 impl Front {
@@ -116,6 +146,7 @@ impl Front {
             entrance,
             stopping: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
+            held: AtomicUsize::new(0),
             last: AtomicU32::new(0),
         });
         let theirs = Arc::clone(&gate);
@@ -199,6 +230,7 @@ fn serve<S: Service>(gate: &Gate, stream: TcpStream, peer: &Peer, service: &S) {
 
 fn talk<S: Service>(gate: &Gate, stream: &mut Stream, peer: &Peer, service: &S, own: &mut S::Own) {
     let mut machine = Machine::with_rule(gate.entrance.limits, gate.entrance.rule);
+    let mut held = Held { all: &gate.held, octets: 0 };
     let mut deadline = Instant::now() + IDLE;
     loop {
         match machine.request() {
@@ -215,6 +247,7 @@ fn talk<S: Service>(gate: &Gate, stream: &mut Stream, peer: &Peer, service: &S, 
                 if !machine.answered(keep) || written.is_err() {
                     return;
                 }
+                held.release();
                 deadline = Instant::now() + IDLE;
             }
             Ok(None) => {
@@ -223,8 +256,13 @@ fn talk<S: Service>(gate: &Gate, stream: &mut Stream, peer: &Peer, service: &S, 
                 }
                 let was_idle = machine.is_idle();
                 match receive(stream, &mut machine, deadline) {
-                    Ok(true) => {}
-                    Ok(false) => return,
+                    Ok(0) => return,
+                    Ok(count) if held.take(count) => {}
+                    Ok(_) => {
+                        service.refused(peer, "there is no room for a request of this length now");
+                        let _ = stream.write_all(&response(503, &[("Retry-After", "10")], b"", false));
+                        return;
+                    }
                     Err(why) => return service.refused(peer, &why),
                 }
                 if was_idle {
@@ -240,25 +278,25 @@ fn talk<S: Service>(gate: &Gate, stream: &mut Stream, peer: &Peer, service: &S, 
     }
 }
 
-/// Reads once before the deadline; false when nothing more comes.
+/// Reads once before the deadline, so many octets; 0 when nothing more comes.
 ///
 /// # Errors
 /// What is wrong with the TLS.
-fn receive(stream: &mut Stream, machine: &mut Machine, deadline: Instant) -> Result<bool, String> {
+fn receive(stream: &mut Stream, machine: &mut Machine, deadline: Instant) -> Result<usize, String> {
     let mut part = [0; 16 * 1024];
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() || stream.socket().set_read_timeout(Some(left)).is_err() {
-            return Ok(false);
+            return Ok(0);
         }
         match stream.read(&mut part) {
             Ok(count) => {
                 machine.receive(&part[..count]);
-                return Ok(count > 0);
+                return Ok(count);
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) if error.kind() == ErrorKind::InvalidData => return Err(error.to_string()),
-            Err(_) => return Ok(false),
+            Err(_) => return Ok(0),
         }
     }
 }
@@ -306,5 +344,24 @@ impl Write for Stream {
             Stream::Plain(stream) => stream.flush(),
             Stream::Tls(channel) => channel.flush(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_requests_have_only_so_much_room_and_short_ones_always_some() {
+        let all = AtomicUsize::new(0);
+        let held = || Held { all: &all, octets: 0 };
+        let mut first = held();
+        assert!(first.take(MAX_HELD));
+        let (mut short, mut long) = (held(), held());
+        assert!(short.take(FREE) && !long.take(FREE + 1));
+        drop(first);
+        assert!(short.take(1) && held().take(MAX_HELD / 2));
+        drop((short, long));
+        assert_eq!(all.load(Ordering::SeqCst), 0);
     }
 }
