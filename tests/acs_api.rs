@@ -4,16 +4,19 @@
 
 #[path = "support/cpe.rs"]
 mod cpe;
+#[path = "support/mini_acs.rs"]
+mod mini_acs;
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use cpe::Cpe;
+use mini_acs::MiniAcs;
 use rcwmp::cwmp::event::EventCode;
 use rcwmp::cwmp::session::Close;
 use rcwmp::lab::acs::guard::Auth;
@@ -521,83 +524,22 @@ fn only_on_loopback_and_with_a_token() {
     assert_eq!(start("[::1]:0", TOKEN).map_err(|_| ()).unwrap_or(()), ());
 }
 
-/// A mini-ACS as people start it.
-struct Acs {
-    child: Child,
-    url: String,
-    control: String,
-    folder: tempfile::TempDir,
-}
-
-impl Acs {
-    fn start() -> Acs {
-        let folder = tempfile::tempdir().unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_rcwmpd"))
-            .args(["mini-acs", "--listen", ":0", "--control", ":0", "--token-file"])
-            .arg(folder.path().join("token"))
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut line = |who: &str| {
-            let line = lines.next().unwrap().unwrap();
-            line.strip_prefix(who).unwrap().split_whitespace().next().unwrap().to_owned()
-        };
-        let (url, control) = (line("acs "), line("control "));
-        thread::spawn(move || lines.for_each(drop));
-        Acs { child, url, control, folder }
-    }
-
-    fn ctl(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_rcwmpd"));
-        command.args(["mini-acs", "ctl", "--control", &self.control, "--token-file"]);
-        command.arg(self.folder.path().join("token")).args(words);
-        command
-    }
-
-    #[track_caller]
-    fn says(&self, words: &[&str]) -> String {
-        let output = self.ctl(words).output().unwrap();
-        assert!(output.status.success(), "{words:?}: {output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    #[track_caller]
-    fn json(&self, words: &[&str]) -> Json {
-        serde_json::from_str(&self.says(words)).unwrap()
-    }
-
-    #[track_caller]
-    fn refuses(&self, words: &[&str]) -> String {
-        let output = self.ctl(words).output().unwrap();
-        assert_eq!(output.status.code(), Some(1), "{words:?}: {output:?}");
-        String::from_utf8(output.stderr).unwrap()
-    }
-}
-
-impl Drop for Acs {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 #[test]
 fn from_the_shell() {
-    let acs = Acs::start();
-    let token = acs.folder.path().join("token");
+    let acs = MiniAcs::start(&[]);
+    let token = acs.folder.join("token");
     let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&token).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600);
 
     // The live trace, from before the first message.
-    let traced = acs.folder.path().join("traced");
+    let traced = acs.folder.join("traced");
     let mut tracer =
         acs.ctl(&["trace", "SN1"]).stdout(std::fs::File::create(&traced).unwrap()).spawn().unwrap();
 
     acs.says(&["add-device", "SN1", "user", "password"]);
     assert_eq!(acs.json(&["device", "SN1"])["connection_request_username"], "user");
     acs.says(&["account", "SN1", "other", "password"]);
-    let lua = acs.folder.path().join("greet.lua");
+    let lua = acs.folder.join("greet.lua");
     std::fs::write(
         &lua,
         "print('hello ' .. get_variable_value('who')) set_provisioning_status('provisioned')",
@@ -639,7 +581,7 @@ fn from_the_shell() {
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stdout).contains("9005"), "{output:?}");
 
-    let file = acs.folder.path().join("fw.bin");
+    let file = acs.folder.join("fw.bin");
     std::fs::write(&file, [0, 1, 2, 0xff]).unwrap();
     acs.says(&["put", file.to_str().unwrap()]);
     assert_eq!(acs.ctl(&["fetch", "fw.bin"]).output().unwrap().stdout, [0, 1, 2, 0xff]);
@@ -654,7 +596,7 @@ fn from_the_shell() {
     assert!(acs.refuses(&["fetch", "none"]).contains("there is no such file"));
     let output = acs.ctl(&["nonsense"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
-    std::fs::write(acs.folder.path().join("token"), "another token of the right length").unwrap();
+    std::fs::write(acs.folder.join("token"), "another token of the right length").unwrap();
     assert!(acs.refuses(&["devices"]).contains("token"));
 
     let start = Instant::now();

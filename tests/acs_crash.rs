@@ -4,17 +4,19 @@
 
 #[path = "support/cpe.rs"]
 mod cpe;
+#[path = "support/mini_acs.rs"]
+mod mini_acs;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use cpe::{Cpe, octets};
+use mini_acs::MiniAcs;
 use rcwmp::cwmp::event::EventCode;
 use rcwmp::cwmp::rpc::{Message, Request, TransferComplete, UNKNOWN_TIME};
 use rcwmp::cwmp::session::Close;
@@ -30,43 +32,10 @@ const ROUNDS: u32 = 5;
 /// For one round, on a machine that does much else.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-struct Acs {
-    child: Child,
-    url: String,
-    control: String,
-}
-
-impl Acs {
-    fn start(folder: &Path) -> Acs {
-        let token = folder.join("token");
-        std::fs::write(&token, TOKEN).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_rcwmpd"))
-            .args(["mini-acs", "--listen", ":0", "--control", ":0", "--db"])
-            .arg(folder.join("acs.db"))
-            .arg("--token-file")
-            .arg(&token)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut line = |who: &str| loop {
-            let line = lines.next().expect("it starts").unwrap();
-            if let Some(rest) = line.strip_prefix(who) {
-                break rest.split_whitespace().next().unwrap().to_owned();
-            }
-        };
-        let (url, control) = (line("acs "), line("control "));
-        // Nobody reads the rest, and it must not block.
-        thread::spawn(move || lines.for_each(drop));
-        Acs { child, url, control }
-    }
-}
-
-impl Drop for Acs {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// One whose store is in the folder.
+fn start(folder: &Path) -> MiniAcs {
+    std::fs::write(folder.join("token"), TOKEN).unwrap();
+    MiniAcs::start_in(folder, &["--db", folder.join("acs.db").to_str().unwrap()])
 }
 
 /// One call of the control; `None` if the ACS is gone.
@@ -289,7 +258,7 @@ fn nothing_acknowledged_is_lost() {
     assert_eq!(Store::open(&path).unwrap().put_definition(&definition), Ok(1));
     let all = Arc::new(Mutex::new(Acknowledged::default()));
     for round in 0..ROUNDS {
-        let mut acs = Acs::start(folder.path());
+        let mut acs = start(folder.path());
         let workers: Vec<_> = (0..5)
             .map(|number| {
                 let (url, control, all) = (acs.url.clone(), acs.control.clone(), Arc::clone(&all));
@@ -304,8 +273,7 @@ fn nothing_acknowledged_is_lost() {
         }
         thread::sleep(Duration::from_millis(130 * u64::from(round)));
         // SIGKILL, in the middle of things.
-        acs.child.kill().unwrap();
-        acs.child.wait().unwrap();
+        acs.kill();
         for worker in workers {
             worker.join().unwrap();
         }
@@ -374,7 +342,7 @@ fn the_queue_goes_on(folder: &Path, device: &str) {
         assert_eq!(store.make_due(id), Ok(true));
         id
     };
-    let acs = Acs::start(folder);
+    let acs = start(folder);
     let mut cpe = Cpe::new(&acs.url, device);
     assert_eq!(cpe.session(EventCode::Periodic), Ok(Close::Success));
     assert_eq!(cpe.done, [format!("Reboot {device}a"), format!("Reboot {device}b")]);

@@ -4,127 +4,45 @@
 
 #[path = "support/agent.rs"]
 mod agent;
+#[path = "support/mini_acs.rs"]
+mod mini_acs;
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use agent::Router;
+use mini_acs::{MiniAcs, PATIENCE};
 use rcwmp::lab::router::{ACS_USER, CONNECTION_REQUEST_USER, PASSWORD};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 const SERIAL: &str = "LAB0000001";
-/// For slow machines that do much else.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-/// A running mini-ACS, which asks CPEs for Digest.
-struct Acs {
-    child: Child,
-    url: String,
-    control: String,
-    folder: tempfile::TempDir,
-}
-
-impl Acs {
-    fn start() -> Acs {
-        let folder = tempfile::tempdir().unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_rcwmpd"))
-            .args(["mini-acs", "--listen", ":0", "--control", ":0", "--auth", "digest"])
-            .args(["--profile", "openwrt-tr181", "--token-file"])
-            .arg(folder.path().join("token"))
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-        let mut address = |who: &str| {
-            let line = lines.next().unwrap();
-            line.strip_prefix(who).unwrap().split_whitespace().next().unwrap().to_owned()
-        };
-        let (url, control) = (address("acs "), address("control "));
-        thread::spawn(move || lines.for_each(drop));
-        Acs { child, url, control, folder }
-    }
-
-    fn ctl(&self, words: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_rcwmpd"))
-            .args(["mini-acs", "ctl", "--control", &self.control, "--token-file"])
-            .arg(self.folder.path().join("token"))
-            .args(words)
-            .output()
-            .unwrap()
-    }
-
-    /// What a verb says that has success.
-    #[track_caller]
-    fn says(&self, words: &[&str]) -> String {
-        let output = self.ctl(words);
-        assert!(output.status.success(), "{words:?}: {output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    #[track_caller]
-    fn json(&self, words: &[&str]) -> Json {
-        serde_json::from_str(&self.says(words)).unwrap()
-    }
-
-    /// A file for a verb that takes one.
-    fn file(&self, name: &str, text: &str) -> String {
-        let path = self.folder.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        path.to_str().unwrap().to_owned()
-    }
-
-    /// Waits until something is told in a device's history so often.
-    #[track_caller]
-    fn wait(&self, method: &str, count: usize) -> Vec<String> {
-        let start = Instant::now();
-        loop {
-            let history = self.json(&["history", SERIAL]);
-            let of = history.as_array().unwrap().iter().filter(|one| one["method"] == method);
-            let texts: Vec<String> = of.map(|one| one["text"].as_str().unwrap().to_owned()).collect();
-            if texts.len() >= count {
-                return texts;
-            }
-            assert!(start.elapsed() < PATIENCE, "{history}");
-            thread::sleep(Duration::from_millis(50));
-        }
-    }
-}
-
-impl Drop for Acs {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 /// A router that has had its first session, and its agent.
-fn device(acs: &Acs) -> (Router, agent::Agent) {
+fn device(acs: &MiniAcs) -> (Router, agent::Agent) {
     acs.says(&["credential", ACS_USER, PASSWORD]);
     acs.says(&["add-device", SERIAL, CONNECTION_REQUEST_USER, PASSWORD]);
     let router = Router::new(&acs.url);
     router.program("sbin/reload_config", "exit 0");
     let agent = router.start(&["-b"]);
-    acs.wait("Inform", 1);
+    acs.wait(SERIAL, "Inform", 1);
     (router, agent)
 }
 
 #[test]
 fn files_there_and_back() {
-    let acs = Acs::start();
+    let acs = MiniAcs::start(&["--auth", "digest", "--profile", "openwrt-tr181"]);
     let (router, _agent) = device(&acs);
     let text = "package example\n\nconfig a 'b'\n\toption c 'd'\n";
     acs.says(&["put", &acs.file("settings", text)]);
     let download = ["download", SERIAL, "3 Vendor Configuration File", "settings", ACS_USER, PASSWORD];
     assert_eq!(acs.json(&download)["status"], "done");
-    let told = acs.wait("TransferComplete", 1);
+    let told = acs.wait(SERIAL, "TransferComplete", 1);
     assert!(told[0].ends_with(": done"), "{told:?}");
     assert_eq!(router.read("/etc/config/example"), "config a 'b'\n\toption c 'd'\n");
 
     let upload = ["upload", SERIAL, "1 Vendor Configuration File", "backup", ACS_USER, PASSWORD];
     assert_eq!(acs.json(&upload)["status"], "done");
-    let told = acs.wait("TransferComplete", 2);
+    let told = acs.wait(SERIAL, "TransferComplete", 2);
     assert!(told.iter().all(|text| text.ends_with(": done")), "{told:?}");
     let backup = acs.says(&["fetch", "backup"]);
     assert!(backup.contains("package cwmp\n") && backup.contains("package example\n"), "{backup}");
@@ -132,16 +50,16 @@ fn files_there_and_back() {
     // What the server refuses the device tells: here a password that is not the CPE's.
     let wrong = ["upload", SERIAL, "1 Vendor Configuration File", "other", ACS_USER, "wrong"];
     assert_eq!(acs.json(&wrong)["status"], "done");
-    let told = acs.wait("TransferComplete", 3);
+    let told = acs.wait(SERIAL, "TransferComplete", 3);
     let refused: Vec<&String> = told.iter().filter(|text| !text.ends_with(": done")).collect();
     assert!(refused.len() == 1 && refused[0].contains(": 90"), "{told:?}");
-    assert_eq!(acs.ctl(&["fetch", "other"]).status.code(), Some(1));
-    assert_eq!(acs.ctl(&["download", SERIAL, "3 Vendor Configuration File", "none"]).status.code(), Some(1));
+    acs.refuses(&["fetch", "other"]);
+    acs.refuses(&["download", SERIAL, "3 Vendor Configuration File", "none"]);
 }
 
 #[test]
 fn scripts_and_profiles_from_the_shell() {
-    let acs = Acs::start();
+    let acs = MiniAcs::start(&["--auth", "digest", "--profile", "openwrt-tr181"]);
     let (router, _agent) = device(&acs);
     let lua =
         acs.file("hello.lua", "print('hello', get_device('LAB0000001').sn) listen_to_cwmp_event(print)");
@@ -158,7 +76,7 @@ fn scripts_and_profiles_from_the_shell() {
     }
     acs.says(&["start-script", "hello"]);
     acs.says(&["stop-script", "hello"]);
-    while !acs.ctl(&["delete-script", "hello"]).status.success() {
+    while !acs.ctl(&["delete-script", "hello"]).status().unwrap().success() {
         assert!(start.elapsed() < PATIENCE);
         thread::sleep(Duration::from_millis(50));
     }

@@ -5,17 +5,20 @@
 
 #[path = "support/cpe.rs"]
 mod cpe;
+#[path = "support/mini_acs.rs"]
+mod mini_acs;
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use cpe::{Cpe, octets};
+use mini_acs::MiniAcs;
 use rcwmp::cwmp::event::EventCode;
 use rcwmp::cwmp::rpc::{Message, Request, TransferComplete, UNKNOWN_TIME};
 use rcwmp::http::auth::Credentials;
@@ -460,50 +463,18 @@ fn id(text: &str) -> String {
 /// The program hands its words to where they work: the connection request is the one that is not the server's.
 #[test]
 fn the_program_plays_them() {
-    let folder = tempfile::tempdir().unwrap();
-    let token = folder.path().join("token");
-    let mut child = Command::new(env!("CARGO_BIN_EXE_rcwmpd"))
-        .args([
-            "mini-acs",
-            "--listen",
-            ":0",
-            "--control",
-            ":0",
-            "--quirk",
-            "root-uri",
-            "--quirk",
-            "cookie-serial",
-        ])
-        .arg("--token-file")
-        .arg(&token)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let mut address = |who: &str| {
-        let line = lines.next().unwrap();
-        line.strip_prefix(who).unwrap().split_whitespace().next().unwrap().to_owned()
-    };
-    let (url, control) = (address("acs "), address("control "));
-    thread::spawn(move || lines.for_each(drop));
-    let ctl = |words: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_rcwmpd"));
-        command.args(["mini-acs", "ctl", "--control", &control, "--token-file"]).arg(&token).args(words);
-        assert!(command.stdout(Stdio::null()).status().unwrap().success(), "{words:?}");
-    };
+    let acs = MiniAcs::start(&["--quirk", "root-uri", "--quirk", "cookie-serial"]);
     let (place, port) = port("Digest realm=\"r\", qop=\"auth\", nonce=\"n\"", &Arc::default());
-    let stream = TcpStream::connect(url.trim_start_matches("http://").trim_end_matches('/')).unwrap();
+    let stream = TcpStream::connect(acs.url.trim_start_matches("http://").trim_end_matches('/')).unwrap();
     let mut wire = Wire { stream, cookie: String::new(), more: String::new() };
-    let mut cpe = Cpe::new(&url, "SN1");
+    let mut cpe = Cpe::new(&acs.url, "SN1");
     cpe.tree.insert("Device.ManagementServer.ConnectionRequestURL".into(), place);
     let inform = Message::Request(Request::Inform(Box::new(cpe.inform(EventCode::Boot))));
     let reply = wire.post(&octets(inform, "1"));
     assert!(reply.header("Set-Cookie").unwrap().starts_with("oktopus=SN1; Expires="), "{}", reply.head);
-    ctl(&["account", "SN1", "u", "p"]);
-    ctl(&["knock", "SN1"]);
+    acs.says(&["account", "SN1", "u", "p"]);
+    acs.says(&["knock", "SN1"]);
     assert_eq!(shown(&port.join().unwrap()), "Digest, uri=\"/\"");
-    child.kill().unwrap();
-    child.wait().unwrap();
     // A word that it does not know it does not play.
     let refused =
         Command::new(env!("CARGO_BIN_EXE_rcwmpd")).args(["mini-acs", "--quirk", "x"]).output().unwrap();
