@@ -12,3 +12,4 @@ pub mod models;
 pub mod router;
 pub mod soak;
 pub mod store;
+pub mod tail;

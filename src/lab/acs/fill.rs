@@ -5,6 +5,8 @@
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
+use super::payload::bare;
+
 /// The lists of TR-069 and what is in them; `string` is the schema's, all else CWMP's.
 const LISTS: &[(&str, &[&str])] = &[
     ("ParameterList", &["ParameterValueStruct", "SetParameterAttributesStruct"]),
@@ -31,8 +33,9 @@ struct Open {
 /// Fills a message in; `kind_of` gives the type (`xsd:boolean`) of a parameter if it is known.
 ///
 /// # Errors
-/// Why it is no XML.
+/// Why it is no XML, or for an empty message or one that is too long.
 pub fn fill(text: &str, kind_of: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
+    let text = bare(text)?;
     let mut reader = Reader::from_str(text);
     let mut open: Vec<Open> = Vec::new();
     let mut additions: Vec<(usize, String)> = Vec::new();
@@ -191,11 +194,13 @@ mod tests {
         let attributes = "<ParameterList><SetParameterAttributesStruct/></ParameterList>";
         assert!(filled(attributes).contains("\"cwmp:SetParameterAttributesStruct[1]\""));
         assert_eq!(filled("<Value>1</Value>"), "<Value>1</Value>");
+        assert_eq!(filled("\r\u{feff}<ParameterNames/>\n"), filled("<ParameterNames/>"));
     }
 
     #[test]
     fn no_xml() {
         assert!(fill("<a><b></a>", &|_| None).is_err());
+        assert!(fill(" \u{feff} ", &|_| None).is_err());
         assert!(fill(&"<a>".repeat(100), &|_| None).is_err());
     }
 }

@@ -9,7 +9,7 @@
 pub mod describe;
 mod fallback;
 mod files;
-mod fill;
+pub mod fill;
 pub mod guard;
 pub(in crate::lab) mod knock;
 pub mod news;

@@ -39,13 +39,7 @@ impl Payload {
     /// # Errors
     /// Why it is no CWMP request, for the script's error table.
     pub fn parse(text: &str) -> Result<Payload, String> {
-        let text = text.trim_start_matches('\u{feff}').trim();
-        if text.is_empty() {
-            return Err("the message is empty".to_owned());
-        }
-        if text.len() > Limits::default().bytes {
-            return Err(format!("the message has more than {} bytes", Limits::default().bytes));
-        }
+        let text = bare(text)?;
         let places = Places::find(text)?;
         let root = &text[places.root.0..places.root.1];
         let (tag, cwmp) = declare(root, text)?;
@@ -264,6 +258,21 @@ fn local<'t>(tag: &'t BytesStart<'_>) -> &'t str {
 
 fn prefix(tag: &BytesStart<'_>) -> String {
     name(tag).split_once(':').map_or(String::new(), |(prefix, _)| prefix.to_owned())
+}
+
+/// The message without what may stand around it; the reader counts its places without a mark of the byte order.
+///
+/// # Errors
+/// For an empty one, and for one that is too long.
+pub(super) fn bare(text: &str) -> Result<&str, String> {
+    let text = text.trim_start_matches(|c: char| c == '\u{feff}' || c.is_whitespace()).trim_end();
+    if text.is_empty() {
+        return Err("the message is empty".to_owned());
+    }
+    if text.len() > Limits::default().bytes {
+        return Err(format!("the message has more than {} bytes", Limits::default().bytes));
+    }
+    Ok(text)
 }
 
 #[cfg(test)]

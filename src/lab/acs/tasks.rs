@@ -100,8 +100,7 @@ impl Office {
             let known = self.store.values(device, name).ok()?;
             known.into_iter().find(|(known, ..)| known == name).map(|(_, _, kind)| kind)
         };
-        let text = message.trim_start_matches('\u{feff}').trim();
-        super::fill::fill(text, &kind_of).and_then(|text| Payload::parse(&text)).map_err(refused)
+        super::fill::fill(message, &kind_of).and_then(|text| Payload::parse(&text)).map_err(refused)
     }
 
     /// What became of the message of a task.

@@ -1,7 +1,7 @@
 //! The agent as a child process: started with the router as its root, ended with SIGTERM.
 
 use std::collections::VecDeque;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,11 +12,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::show::{Show, Tone};
+use crate::lab::tail::{each_line, keep_last};
 
 /// The last lines of the agent's log that are kept for a failure.
 const KEPT: usize = 30;
-/// Longest line of the agent's log.
-const MAX_LINE: u64 = 4096;
 /// How long it may take to end.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -102,21 +101,10 @@ impl Drop for Agent {
 
 /// Reads the log to its end.
 fn keep(log: impl Read, kept: &Mutex<VecDeque<String>>, show: Option<&Show>) {
-    let mut log = BufReader::new(log);
-    loop {
-        let mut line = Vec::new();
-        match (&mut log).take(MAX_LINE).read_until(b'\n', &mut line) {
-            Ok(count) if count > 0 => {}
-            _ => return,
-        }
-        let line = String::from_utf8_lossy(&line).trim_end().to_owned();
+    each_line(log, |line| {
         if let Some(show) = show {
             show.line("agent", &line, Tone::Quiet);
         }
-        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() == KEPT {
-            kept.pop_front();
-        }
-        kept.push_back(line);
-    }
+        keep_last(&mut kept.lock().unwrap_or_else(PoisonError::into_inner), line, KEPT);
+    });
 }

@@ -1,7 +1,7 @@
 //! A simulated router with its ubus, its ACS, and the agent as a child process that can be killed and started anew.
 
 use std::collections::VecDeque;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -20,13 +20,12 @@ use crate::lab::acs::office::Settings as Office;
 use crate::lab::router::objects::Router;
 use crate::lab::router::{CONNECTION_REQUEST_USER, PASSWORD, Settings, unpack};
 use crate::lab::store::Device;
+use crate::lab::tail::{each_line, keep_last};
 
 /// Seconds between two periodic Informs: a router's day, or its hour.
 pub const PERIOD: u32 = 2;
 /// The last lines of a log that are kept.
 const KEPT: usize = 40;
-/// Longest line of a log.
-const MAX_LINE: u64 = 4096;
 /// How long an agent may take to end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -197,21 +196,11 @@ fn spawn(program: &Path, root: &Path, socket: &Path, told: &Arc<Mutex<Told>>) ->
 
 /// Reads a log to its end.
 fn listen(log: impl Read, told: &Mutex<Told>) {
-    let mut log = BufReader::new(log);
-    loop {
-        let mut line = Vec::new();
-        match (&mut log).take(MAX_LINE).read_until(b'\n', &mut line) {
-            Ok(count) if count > 0 => {}
-            _ => return,
-        }
-        let line = String::from_utf8_lossy(&line).trim_end().to_owned();
+    each_line(log, |line| {
         let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
         told.started += u32::from(line.contains("Start session"));
         told.ended += u32::from(line.contains("End session"));
         told.panics += u32::from(line.contains("panicked"));
-        if told.last.len() == KEPT {
-            told.last.pop_front();
-        }
-        told.last.push_back(line);
-    }
+        keep_last(&mut told.last, line, KEPT);
+    });
 }
