@@ -32,6 +32,20 @@ fn capabilities() -> PathBuf {
     file("rcwmpd.capabilities.json")
 }
 
+/// Those of `cpe.jail_user`, and who that is: nobody on this machine.
+fn of_the_user() -> (PathBuf, [&'static str; 2]) {
+    (file("rcwmpd.user.capabilities.json"), ["--user", "65534"])
+}
+
+/// Whether there are rights that can be taken away.
+fn is_root() -> bool {
+    let root = nix::unistd::geteuid().is_root();
+    if !root {
+        println!("skipped: only root can become another user");
+    }
+    root
+}
+
 fn json(path: &Path) -> serde_json::Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
@@ -112,6 +126,23 @@ fn the_capabilities_are_what_procd_reads() {
     for needed in ["CAP_NET_RAW", "CAP_NET_BIND_SERVICE", "CAP_DAC_OVERRIDE", "CAP_CHOWN", "CAP_SYS_CHROOT"] {
         assert!(kept.contains(&needed), "{needed}");
     }
+    // What is not ambient is lost with root; what is ambient is inheritable.
+    let user = json(&of_the_user().0);
+    assert_eq!(user.as_object().unwrap().len(), 5);
+    for set in ["bounding", "effective", "permitted", "inheritable", "ambient"] {
+        assert_eq!(names(&user[set]), kept, "{set}");
+    }
+}
+
+#[test]
+fn ubus_lets_the_user_do_what_root_may() {
+    let rights = json(&file("rcwmp.ubus.json"));
+    assert_eq!(rights["user"], "rcwmp");
+    assert_eq!(names(&rights["publish"]), ["tr069", "rcwmp"], "the objects that the agent serves");
+    for list in [&rights["access"]["*"]["methods"], &rights["subscribe"], &rights["listen"], &rights["send"]]
+    {
+        assert_eq!(names(list), ["*"]);
+    }
 }
 
 #[test]
@@ -130,16 +161,36 @@ fn what_it_names_is_refused() {
 
 #[test]
 fn the_lab_still_goes_to_its_end() {
-    let Some(output) = confined(&capabilities(), &[env!("CARGO_BIN_EXE_rcwmpd"), "lab"]) else { return };
+    let lab = [env!("CARGO_BIN_EXE_rcwmpd"), "lab"];
+    goes_to_its_end(confined(&capabilities(), &lab));
+    if is_root() {
+        let (capabilities, user) = of_the_user();
+        goes_to_its_end(confined(&capabilities, &[user, lab].concat()));
+    }
+}
+
+#[track_caller]
+fn goes_to_its_end(output: Option<Output>) {
+    let Some(output) = output else { return };
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     assert!(output.status.success(), "{said}");
     has(&said, &["Provisioned LAB0000001"]);
 }
 
-/// A change in UCI, a ping, and a firmware by the program that installs it.
 #[test]
 fn what_it_starts_still_works() {
-    let Some(_) = confined(&capabilities(), &["true"]) else { return };
+    if confined(&capabilities(), &["true"]).is_none() {
+        return;
+    }
+    work(&capabilities(), &[]);
+    if is_root() {
+        let (capabilities, user) = of_the_user();
+        work(&capabilities, &user);
+    }
+}
+
+/// A change in UCI, a ping, and a firmware by the program that installs it; as another user too.
+fn work(capabilities: &Path, user: &[&str]) {
     let image = Scripted::start(vec![step().status(200).body(vec![7; 200_000])]);
     let download = messages::envelope(
         "7",
@@ -176,7 +227,8 @@ fn what_it_starts_still_works() {
     command
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/package/confined"))
         .arg(filter())
-        .arg(capabilities());
+        .arg(capabilities)
+        .args(user);
     command.args([env!("CARGO_BIN_EXE_rcwmpd"), "-f", "--root"]).arg(router.root());
     let child =
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(fs::File::create(&log).unwrap()).spawn();
@@ -191,6 +243,14 @@ fn what_it_starts_still_works() {
     let seen = acs.finish();
     assert!(codes(&seen[5].text()).contains(&"8 DIAGNOSTICS COMPLETE".to_owned()), "{}", agent.log());
     has(&seen[7].text(), &["Complete"]);
+    if !user.is_empty() {
+        // Files stay whose they were, and root's command line still talks to an agent of another user.
+        use std::os::unix::fs::MetadataExt as _;
+        assert_eq!(fs::metadata(router.root().join("etc/config/firewall")).unwrap().uid(), 0);
+        assert_eq!(fs::metadata(router.root().join("etc/rcwmp/state.json")).unwrap().uid(), 65_534);
+        let said = router.run(&["-c", "get", "Device.NAT.PortMappingNumberOfEntries"]);
+        assert!(said.status.success(), "{said:?}");
+    }
     drop(agent);
     image.finish();
 }

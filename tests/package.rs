@@ -147,6 +147,7 @@ fn what_make_would_install() {
         let expected = [
             "600 /etc/config/cwmp",
             "644 /etc/capabilities/rcwmpd.json",
+            "644 /etc/capabilities/rcwmpd.user.json",
             "644 /etc/hotplug.d/dhcp/50-rcwmp",
             "644 /etc/odhcp6c.user.d/50-rcwmp",
             "644 /etc/seccomp/rcwmpd.json",
@@ -154,6 +155,7 @@ fn what_make_would_install() {
             "644 /lib/upgrade/keep.d/rcwmp",
             "644 /usr/lib/rcwmp/dhcp.sh",
             "644 /usr/lib/rcwmp/gateway.sh",
+            "644 /usr/share/acl.d/rcwmp.json",
             "644 /usr/share/rpcd/acl.d/rcwmp.json",
             "755 /etc/init.d/icwmpd",
             "755 /etc/init.d/rcwmpd",
@@ -302,12 +304,30 @@ fn the_jail() {
         }
         let line = "procd_set_param seccomp /etc/seccomp/rcwmpd.json\n";
         assert_eq!(inside.contains(line), seccomp, "{told}");
-        assert!(!inside.contains("user") && !inside.contains("namespace"), "{told}");
+        assert!(!inside.contains("param user") && !inside.contains("namespace"), "{told}");
     };
     router.program("root/sbin/ujail", "#!/bin/sh\n");
     with(&router.init("start"), false);
     put(&router.root(), "lib/libpreload-seccomp.so", "");
     with(&router.init("start"), true);
+
+    let own = [&config[..], &[("cwmp.cpe.jail", "1"), ("cwmp.cpe.jail_user", "1")]].concat();
+    let Some(router) = Box::new(&own) else { return };
+    router.program("root/sbin/ujail", "#!/bin/sh\n");
+    put(&router.root(), "lib/libpreload-seccomp.so", "");
+    put(&router.root(), "etc/passwd", "root:x:0:0:root:/root:/bin/ash\nrcwmpx:x:9:9::/:\n");
+    with(&router.init("start"), true);
+    put(
+        &router.root(),
+        "etc/passwd",
+        "root:x:0:0:root:/root:/bin/ash\nrcwmp:x:999:999:rcwmp:/var/run/rcwmp:/bin/false\n",
+    );
+    let told = router.init("start");
+    let words = ["capabilities /etc/capabilities/rcwmpd.user.json", "user rcwmp", "group rcwmp"];
+    for line in words {
+        assert!(told.contains(&format!("procd_set_param {line}\n")), "{line:?} is not in\n{told}");
+    }
+    assert!(!told.contains("capabilities/rcwmpd.json"), "{told}");
 }
 
 /// The rule that the firewall gets with these options; all that was called.

@@ -21,6 +21,8 @@ pub struct Settings {
     pub enabled: bool,
     /// `cpe.jail`: the init script has procd start the agent with no more rights than it needs.
     pub jail: bool,
+    /// `cpe.jail_user`: in it, procd starts the agent as a user of its own.
+    pub jail_user: bool,
     /// How to reach the ACS.
     pub acs: Acs,
     /// What DHCP has to do with that.
@@ -310,6 +312,7 @@ impl Settings {
         Settings {
             enabled: reader.flag("cpe.enable", true),
             jail: reader.flag("cpe.jail", false),
+            jail_user: reader.flag("cpe.jail_user", false),
             acs,
             discovery,
             periodic,

@@ -226,6 +226,11 @@ impl Daemon {
         if settings.jail && !reading::is_confined() {
             warn!("cwmp.cpe.jail is on, and the agent has all rights: is procd-ujail installed?");
         }
+        if settings.jail_user && nix::unistd::geteuid().is_root() {
+            warn!(
+                "cwmp.cpe.jail_user is on, and the agent is root's: it needs cpe.jail, procd-ujail and a user rcwmp"
+            );
+        }
         let (mut file, complaint) = StateFile::open(&options.state_dir());
         if let Some(complaint) = complaint {
             warn!("{complaint}");

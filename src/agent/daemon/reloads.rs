@@ -10,9 +10,10 @@ use crate::sys::fs::Root;
 const FILE: &str = include_str!("../../../uci/cwmp");
 
 /// What this process makes of an option later, with the reason.
-const ELSEWHERE: [(&str, &str); 5] = [
+const ELSEWHERE: [(&str, &str); 6] = [
     ("cpe.default_lan_interface", "the init script's, which the same commit runs"),
     ("cpe.jail", "the init script's: procd starts the agent anew"),
+    ("cpe.jail_user", "likewise"),
     ("cpe.bbf_vendor_prefix", "names of the model are made once: it needs a restart"),
     ("cpe.bbfdm_objects", "looked at before each session"),
     ("acs.https_ssl_capath", "another spelling of ssl_capath"),
