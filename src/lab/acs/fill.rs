@@ -50,12 +50,12 @@ pub fn fill(text: &str, kind_of: &dyn Fn(&str) -> Option<String>) -> Result<Stri
                 if open.len() >= MAX_DEPTH {
                     return Err("the message has too many elements in elements".to_owned());
                 }
-                open.push(Open::new(&tag, end.saturating_sub(1)));
+                open.push(Open::new(&tag, end.saturating_sub(1))?);
             }
             Event::Empty(tag) => {
                 count(&mut open, &tag);
                 // Before "/>".
-                let one = Open::new(&tag, end.saturating_sub(2));
+                let one = Open::new(&tag, end.saturating_sub(2))?;
                 addition(&one, &open, &mut name, kind_of, &mut additions);
             }
             Event::Text(part) => {
@@ -81,13 +81,15 @@ pub fn fill(text: &str, kind_of: &dyn Fn(&str) -> Option<String>) -> Result<Stri
 }
 
 impl Open {
-    fn new(tag: &BytesStart<'_>, end: usize) -> Open {
-        let typed = tag.attributes().flatten().any(|attribute| {
+    fn new(tag: &BytesStart<'_>, end: usize) -> Result<Open, String> {
+        let mut typed = false;
+        for attribute in tag.attributes() {
+            let attribute = attribute.map_err(|error| format!("the message is not XML: {error}"))?;
             let key: &str = attribute.key.as_ref();
-            matches!(key.rsplit(':').next(), Some("arrayType" | "type"))
-        });
+            typed |= matches!(key.rsplit(':').next(), Some("arrayType" | "type"));
+        }
         let (children, first_child, text) = (0, String::new(), String::new());
-        Open { name: local(tag), end, typed, children, first_child, text }
+        Ok(Open { name: local(tag), end, typed, children, first_child, text })
     }
 }
 
@@ -200,6 +202,7 @@ mod tests {
     #[test]
     fn no_xml() {
         assert!(fill("<a><b></a>", &|_| None).is_err());
+        assert!(fill("<Value xsi:type=x:\"string\">1</Value>", &|_| None).is_err());
         assert!(fill(" \u{feff} ", &|_| None).is_err());
         assert!(fill(&"<a>".repeat(100), &|_| None).is_err());
     }
