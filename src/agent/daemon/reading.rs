@@ -34,7 +34,8 @@ pub fn read_settings(system: &mut System) -> Result<Settings, String> {
         settings.acs.interface = wan_device(system, &wan);
         if settings.acs.interface.is_none() {
             // icwmp goes where the routes lead then, and so do we: a device that nobody can manage is worse.
-            let why = format!("cwmp.cpe.use_curl_ifname: nobody knows the device of {wan}, and none is bound to");
+            let why =
+                format!("cwmp.cpe.use_curl_ifname: nobody knows the device of {wan}, and none is bound to");
             settings.complaints.push(why);
         }
     }
