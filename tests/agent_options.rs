@@ -4,6 +4,8 @@
 
 #[path = "support/agent.rs"]
 mod agent;
+#[path = "support/bus.rs"]
+mod bus;
 #[path = "support/messages.rs"]
 mod messages;
 #[path = "support/play.rs"]
@@ -15,7 +17,8 @@ use std::io::Read;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use messages::envelope;
+use bus::Offers;
+use messages::{envelope, get_values};
 use play::{codes, confirm, end, inform, methods, router, say, stays_quiet, value};
 use scripted::{Scripted, step};
 
@@ -94,6 +97,122 @@ fn how_long_somebody_may_occupy_the_port() {
     let time = start.elapsed();
     assert!((Duration::from_millis(350)..Duration::from_secs(3)).contains(&time), "{time:?}");
     agent.stop();
+}
+
+/// Where no device is named, the one that carries the WAN is bound to: what netifd says of it, and else UCI.
+#[test]
+fn the_wan_s_device_is_bound_to() {
+    let acs = Scripted::start(vec![inform(), methods(), end()]);
+    let router = router(&acs.url());
+    router.set("cpe", "use_curl_ifname", "1");
+    router.write(
+        "/etc/config/network",
+        "config interface 'wan'\n\toption device 'nosuch0'\n\toption proto 'pppoe'\n",
+    );
+    let agent = router.start(&[]);
+    agent.wait_for("Retry in", 1);
+    assert!(!agent.log().contains("Get the InformResponse"), "{}", agent.log());
+    // It is up now.
+    let up = r#"{"interface":[{"interface":"wan","up":true,"proto":"pppoe","device":"nosuch0","l3_device":"lo"}]}"#;
+    let socket = router.root().join("var/run/ubus/ubus.sock");
+    let _bus = Offers::new().says("network.interface", "dump", up).start_at(&socket, None);
+    agent.signal("HUP");
+    agent.wait_for("End session", 1);
+    assert!(agent.stop().0.success());
+    acs.finish();
+}
+
+/// icwmp's example of a log, line by line and in its order, to the letter: scripts look for them.
+#[test]
+fn the_lines_of_icwmp_s_log() {
+    let acs = Scripted::start(vec![inform(), end()]);
+    let router = router(&acs.url());
+    router.set("acs", "get_rpc_methods", "0");
+    router.set("cpe", "log_to_file", "1");
+    router.write("/var/log/icwmpd.log", "");
+    let agent = router.start(&[]);
+    agent.wait_for("Waiting the next session", 1);
+    let pid = agent.child.id();
+    let config = router.read("/etc/config/cwmp");
+    let port = config.split("option port '").nth(1).unwrap().split('\'').next().unwrap();
+    assert!(agent.stop().0.success());
+    let url = acs.url();
+    acs.finish();
+    let expected: [&str; 13] = [
+        &format!("STARTING ICWMP with PID :{pid}"),
+        "Periodic event is enabled. Interval period = 1000000000s",
+        "Periodic time is Unknown",
+        &format!("Connection Request server initiated with the port: {port}"),
+        "Start session",
+        &format!("ACS url: {url}"),
+        "Preparing the Inform RPC message to send to the ACS",
+        "Send the Inform RPC message to the ACS",
+        "Get the InformResponse message from the ACS",
+        "Send empty message to the ACS",
+        "Receive HTTP 204 No Content",
+        "End session",
+        "Waiting the next session",
+    ];
+    let log = router.read("/var/log/icwmpd.log");
+    let mut lines = log.lines();
+    for line in expected {
+        let found = lines.any(|one| one.get(20..) == Some(format!(" [INFO]    {line}").as_str()));
+        assert!(found, "{line:?} is not in its place in\n{log}");
+    }
+}
+
+/// What an amendment of TR-069 does not have is off, and messages are of its version.
+#[test]
+fn the_amendment_that_is_spoken() {
+    const MODE: &str = "Device.ManagementServer.InstanceMode";
+    for (amendment, namespace, has_aliases, has_schedule) in [
+        ("1", "1-0", false, false),
+        ("2", "1-1", false, false),
+        ("3", "1-2", false, true),
+        ("4", "1-2", false, true),
+        ("5", "1-2", true, true),
+        ("6", "1-2", true, true),
+    ] {
+        let acs = Scripted::start(vec![
+            inform(),
+            say(envelope("1", "<cwmp:GetRPCMethods/>")),
+            say(messages::set_values("2", &[(MODE, "xsd:string", "InstanceAlias")], "")),
+            say(get_values("3", &["Device.IP.Interface."])),
+            say(get_values("4", &["Device.IP.Interface.[cpe-1].Enable"])),
+            say(envelope("5", "<cwmp:CancelTransfer><CommandKey>none</CommandKey></cwmp:CancelTransfer>")),
+            end(),
+        ]);
+        let router = router(&acs.url());
+        router.set("acs", "get_rpc_methods", "0");
+        router.set("cpe", "amd_version", amendment);
+        if !has_aliases {
+            router.set("acs", "compression", "GZIP");
+        }
+        router.play();
+        let all = acs.finish();
+        assert!(all.iter().all(|one| one.header("Content-Encoding").is_none()), "{amendment}");
+        let seen: Vec<String> = all.iter().map(scripted::Seen::text).collect();
+        let spoken = format!("\"urn:dslforum-org:cwmp-{namespace}\"");
+        assert!(seen[0].contains(&spoken), "{amendment}: {}", seen[0]);
+        let number: u8 = amendment.parse().unwrap();
+        for (word, since) in
+            [("SessionTimeout", 4), ("SupportedCWMPVersions", 5), ("AliasBasedAddressing", 5)]
+        {
+            assert_eq!(seen[0].contains(word), number >= since, "{amendment}: {word}");
+        }
+        for (method, is_there) in [
+            (">ScheduleDownload<", has_schedule),
+            (">CancelTransfer<", has_schedule),
+            (">ChangeDUState<", has_schedule),
+            (">GetAllQueuedTransfers<", number >= 2),
+            (">Download<", true),
+        ] {
+            assert_eq!(seen[2].contains(method), is_there, "{amendment}: {method}");
+        }
+        assert_eq!(seen[4].contains("Device.IP.Interface.["), has_aliases, "{amendment}: {}", seen[4]);
+        assert_eq!(seen[5].contains("<FaultCode>9005<"), !has_aliases, "{amendment}: {}", seen[5]);
+        assert_eq!(seen[6].contains("<FaultCode>9000<"), !has_schedule, "{amendment}: {}", seen[6]);
+    }
 }
 
 #[test]

@@ -194,7 +194,7 @@ fn wrong_command_lines() {
         (&["get", "Device.", "more"], "get takes [path-expr]"),
         (&["set", "Device.NoSuch", "x"], "9005"),
         (&["set", "Device.DeviceInfo.SerialNumber", "x"], "9008"),
-        (&["set", "Device.ManagementServer.PeriodicInformInterval", "soon"], "9006"),
+        (&["set", "Device.ManagementServer.PeriodicInformInterval", "soon"], "Fault 9007"),
         (&["set", "Device.ManagementServer.PeriodicInformInterval", "0"], "9007"),
         (&["set", "Device.ManagementServer.PeriodicInformInterval"], "Fault 9003"),
         (&["add", "Device.DeviceInfo."], "9005"),

@@ -55,6 +55,7 @@ impl Life {
         unpack(&root, &Settings { acs_url: String::new(), port: agent::free_port() }).unwrap();
         let files = format!("{}/files", package::PACKAGE);
         for (from, to) in [
+            (format!("{files}/ask.sh"), "usr/lib/rcwmp/ask.sh"),
             (format!("{files}/dhcp.sh"), "usr/lib/rcwmp/dhcp.sh"),
             (format!("{files}/gateway.sh"), "usr/lib/rcwmp/gateway.sh"),
             (format!("{files}/run"), "usr/libexec/rcwmp/run"),

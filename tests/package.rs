@@ -9,16 +9,18 @@ use std::path::Path;
 use std::process::Command;
 
 use rcwmp::agent::settings::Settings;
+use rcwmp::http::url::Url;
 
 #[path = "support/package.rs"]
 mod package;
 use package::{Box, PACKAGE, STUBS, has, put, text};
 
-const SCRIPTS: [&str; 10] = [
+const SCRIPTS: [&str; 11] = [
     "rcwmpd.init",
     "icwmpd.init",
     "run",
     "forget",
+    "ask.sh",
     "dhcp.sh",
     "gateway.sh",
     "udhcpc.user",
@@ -153,6 +155,7 @@ fn what_make_would_install() {
             "644 /etc/seccomp/rcwmpd.json",
             "644 /etc/udhcpc.user.d/50-rcwmp",
             "644 /lib/upgrade/keep.d/rcwmp",
+            "644 /usr/lib/rcwmp/ask.sh",
             "644 /usr/lib/rcwmp/dhcp.sh",
             "644 /usr/lib/rcwmp/gateway.sh",
             "644 /usr/share/acl.d/rcwmp.json",
@@ -387,6 +390,42 @@ fn the_firewall_rule() {
     rule(&[both], &with(&["dest_port 7547", " 192.0.2.7", " 2001:db8::7"]));
     rule(&[both, ("cwmp.acs.url", "http://198.51.100.1:80/")], &with(&["dest_port 7547", " 198.51.100.1"]));
     rule(&[both, ("cwmp.acs.url", "http://[2001:db8::1]:80/")], &with(&["dest_port 7547", " 2001:db8::1"]));
+    // Schemes are of either letters (RFC 3986 3.1); ports, paths, queries and fragments may be there or not.
+    for (url, address) in [
+        ("HTTP://198.51.100.1", " 198.51.100.1"),
+        ("Https://198.51.100.1:8443", " 198.51.100.1"),
+        ("hTTpS://198.51.100.1:/x:y", " 198.51.100.1"),
+        ("http://198.51.100.1?a=b:c@d", " 198.51.100.1"),
+        ("http://198.51.100.1:80#a/b", " 198.51.100.1"),
+        ("HTTPS://[2001:DB8::1]", " 2001:DB8::1"),
+        ("http://[2001:db8::1]:/x", " 2001:db8::1"),
+        ("http://[2001:db8::1]?[x]:y", " 2001:db8::1"),
+        ("http://[::ffff:192.0.2.1]:80/", " ::ffff:192.0.2.1"),
+    ] {
+        rule(&[both, ("cwmp.acs.url", url)], &with(&["dest_port 7547", address]));
+        assert!(Url::parse(url).is_ok(), "{url}");
+    }
+    // What the agent does not take, either: users, addresses without brackets, ports that are none.
+    for url in [
+        "http://user@198.51.100.1/",
+        "http://user:word@198.51.100.1:80/",
+        "http://user:word@[2001:db8::1]:80/",
+        "http://198.51.100.1@evil.example/",
+        "http://2001:db8::1/",
+        "http://2001:db8::1:80/",
+        "http://[2001:db8::1/",
+        "http://[2001:db8::1]x/",
+        "http://[acs.example]/",
+        "http://[a:$(touch owned)]/",
+        "http://198.51.100.1:80x/",
+        "http://198.51.100.1:80:80/",
+        "http:/198.51.100.1/",
+        "httpx://198.51.100.1/",
+    ] {
+        let told = rule(&[both, ("cwmp.acs.url", url)], &[]);
+        assert!(!told.contains("nslookup"), "{url}: {told}");
+        assert!(Url::parse(url).is_err(), "{url}");
+    }
     rule(&[both, ("cwmp.acs.url", "http://unknown.example/")], &[]);
     for bad in [
         "http://-x/",
@@ -677,4 +716,40 @@ fn dhcp_is_asked_when_it_may_have_a_say() {
         ["1 3 121 43", "isp.example", "17", class],
     );
     check(&[("network.wan.reqopts", "1 125")], ["1 125", "dslforum.org", "17", class]);
+}
+
+/// icwmp's include may have no name; those of others stay, whatever their places.
+#[test]
+fn every_include_of_icwmp_s_firewall_goes() {
+    let config = [
+        ("cwmp.acs", "acs"),
+        ("firewall.cfg01", "include"),
+        ("firewall.cfg01.path", "/etc/firewall.cwmp"),
+        ("firewall.cfg02", "include"),
+        ("firewall.cfg02.path", "/etc/firewall.user"),
+        ("firewall.cfg03", "rule"),
+        ("firewall.cfg03.path", "/etc/firewall.cwmp.old"),
+        ("firewall.cfg04", "include"),
+        ("firewall.cfg04.type", "script"),
+        ("firewall.cfg04.path", "/etc/firewall.cwmp"),
+        ("firewall.cwmp", "include"),
+        ("firewall.cwmp.path", "/etc/firewall.cwmp"),
+        ("firewall.cfg05", "include"),
+        ("firewall.cfg05.path", "/usr/etc/firewall.cwmp"),
+    ];
+    let Some(router) = Box::new(&config) else { return };
+    // While icwmp's script is there, so is icwmp.
+    put(&router.root(), "etc/firewall.cwmp", "");
+    router.run("rcwmp.defaults", &[], &[]);
+    assert!(router.uci().contains_key("firewall.cfg01") && router.uci().contains_key("firewall.cwmp"));
+    router.commits();
+    fs::remove_file(router.root().join("etc/firewall.cwmp")).unwrap();
+    router.run("rcwmp.defaults", &[], &[]);
+    let left: Vec<String> = router.uci().into_keys().filter(|name| name.starts_with("firewall.")).collect();
+    let expected = ["cfg02", "cfg02.path", "cfg03", "cfg03.path", "cfg05", "cfg05.path"]
+        .map(|n| format!("firewall.{n}"));
+    assert_eq!(left, expected);
+    assert_eq!(router.commits().iter().filter(|package| *package == "firewall").count(), 1);
+    router.run("rcwmp.defaults", &[], &[]);
+    assert!(!router.commits().contains(&"firewall".to_owned()));
 }

@@ -1,5 +1,5 @@
-//! The package's hooks: what DHCP servers offer to the WAN and what devices of the LAN say of themselves, hostile
-//! ones too, written by the scripts and read by `agent::offers` and the data model.
+//! The package and DHCP: what is asked for, what DHCP servers offer to the WAN and what devices of the LAN say of
+//! themselves, hostile ones too, written by the scripts and read by `agent::offers` and the data model.
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
@@ -118,6 +118,123 @@ fn what_hostile_servers_offer_goes_nowhere() {
         assert_eq!((found.offer.url, found.complaints.len()), (None, 1), "{url}");
         router.is_clean();
     }
+}
+
+/// A router with a DHCP client on each side, and what its network asks for.
+struct Clients(Box);
+
+impl Clients {
+    fn new(more: &[(&str, &str)]) -> Option<Clients> {
+        let base = [
+            ("cwmp.acs", "acs"),
+            ("cwmp.acs.url", "http://198.51.100.1/"),
+            ("cwmp.cpe", "cpe"),
+            ("network.wan", "interface"),
+            ("network.wan.proto", "dhcp"),
+            ("network.wan6", "interface"),
+            ("network.wan6.proto", "dhcpv6"),
+        ];
+        Box::new(&[&base[..], more].concat()).map(Clients)
+    }
+
+    /// Whether the network was told of a change, and how often it was committed.
+    fn service(&self, verb: &str) -> (bool, usize) {
+        let told = self.0.init(verb);
+        let commits = self.0.commits();
+        assert!(commits.iter().all(|package| package == "network"), "{commits:?}");
+        (told.contains("procd_set_config_changed network\n"), commits.len())
+    }
+
+    fn turn(&self, option: &str, value: &str) {
+        self.0.run_uci(&["set", &format!("cwmp.{option}={value}")]);
+    }
+
+    fn asks(&self) -> [String; 4] {
+        let uci = self.0.uci();
+        ["wan.reqopts", "wan.vendorid", "wan6.reqopts", "wan6.vendorclass"]
+            .map(|name| uci.get(&format!("network.{name}")).cloned().unwrap_or_default())
+    }
+}
+
+const VENDOR_CLASS: &str = "00000de9000c64736c666f72756d2e6f7267";
+
+/// Discovery can be turned on and off later: the service asks, once, and takes back what was not there before.
+#[test]
+fn dhcp_is_asked_while_discovery_is_on() {
+    let Some(router) = Clients::new(&[("network.wan.reqopts", "1 3")]) else { return };
+    let (off, on) = (["1 3", "", "", ""], ["1 3 43", "dslforum.org", "17", VENDOR_CLASS].map(str::to_owned));
+    assert_eq!(router.service("boot"), (false, 0));
+    assert_eq!(router.asks(), off);
+    router.turn("acs.dhcp_discovery", "Enable");
+    assert_eq!(router.service("reload"), (true, 1));
+    assert_eq!(router.asks(), on);
+    for verb in ["reload", "start", "stop", "boot"] {
+        assert_eq!(router.service(verb), (false, 0), "{verb}");
+        assert_eq!(router.asks(), on, "{verb}");
+    }
+    // Nobody reads the answer any more: that is no reason for the WAN to go down.
+    router.turn("acs.dhcp_discovery", "0");
+    assert_eq!(router.service("reload"), (false, 1));
+    assert_eq!(router.asks(), off);
+    assert_eq!(router.service("reload"), (false, 0));
+    // Without a URL, DHCP says it whatever the switch (TR-069 3.1), unless the agent is off.
+    router.turn("acs.url", "");
+    assert_eq!(router.service("reload"), (true, 1));
+    router.turn("cpe.enable", "off");
+    assert_eq!(router.service("reload"), (false, 1));
+    assert_eq!(router.asks(), off);
+}
+
+#[test]
+fn what_others_have_dhcp_asked_for_stays() {
+    let own = [
+        ("network.wan.reqopts", "43 125"),
+        ("network.wan.vendorid", "isp.example"),
+        ("cwmp.acs.dhcp_discovery", "1"),
+    ];
+    let Some(router) = Clients::new(&own) else { return };
+    let with = ["43 125", "isp.example", "17", VENDOR_CLASS];
+    assert_eq!(router.service("start"), (true, 1));
+    assert_eq!(router.asks(), with);
+    // Somebody makes it their own.
+    router.0.run_uci(&["set", "network.wan6.vendorclass=00001234"]);
+    router.0.run_uci(&["set", "network.wan6.reqopts=17 23"]);
+    router.turn("acs.dhcp_discovery", "0");
+    assert_eq!(router.service("reload"), (false, 0), "somebody is at work there");
+    router.0.run_uci(&["commit", "network"]);
+    router.0.commits();
+    assert_eq!(router.service("reload"), (false, 1));
+    assert_eq!(router.asks(), ["43 125", "isp.example", "23", "00001234"]);
+    assert!(!router.0.root().join("etc/rcwmp/asked").exists());
+}
+
+/// Another WAN, a package that goes, and names that are none.
+#[test]
+fn dhcp_is_asked_on_the_wan_only() {
+    let dsl = [("network.dsl", "interface"), ("network.dsl.proto", "dhcp"), ("cwmp.acs.dhcp_discovery", "1")];
+    let Some(router) = Clients::new(&dsl) else { return };
+    router.0.run("rcwmp.defaults", &[], &[]);
+    assert_eq!(router.asks(), ["43", "dslforum.org", "17", VENDOR_CLASS]);
+    router.0.commits();
+    router.0.told();
+    // What uci-defaults has asked for is the service's, too.
+    assert_eq!(router.service("start"), (false, 0));
+    router.turn("cpe.default_wan_interface", "dsl");
+    assert_eq!(router.service("reload"), (true, 1));
+    assert_eq!(router.asks(), ["", "", "", ""]);
+    assert_eq!(router.0.uci()["network.dsl.reqopts"], "43");
+    for name in ["dsl; touch owned", "$(touch owned)", "dsl.proto=x", "../dsl"] {
+        router.turn("cpe.default_wan_interface", name);
+        assert_eq!(router.service("reload"), (false, 0), "{name}");
+    }
+    assert!(!router.0.dir.path().join("owned").exists());
+    assert_eq!(router.0.uci()["network.dsl.reqopts"], "43");
+    router.0.run("forget", &[], &[]);
+    assert_eq!(router.0.commits(), ["network"]);
+    assert!(!router.0.uci().contains_key("network.dsl.reqopts"));
+    assert!(!router.0.uci().contains_key("network.dsl.vendorid"));
+    router.0.run("forget", &[], &[]);
+    assert_eq!(router.0.commits(), Vec::<String>::new());
 }
 
 /// What the ACS sees of the devices of the LAN: OUI, serial number, product class.

@@ -9,6 +9,7 @@ use nix::sys::eventfd::EventFd;
 
 use super::duties::Desk;
 use super::light;
+use super::lines::Line;
 use super::redact::redacted;
 use super::settings;
 pub use super::settings::Acs;
@@ -22,6 +23,7 @@ use crate::cwmp::event::EventCode;
 use crate::cwmp::queue::Receipt;
 use crate::cwmp::rpc::{Message, Request};
 use crate::cwmp::session::{Close, HttpFailure, Input, Output, Plan, Session};
+use crate::cwmp::soap::envelope::Version;
 use crate::cwmp::soap::{self, Limits, ReadError};
 use crate::http::HttpError;
 use crate::http::auth::Credentials;
@@ -44,6 +46,8 @@ const SCHEDULE_REBOOT: &str = "Device.ManagementServer.ScheduleReboot";
 /// A running session.
 pub(super) struct Exchange {
     machine: Session,
+    /// The version of CWMP whose methods the ACS may call: ours, also in a session that has fallen back.
+    spoken: Version,
     /// The Inform's values, known to the ACS once it is confirmed.
     told: Vec<(String, Value)>,
     worker: Option<Worker>,
@@ -76,9 +80,10 @@ pub(super) struct Ended {
 }
 
 impl Exchange {
-    /// Begins a session.
+    /// Begins a session in which the ACS may call the methods of version `spoken`.
     pub fn begin(
         plan: Plan,
+        spoken: Version,
         told: Vec<(String, Value)>,
         http: Result<client::Settings, String>,
         wake: Arc<EventFd>,
@@ -93,6 +98,7 @@ impl Exchange {
         machine.handle(Input::Begin, now);
         Exchange {
             machine,
+            spoken,
             told,
             worker: None,
             http,
@@ -127,7 +133,10 @@ impl Exchange {
         self.connected = if self.connected == Some(true) { self.connected } else { connected };
         let input = match reply {
             Ok(reply) if reply.body.trim_ascii().is_empty() => {
-                debug!("Receive HTTP {} without a message", reply.status);
+                match reply.status {
+                    204 => info!("{}", Line::NoContent),
+                    status => debug!("Receive HTTP {status} without a message"),
+                }
                 Input::Empty
             }
             Ok(reply) => {
@@ -158,13 +167,13 @@ impl Exchange {
                 Output::Post(envelope) => {
                     let body = envelope.map(|envelope| {
                         if let Message::Request(request) = &envelope.message {
-                            info!("Send the {} RPC message to the ACS", request.name());
+                            info!("{}", Line::Send(request.name()));
                         }
                         soap::write(&envelope)
                     });
                     match &body {
                         Some(body) => dump("OUT", body),
-                        None => info!("Send empty message to the ACS"),
+                        None => info!("{}", Line::SendEmpty),
                     }
                     if let Some(worker) = &self.worker {
                         worker.post(body);
@@ -179,7 +188,7 @@ impl Exchange {
                         model.set_lightweight(used);
                     }
                     let mut desk = Desk { file, now: clocks, stopped };
-                    let result = dispatch::perform(&request, model, &mut desk);
+                    let result = dispatch::perform_at(self.spoken, &request, model, &mut desk);
                     if result.is_ok() {
                         absorb(file, model, &request, clocks);
                         statistics::look(model, clocks, false);
@@ -196,7 +205,7 @@ impl Exchange {
                 }
                 Output::Deliver(receipt) => {
                     if receipt == Receipt::Inform {
-                        info!("Get the InformResponse message from the ACS");
+                        info!("{}", Line::InformConfirmed);
                         if file.state.queue.contains(&EventCode::Bootstrap) {
                             file.state.bootstrapped = Some(url.to_owned());
                         }

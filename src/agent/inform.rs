@@ -107,6 +107,10 @@ pub fn content<B: Backend>(
     let forced = model.schema().forced_inform().count();
     let mut values = Vec::new();
     for (at, name) in names(model, &events, changed)?.into_iter().enumerate() {
+        // Told by those only that have them (TR-181).
+        if name.ends_with(".ManagementServer.AliasBasedAddressing") && !model.has_aliases() {
+            continue;
+        }
         match model.values([name.as_str()]) {
             Ok(list) => values.extend(list.into_iter().map(|(_, value)| (name.clone(), value))),
             Err(why) if at < forced => return Err(why),

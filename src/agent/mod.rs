@@ -18,6 +18,7 @@ pub mod icwmp_files;
 pub mod inform;
 pub mod job;
 pub mod light;
+pub mod lines;
 pub mod lock;
 pub mod log;
 pub mod offers;

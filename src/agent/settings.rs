@@ -13,6 +13,10 @@ use crate::sys::decimal;
 
 /// The default of `periodic_inform_interval`, in seconds.
 const DAY: u32 = 86_400;
+/// From which amendments on there are aliases, compression, and intervals of retries, as icwmp has it.
+const WITH_ALIASES: u8 = 5;
+const WITH_COMPRESSION: u8 = 5;
+const WITH_RETRIES: u8 = 3;
 
 /// The agent's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +69,9 @@ pub struct Settings {
     pub custom_notify: String,
     /// `acs.get_rpc_methods`: ask the ACS for its methods after start.
     pub get_rpc_methods: bool,
-    /// `cpe.amd_version`: the amendment spoken, 1 to 6.
+    /// `cpe.amd_version`: the amendment of TR-069 spoken, 1 to 6. Messages are of its version of CWMP, and what is
+    /// newer is not there: methods and events, aliases ([`Settings::has_aliases`]) and compression before the
+    /// fifth, other intervals of retries than 5 s and 2.000 before the third.
     pub amendment: u8,
     /// Where and how much to log.
     pub log: Log,
@@ -91,7 +97,10 @@ pub struct Acs {
     pub insecure: bool,
     /// `acs.compression`.
     pub compression: Compression,
-    /// `cpe.interface`, when `cpe.use_curl_ifname` asks to bind to it.
+    /// `cpe.use_curl_ifname`: connections leave by [`Acs::interface`].
+    pub binds: bool,
+    /// The network device for that: `cpe.interface`, and where that is empty the one that carries
+    /// [`Discovery::wan`], which `read_settings` of the daemon finds out. `None` where nobody knows one.
     pub interface: Option<String>,
     /// `cpe.force_ipv4`.
     pub force_ipv4: bool,
@@ -232,7 +241,9 @@ impl Settings {
                 Compression::Disabled
             }
         };
-        let interface = reader.flag("cpe.use_curl_ifname", false).then(|| reader.text("cpe.interface"));
+        let amendment = u8::try_from(reader.number("cpe.amd_version", 5, 1, 6)).unwrap_or(5);
+        let binds = reader.flag("cpe.use_curl_ifname", false);
+        let interface = binds.then(|| reader.text("cpe.interface"));
         let path = |text: String| Some(text).filter(|path| !path.is_empty()).map(PathBuf::from);
         let (chain, key) = (path(reader.text("acs.ssl_cert")), path(reader.text("acs.ssl_key")));
         if chain.is_some() != key.is_some() {
@@ -246,7 +257,8 @@ impl Settings {
             ca: reader.first(&["acs.ssl_capath", "acs.https_ssl_capath"]).map(PathBuf::from),
             identity: chain.zip(key),
             insecure: reader.flag("acs.insecure_enable", false),
-            compression,
+            compression: if amendment < WITH_COMPRESSION { Compression::Disabled } else { compression },
+            binds,
             interface: interface.filter(|name| !name.is_empty()),
             force_ipv4: reader.flag("cpe.force_ipv4", false),
             expect: !reader.flag("acs.http_disable_100continue", false),
@@ -277,6 +289,7 @@ impl Settings {
             reader.retry("retry_min_wait_interval", 5, 1, discovery.has_say),
             reader.retry("retry_interval_multiplier", 2000, 1000, discovery.has_say),
         );
+        let retry = if amendment < WITH_RETRIES { (5, 2000) } else { retry };
         let path = reader.text("cpe.path");
         let connection_request = ConnectionRequest {
             enabled: reader.flag("cpe.http_connection_request_enable", true),
@@ -332,10 +345,20 @@ impl Settings {
             forced_inform: reader.text("cpe.forced_inform_json"),
             custom_notify: reader.text("cpe.custom_notify_json"),
             get_rpc_methods: reader.flag("acs.get_rpc_methods", true),
-            amendment: u8::try_from(reader.number("cpe.amd_version", 5, 1, 6)).unwrap_or(5),
+            amendment,
             log,
             complaints: reader.complaints,
         }
+    }
+
+    /// Whether instances have aliases for the ACS (TR-069 3.6.1).
+    pub fn has_aliases(&self) -> bool {
+        self.amendment >= WITH_ALIASES
+    }
+
+    /// Whether bodies can be compressed (TR-069 3.4.7).
+    pub fn has_compression(&self) -> bool {
+        self.amendment >= WITH_COMPRESSION
     }
 }
 
@@ -492,6 +515,28 @@ mod tests {
         assert_eq!(of(&[on, own, ("acs.dhcp_retry_min_wait_interval", "0")]), 7);
         let multiplier = read(&[("acs.dhcp_retry_interval_multiplier", "1500")]);
         assert_eq!(multiplier.retry, (5, 1500));
+    }
+
+    /// icwmp's meaning: what an amendment does not have is off.
+    #[test]
+    fn amendments() {
+        for (amendment, aliases, compression, retry) in [
+            ("1", false, Compression::Disabled, (5, 2000)),
+            ("2", false, Compression::Disabled, (5, 2000)),
+            ("3", false, Compression::Disabled, (7, 3000)),
+            ("4", false, Compression::Disabled, (7, 3000)),
+            ("5", true, Compression::Gzip, (7, 3000)),
+            ("6", true, Compression::Gzip, (7, 3000)),
+        ] {
+            let settings = read(&[
+                ("cpe.amd_version", amendment),
+                ("acs.compression", "GZIP"),
+                ("acs.retry_min_wait_interval", "7"),
+                ("acs.retry_interval_multiplier", "3000"),
+            ]);
+            let found = (settings.has_aliases(), settings.acs.compression, settings.retry);
+            assert_eq!(found, (aliases, compression, retry), "{amendment}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::rpc::{
     GetParameterNames, ObjectCall, ParameterAttributes, ParameterInfo, ParameterValue, Request, Response,
     SetParameterAttributes, SetParameterValues, Status,
 };
+use super::soap::envelope::Version;
 use crate::model::Model;
 use crate::model::addressing::Addressing;
 use crate::model::attributes::AttributeChange;
@@ -79,6 +80,36 @@ pub fn perform<B: Backend>(
             duties.perform(request)
         }
         other => duties.perform(other),
+    }
+}
+
+/// As [`perform`], of a CPE that speaks this version of CWMP: a method that came later is not one of its own
+/// (TR-069 3.7.4).
+///
+/// # Errors
+/// As [`perform`], and 9000.
+pub fn perform_at<B: Backend>(
+    spoken: Version,
+    request: &Request,
+    model: &mut Model<B>,
+    duties: &mut dyn Duties,
+) -> Result<Response, Fault> {
+    if since(request.name()) > spoken {
+        return Err(Fault::new(fault::METHOD_NOT_SUPPORTED, request.name()));
+    }
+    let mut response = perform(request, model, duties)?;
+    if let Response::GetRpcMethods(names) = &mut response {
+        names.retain(|name| since(name) <= spoken);
+    }
+    Ok(response)
+}
+
+/// The version that brought a method an ACS can call (TR-069 3.7.4, table 6).
+fn since(method: &str) -> Version {
+    match method {
+        "GetAllQueuedTransfers" => Version::V1_1,
+        "ScheduleDownload" | "CancelTransfer" | "ChangeDUState" => Version::V1_2,
+        _ => Version::V1_0,
     }
 }
 

@@ -26,9 +26,21 @@ pub struct Addressing {
 }
 
 impl<B: Backend> Model<B> {
-    /// Addresses instances so from now on.
+    /// Addresses instances so from now on, while there are aliases at all.
     pub fn set_addressing(&mut self, addressing: Addressing) {
-        self.addressing = addressing;
+        self.addressing = if self.aliases { addressing } else { Addressing::default() };
+    }
+
+    /// Whether there are aliases, as there are at first. Without them a name with one is unknown, whatever
+    /// InstanceMode says: for an ACS of a time that had none (before Amendment 4).
+    pub fn set_aliases(&mut self, wanted: bool) {
+        self.aliases = wanted;
+        self.set_addressing(self.addressing);
+    }
+
+    /// Whether there are.
+    pub fn has_aliases(&self) -> bool {
+        self.aliases
     }
 
     /// A name with instance numbers, whatever identifiers it has: what attributes and notifications go by.

@@ -98,6 +98,7 @@ impl<B: Backend> Model<B> {
         }
         // An identifier at the end is the alias of the new one (TR-069 A.3.2.6).
         let (table, alias) = match path.segments() {
+            [.., Segment::Alias(_)] if !self.aliases => return Err(not_addable()),
             [.., Segment::Alias(alias)] => (path.head(path.segments().len() - 1), Some(alias.as_str())),
             _ => (path.clone(), None),
         };
@@ -214,11 +215,9 @@ impl<B: Backend> Model<B> {
             Mismatch::Kind => Error::new(ErrorKind::WrongType {
                 name: name.to_owned(),
                 expected: param.ty.wire().xsd(),
-                given: match input.kind {
-                    Some(kind) if kind != param.ty.wire() => kind.xsd().to_owned(),
-                    _ => "what its text says".to_owned(),
-                },
+                given: input.kind.map_or("the one that was declared", Kind::xsd).to_owned(),
             }),
+            Mismatch::Text => Error::bad_value(name, format!("no value of type {}", param.ty.kind.xsd())),
             Mismatch::Value(why) => Error::bad_value(name, why),
         })?;
         if param.ty.format == Some(Format::InformName) {

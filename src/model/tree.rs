@@ -38,6 +38,8 @@ pub struct Model<B> {
     /// For tables that are referred to: the path of each row by its name. None while a change is made.
     pub(super) paths: Option<Paths>,
     pub(super) addressing: Addressing,
+    /// Instances can be named by alias.
+    pub(super) aliases: bool,
     /// Notification 3 to 6 can be asked for.
     pub(super) lightweight: bool,
     /// A value's declared type must be its parameter's.
@@ -103,6 +105,7 @@ impl<B: Backend> Model<B> {
             listed: HashMap::new(),
             paths: Some(Paths::new()),
             addressing: Addressing::default(),
+            aliases: true,
             lightweight: false,
             type_check: true,
             forced_more: Vec::new(),
@@ -286,11 +289,12 @@ impl<B: Backend> Model<B> {
                             true => self.shown_rows(here, &target.name, &target.rows)?,
                             false => self.list(here, &target.name, &target.rows)?,
                         };
+                        let aliases = self.aliases;
                         let mut picked = instances
                             .iter()
                             .filter(|instance| match identifier {
                                 Segment::Number(number) => instance.number == *number,
-                                Segment::Alias(alias) => instance.alias == *alias,
+                                Segment::Alias(alias) => aliases && instance.alias == *alias,
                                 _ => true,
                             })
                             .peekable();

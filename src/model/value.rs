@@ -272,6 +272,8 @@ pub struct Type {
 pub enum Mismatch {
     /// The declared kind is another.
     Kind,
+    /// The text is none of the kind's lexical form, or beyond what the kind can hold.
+    Text,
     /// The text is outside of what the type allows: why, in a few words.
     Value(String),
 }
@@ -293,26 +295,28 @@ impl Type {
     /// string for any kind, when the text fits: several ACSs send `xsd:string` for what they do not know.
     ///
     /// # Errors
-    /// [`Mismatch::Kind`] for another declared kind or a text that is not of the kind's lexical form,
+    /// [`Mismatch::Kind`] for another declared kind, also for one that is taken where the text does not fit,
+    /// [`Mismatch::Text`] for a text that is not of the kind that was declared, or where none was,
     /// [`Mismatch::Value`] for length, range, enumeration and pattern.
     pub fn check(&self, input: &Input) -> Result<String, Mismatch> {
         if input.foreign.is_some() {
             return Err(Mismatch::Kind);
         }
-        if let Some(given) = input.kind {
-            let wire = self.wire();
-            let same = given == wire || given == Kind::String || (given.is_integer() && wire.is_integer());
-            if !same {
-                return Err(Mismatch::Kind);
-            }
+        let (wire, given) = (self.wire(), input.kind.unwrap_or(self.wire()));
+        let same = given == wire || given == Kind::String || (given.is_integer() && wire.is_integer());
+        if !same {
+            return Err(Mismatch::Kind);
         }
-        self.canonical(&input.text)
+        self.canonical(&input.text).map_err(|why| match why {
+            Mismatch::Text if given != wire => Mismatch::Kind,
+            other => other,
+        })
     }
 
     /// Checks a text against kind and facets, and gives its canonical form.
     ///
     /// # Errors
-    /// As [`Type::check`].
+    /// As [`Type::check`], but never [`Mismatch::Kind`].
     pub fn canonical(&self, text: &str) -> Result<String, Mismatch> {
         if !self.list {
             return self.item(text).map(Cow::into_owned);
@@ -340,20 +344,20 @@ impl Type {
             Kind::Boolean => match text.trim() {
                 "1" | "true" => Cow::Borrowed("1"),
                 "0" | "false" => Cow::Borrowed("0"),
-                _ => return Err(Mismatch::Kind),
+                _ => return Err(Mismatch::Text),
             },
             Kind::Int | Kind::UnsignedInt | Kind::Long | Kind::UnsignedLong => self.integer(text.trim())?,
             Kind::DateTime => {
                 let trimmed = text.trim();
                 if !is_date_time(trimmed) {
-                    return Err(Mismatch::Kind);
+                    return Err(Mismatch::Text);
                 }
                 Cow::Borrowed(trimmed)
             }
             Kind::Base64 | Kind::HexBinary => {
                 let trimmed = text.trim();
                 let octets = if self.kind == Kind::Base64 { base64_len(trimmed) } else { hex_len(trimmed) };
-                self.length(octets.ok_or(Mismatch::Kind)?)?;
+                self.length(octets.ok_or(Mismatch::Text)?)?;
                 Cow::Borrowed(trimmed)
             }
         };
@@ -378,9 +382,9 @@ impl Type {
         // XSD allows a sign and leading zeros; i128 holds every kind, and 40 digits bound the work.
         let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
         if digits.is_empty() || digits.len() > 38 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(Mismatch::Kind);
+            return Err(Mismatch::Text);
         }
-        let number: i128 = text.parse().map_err(|_| Mismatch::Kind)?;
+        let number: i128 = text.parse().map_err(|_| Mismatch::Text)?;
         let (least, most) = match self.kind {
             Kind::Int => (i128::from(i32::MIN), i128::from(i32::MAX)),
             Kind::UnsignedInt => (0, i128::from(u32::MAX)),
@@ -388,7 +392,7 @@ impl Type {
             _ => (0, i128::from(u64::MAX)),
         };
         if number < least || number > most {
-            return Err(Mismatch::Kind);
+            return Err(Mismatch::Text);
         }
         let inside = |(from, to): &(Option<i128>, Option<i128>)| {
             from.is_none_or(|from| number >= from) && to.is_none_or(|to| number <= to)
@@ -519,7 +523,7 @@ mod tests {
         check(ranged, "6", Err(()));
         check(ranged, "61", Ok("61"));
         assert_eq!(ranged.canonical("6"), Err(Mismatch::Value("outside of its range".into())));
-        assert_eq!(ranged.canonical("x"), Err(Mismatch::Kind));
+        assert_eq!(ranged.canonical("x"), Err(Mismatch::Text));
         check(u, &"9".repeat(1_000_000), Err(()));
     }
 
@@ -627,6 +631,15 @@ mod tests {
         assert_eq!(of(Some(Kind::Int), "5"), Ok("5".into()));
         assert_eq!(of(Some(Kind::String), "5"), Ok("5".into()));
         assert_eq!(of(Some(Kind::Boolean), "1"), Err(Mismatch::Kind));
-        assert_eq!(of(Some(Kind::UnsignedInt), "x"), Err(Mismatch::Kind));
+        // 9006 is about the type that was declared, 9007 about what the text says (TR-069 A.5.1).
+        for bad in ["x", "-1", "4294967296", ""] {
+            assert_eq!(of(Some(Kind::UnsignedInt), bad), Err(Mismatch::Text), "{bad}");
+            assert_eq!(of(None, bad), Err(Mismatch::Text), "{bad}");
+            assert_eq!(of(Some(Kind::Int), bad), Err(Mismatch::Kind), "{bad}");
+            assert_eq!(of(Some(Kind::String), bad), Err(Mismatch::Kind), "{bad}");
+        }
+        let list = Type { list: true, ..ty };
+        let items = Input { kind: Some(Kind::String), text: "1,x".into(), ..Input::default() };
+        assert_eq!(list.check(&items), Err(Mismatch::Text));
     }
 }

@@ -106,7 +106,7 @@ impl Box {
         for folder in ["usr/lib/rcwmp", "usr/sbin", "etc/config", "var/run", "var/lock"] {
             fs::create_dir_all(this.root().join(folder)).unwrap();
         }
-        for file in ["dhcp.sh", "gateway.sh"] {
+        for file in ["ask.sh", "dhcp.sh", "gateway.sh"] {
             let to = this.root().join("usr/lib/rcwmp").join(file);
             fs::copy(format!("{PACKAGE}/files/{file}"), to).unwrap();
         }
@@ -161,6 +161,14 @@ impl Box {
         let text = fs::read_to_string(&log).unwrap_or_default();
         let _ = fs::remove_file(log);
         text.replace(&self.root().display().to_string(), "")
+    }
+
+    /// The packages that were committed since the last call.
+    pub fn commits(&self) -> Vec<String> {
+        let log = self.dir.path().join("commits");
+        let text = fs::read_to_string(&log).unwrap_or_default();
+        let _ = fs::remove_file(log);
+        text.lines().map(str::to_owned).collect()
     }
 
     /// Runs the stub of `uci`.

@@ -61,6 +61,7 @@ use self::xmpp::Xmpp;
 use super::desk::Desk;
 use super::exchange::Exchange;
 use super::history::History;
+use super::lines::Line;
 use super::options::Options;
 use super::programs::Program;
 use super::schedule::{Due, Now};
@@ -75,7 +76,7 @@ use crate::cwmp::event::{Event, EventCode};
 use crate::cwmp::queue::Queue;
 use crate::http::favourites::Favourites;
 use crate::model::value::Input;
-use crate::model::{Model, compiled};
+use crate::model::{Model, compiled, date};
 use crate::sys::clock::{self, Monotonic};
 use crate::sys::rng;
 use crate::sys::signal::{Asked, Signals};
@@ -216,7 +217,8 @@ impl Daemon {
         let settings = read.unwrap_or_else(|_| Settings::read(&mut |_| None));
         let zone = read_zone(model.backend());
         sink::configure(sinks(&settings, options, zone), settings.log.level);
-        info!("STARTING rcwmpd {} with PID :{}", env!("CARGO_PKG_VERSION"), std::process::id());
+        info!("{}", Line::Starting(std::process::id()));
+        info!("This is rcwmpd {}", env!("CARGO_PKG_VERSION"));
         for complaint in complaints.iter().chain(&settings.complaints) {
             warn!("{complaint}");
         }
@@ -350,12 +352,12 @@ impl Daemon {
             self.resume_delay();
         }
         self.look_at_firmware(self_made);
-        match self.settings.periodic.enabled {
-            true => {
-                info!("Periodic event is enabled. Interval period = {}s", self.settings.periodic.interval)
-            }
-            false => info!("Periodic event is disabled"),
+        let periodic = self.settings.periodic;
+        match periodic.enabled {
+            true => info!("{}", Line::PeriodicOn(periodic.interval)),
+            false => info!("{}", Line::PeriodicOff),
         }
+        info!("{}", Line::PeriodicTime(periodic.time.map(date::format_utc).as_deref()));
     }
 
     /// DelayReboot was for the life before this boot (TR-181).

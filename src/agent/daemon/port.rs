@@ -10,6 +10,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 
 use super::{Daemon, PORT_RETRY, REALM};
 use crate::agent::light;
+use crate::agent::lines::Line;
 use crate::agent::settings::{Acs, Settings};
 use crate::connreq::listener::{self, Listener};
 use crate::connreq::rule;
@@ -65,7 +66,7 @@ impl Daemon {
         match Listener::bind(&places, self.settings.acs.interface.as_deref()) {
             Ok(mut listener) => {
                 listener.set_life(self.settings.connection_request.timeout);
-                info!("Connection Request server initiated with the port: {port}");
+                info!("{}", Line::PortOpen(port));
                 self.listener = Some(listener);
                 self.port_complaint = None;
                 self.notices.hurry();
@@ -118,6 +119,7 @@ impl Daemon {
         #[cfg(not(feature = "stun"))]
         let (nat, udp) = (false, String::new());
         let first_use = self.file.state.first_use.map(date::format_utc);
+        let compression = if self.settings.has_compression() { "GZIP,Deflate" } else { "" };
         let system = self.model.backend();
         system.tell("ConnectionRequestURL", url);
         if let Some(date) = first_use {
@@ -125,7 +127,7 @@ impl Daemon {
         }
         for (name, value) in [
             ("SupportedConnReqMethods", METHODS),
-            ("HTTPCompressionSupported", "GZIP,Deflate"),
+            ("HTTPCompressionSupported", compression),
             ("NATDetected", if nat { "1" } else { "0" }),
             ("UDPConnectionRequestAddress", udp.as_str()),
             ("LightweightNotificationProtocolsSupported", light::PROTOCOL),

@@ -6,6 +6,7 @@ use crate::agent::options::Options;
 use crate::agent::settings::{self, Settings};
 use crate::agent::{log as sink, schedule};
 use crate::backend::System;
+use crate::backend::functions::netif;
 use crate::sys::fs::{Root, read_capped};
 use crate::sys::zone::Zone;
 
@@ -18,14 +19,33 @@ const SYS_MODULE: u32 = 16;
 /// What is wrong with the file, when it cannot be read: its settings are not the defaults then.
 pub fn read_settings(system: &mut System) -> Result<Settings, String> {
     let mut broken = None;
-    let settings = Settings::read(&mut |name| match system.option_text(&format!("cwmp.{name}")) {
+    let mut settings = Settings::read(&mut |name| match system.option_text(&format!("cwmp.{name}")) {
         Ok(text) => Some(text),
         Err(why) => {
             broken.get_or_insert_with(|| why.to_string());
             None
         }
     });
-    broken.map_or(Ok(settings), Err)
+    if let Some(why) = broken {
+        return Err(why);
+    }
+    if settings.acs.binds && settings.acs.interface.is_none() {
+        let wan = settings.discovery.wan.clone();
+        settings.acs.interface = wan_device(system, &wan);
+        if settings.acs.interface.is_none() {
+            // icwmp goes where the routes lead then, and so do we: a device that nobody can manage is worse.
+            let why =
+                format!("cwmp.cpe.use_curl_ifname: nobody knows the device of {wan}, and none is bound to");
+            settings.complaints.push(why);
+        }
+    }
+    Ok(settings)
+}
+
+/// The device that carries IP on an interface: what netifd says while it is up, else what UCI makes likely.
+fn wan_device(system: &mut System, wan: &str) -> Option<String> {
+    let found = netif::interfaces(system).ok()?.into_iter().find(|one| one.name == wan)?;
+    Some(found.device).filter(|device| !device.is_empty())
 }
 
 /// Whether rights were taken from this process that nobody gives back: the one to load modules into the kernel.

@@ -15,6 +15,7 @@ use super::{Daemon, SESSION, bootstrap, both_clocks, read_settings};
 use crate::agent::apply;
 use crate::agent::exchange::{self, Ended, Exchange};
 use crate::agent::inform;
+use crate::agent::lines::Line;
 use crate::agent::programs::Program;
 use crate::agent::redact::shown_url;
 use crate::agent::state::State;
@@ -86,10 +87,11 @@ impl Daemon {
         let epoch = clock::epoch_seconds();
         let time = date::format_local(epoch, self.zone.offset_at(epoch) / 60);
         let count = state.ladder.count();
-        info!("Start session");
-        info!("ACS url: {}", shown_url(&self.settings.acs.url));
+        info!("{}", Line::SessionBegins);
+        info!("{}", Line::AcsUrl(&shown_url(&self.settings.acs.url)));
         let names: Vec<String> = snapshot.events.iter().map(|event| event.code.to_string()).collect();
-        info!("Preparing the Inform RPC message to send to the ACS ({})", names.join(", "));
+        info!("{}", Line::Preparing);
+        info!("Its events are {}", names.join(", "));
         self.history.begun(names, clock::is_set().then_some(epoch));
         self.session_since = now;
         let changed: Vec<&str> = changed.iter().map(String::as_str).collect();
@@ -130,7 +132,8 @@ impl Daemon {
                 settings.compression = Compression::None;
             }
         }
-        self.exchange = Some(Exchange::begin(plan, told, settings, Arc::clone(&self.wake), now));
+        let spoken = version_of(self.settings.amendment);
+        self.exchange = Some(Exchange::begin(plan, spoken, told, settings, Arc::clone(&self.wake), now));
         self.show_status();
         self.pump();
     }
@@ -197,7 +200,7 @@ impl Daemon {
                 }
                 self.ask_methods = self.ask_methods && !ended.learned;
                 self.notices.requests_left = true;
-                info!("End session");
+                info!("{}", Line::SessionEnds);
             }
             Close::Failed(_) => {
                 error!("{}", ended.close.explain());
@@ -231,7 +234,7 @@ impl Daemon {
         // What was read for this session is not needed until the next.
         self.model.refresh();
         self.back_to_dhcp();
-        info!("Waiting the next session");
+        info!("{}", Line::Waiting);
     }
 
     /// Sets the time of the next attempt, if the last session was not successful (TR-069 3.2.1.1).
@@ -327,8 +330,12 @@ mod tests {
 
     #[test]
     fn versions_of_amendments() {
-        for (amendment, minor) in [(1, 0), (2, 1), (3, 2), (4, 3), (5, 4), (6, 4)] {
-            assert_eq!(version_of(amendment).minor, minor);
+        for (amendment, minor, namespace) in
+            [(1, 0, "1-0"), (2, 1, "1-1"), (3, 2, "1-2"), (4, 3, "1-2"), (5, 4, "1-2"), (6, 4, "1-2")]
+        {
+            let version = version_of(amendment);
+            assert_eq!(version.minor, minor);
+            assert_eq!(version.namespace().uri(), format!("urn:dslforum-org:cwmp-{namespace}"));
         }
     }
 }

@@ -16,6 +16,7 @@ impl Daemon {
     /// What the options about values ask of the model; after each look at the settings.
     pub(super) fn configure_model(&mut self) {
         self.model.set_type_check(self.settings.type_check);
+        self.model.set_aliases(self.settings.has_aliases());
         let (names, complaints) =
             match self.vendor_file("forced_inform_json", &self.settings.forced_inform.clone()) {
                 Some(text) => icwmp_files::forced_inform(&text),

@@ -349,6 +349,28 @@ fn an_alias_changes_after_its_request() {
     assert_eq!(text(&mut model, "Device.If.[home].Mtu"), "1400");
 }
 
+/// For an ACS of before Amendment 4.
+#[test]
+fn no_aliases_at_all() {
+    let mut model = model();
+    set(&mut model, &[("Device.If.1.Alias", "home")]).unwrap();
+    model.set_addressing(Addressing { by_alias: true, auto_create: true });
+    model.set_aliases(false);
+    let first = |model: &mut Model<Fake>, path: &str| model.values([path]).unwrap().remove(0).0;
+    assert_eq!(first(&mut model, "Device.If."), "Device.If.1.Alias");
+    model.set_addressing(Addressing { by_alias: true, auto_create: true });
+    assert_eq!(first(&mut model, "Device.If."), "Device.If.1.Alias");
+    assert_eq!(model.presented("Device.If.1.Alias"), "Device.If.1.Alias");
+    assert!(model.values(["Device.If.[home]."]).is_err());
+    assert!(set(&mut model, &[("Device.If.[home].Mtu", "1400")]).is_err());
+    assert!(set(&mut model, &[("Device.If.[new].Mtu", "1400")]).is_err());
+    assert!(model.delete("Device.If.[home].", None).is_err());
+    assert!(model.add("Device.If.[new].", None).is_err());
+    assert!(model.add("Device.If.", None).is_ok());
+    model.set_aliases(true);
+    assert!(model.values(["Device.If.[home]."]).is_ok() && model.values(["Device.If.[new]."]).is_err());
+}
+
 #[test]
 fn answers_by_alias() {
     let mut model = model();
