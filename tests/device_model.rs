@@ -502,7 +502,11 @@ fn routes() {
     let missing = router.find(table, "DestIPAddress", "10.30.0.0");
     router.check(&missing, &[("Status", "Error"), ("ForwardingMetric", "3")]);
     let default = router.find(table, "DestIPAddress", "0.0.0.0");
-    router.check(&default, &[("StaticRoute", "0"), ("Origin", "DHCPv4"), ("Interface", &wan)]);
+    // Without a metric a route says so alike, whether it was configured or is the kernel's.
+    router.check(
+        &default,
+        &[("StaticRoute", "0"), ("Origin", "DHCPv4"), ("Interface", &wan), ("ForwardingMetric", "-1")],
+    );
     assert!(router.try_set(&default, &[("ForwardingMetric", "5")]).is_err());
     assert!(router.model.delete(&default, None).is_err());
 

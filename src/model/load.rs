@@ -15,9 +15,14 @@ use serde_json::value::RawValue;
 use super::schema::{How, Key, Notify, Object, Origin, Param, Rows, Source};
 use super::value::{Format, Kind, Type};
 
+mod templates;
+
+use templates::Pieces;
+pub use templates::Templates;
+
 /// The largest file that is read, in bytes.
 pub const MAX_FILE: usize = 1 << 20;
-/// The most objects and parameters of one file.
+/// The most objects and parameters of one file, those that templates bring included.
 pub const MAX_ROWS: usize = 20_000;
 
 /// What is wrong with a data model file, and where.
@@ -47,10 +52,6 @@ impl fmt::Display for LoadError {
 
 impl std::error::Error for LoadError {}
 
-/// Parameter lines that several objects share.
-#[derive(Debug, Clone, Default)]
-pub struct Templates(BTreeMap<String, Vec<RawParam>>);
-
 /// Reads one data model file.
 ///
 /// `templates` are those of files read before; the file's own are added to them.
@@ -73,34 +74,29 @@ pub fn load_known(
     known: impl Fn(&Object, Option<&Param>) -> Result<(), String>,
 ) -> Result<Vec<Object>, LoadError> {
     let file = File::new(file, text)?;
-    let params = |pieces: Vec<&RawValue>| {
-        pieces.into_iter().map(|piece| file.read(piece.get())).collect::<Result<Vec<RawParam>, LoadError>>()
-    };
     let raw: RawFile = file.read(text)?;
-    for (name, pieces) in raw.templates {
-        templates.0.insert(name, params(pieces)?);
-    }
-    let mut count = 0;
+    let mut count = templates.add(file, &raw.templates)?;
     let mut out = Vec::new();
     for piece in raw.objects {
         let object: RawObject = file.read(piece.get())?;
         // The pieces inside borrow from the object's own text, which is the file's.
-        let lines = params(object.params.clone())?;
-        count += 1 + lines.len();
+        let (mut lines, mut places) = (Vec::new(), Vec::new());
+        for place in object.params.iter().map(|piece| piece.get()) {
+            for line in templates.line(file, place)? {
+                places.push((line.name.clone(), place));
+                lines.push(line);
+            }
+            if count + lines.len() > MAX_ROWS {
+                return Err(file.fail(place, &too_many()));
+            }
+        }
         let path = object.object.clone();
-        let places: Vec<(String, &str)> = lines
-            .iter()
-            .map(|line| line.name.clone())
-            .zip(object.params.iter().map(|line| line.get()))
-            .collect();
-        let built = object.build(lines, templates).and_then(|object| {
-            if count > MAX_ROWS { Err(format!("more than {MAX_ROWS} rows in one file")) } else { Ok(object) }
-        });
+        count += 1 + lines.len();
+        let built = object.build(lines);
         let failed = |place: &str, why: String| file.fail(place, &format!("{path}: {why}"));
         let built = built.map_err(|why| failed(piece.get(), why))?;
         known(&built, None).map_err(|why| failed(piece.get(), why))?;
         for param in built.params.iter() {
-            // What a template has brought stands where the template is used.
             let place =
                 places.iter().find(|(name, _)| name == param.name).map_or(piece.get(), |(_, place)| place);
             known(&built, Some(param)).map_err(|why| failed(place, format!("{}: {why}", param.name)))?;
@@ -108,6 +104,10 @@ pub fn load_known(
         out.push(built);
     }
     Ok(out)
+}
+
+fn too_many() -> String {
+    format!("more than {MAX_ROWS} rows in one file")
 }
 
 /// A file that is read in pieces, each of them a part of its text.
@@ -172,7 +172,7 @@ struct RawFile<'t> {
     #[serde(default, rename = "about")]
     _about: String,
     #[serde(default, borrow)]
-    templates: BTreeMap<String, Vec<&'t RawValue>>,
+    templates: Pieces<'t>,
     #[serde(default, borrow)]
     objects: Vec<&'t RawValue>,
 }
@@ -190,18 +190,8 @@ struct RawObject<'t> {
     delete: bool,
     #[serde(default)]
     unique: Vec<String>,
-    #[serde(default)]
-    uses: Vec<RawUse>,
     #[serde(default, borrow)]
     params: Vec<&'t RawValue>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawUse {
-    template: String,
-    #[serde(default)]
-    with: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -354,7 +344,7 @@ impl TryFrom<ParamFields> for RawParam {
 }
 
 impl RawObject<'_> {
-    fn build(self, lines: Vec<RawParam>, templates: &Templates) -> Result<Object, String> {
+    fn build(self, lines: Vec<RawParam>) -> Result<Object, String> {
         if !is_object_path(&self.object) {
             return Err("not the path of an object (it ends with a dot, {i} for instances)".to_owned());
         }
@@ -365,17 +355,8 @@ impl RawObject<'_> {
         if !table && (self.add || self.delete) {
             return Err("only a table has instances to add and delete".to_owned());
         }
-        let mut params = Vec::new();
-        for usage in &self.uses {
-            let template = templates
-                .0
-                .get(&usage.template)
-                .ok_or_else(|| format!("there is no template {:?}", usage.template))?;
-            params.extend(template.iter().map(|param| param.filled(&usage.with)));
-        }
-        params.extend(lines);
         let mut out: Vec<Param> = Vec::new();
-        for param in params {
+        for param in lines {
             if let Some(twice) = out.iter().find(|other| other.name == param.name) {
                 return Err(format!("{} stands twice", twice.name));
             }
@@ -616,7 +597,7 @@ mod tests {
         let text = r#"{"templates": {"stats": [
             {"name":"BytesSent","type":"unsignedLong","file":"/sys/class/net/{dev}/statistics/tx_bytes"}]},
           "objects": [{"object":"Device.X.{i}.", "rows":{"uci":"network.interface","when":["proto!=none"]}, "add":true,
-            "uses":[{"template":"stats","with":{"dev":"{}"}}], "params":[
+            "params":[{"template":"stats","with":{"dev":"{}"}},
             {"name":"Status","type":"string","values":["Up","Down"],"uci":"network.{}.up","map":{"1":"Up","*":"Down"}}]}]}"#;
         let objects = read(text).unwrap();
         assert_eq!(objects[0].params[0].source.spec, "/sys/class/net/{}/statistics/tx_bytes");

@@ -6,9 +6,9 @@
 use std::net::IpAddr;
 
 use crate::backend::functions::items::{self, Ids, Item};
-use crate::backend::functions::netif::{self, Interface, not_ours, put, truth};
+use crate::backend::functions::netif::{self, Interface, not_ours, put};
 use crate::backend::functions::netifd::{self, Logical};
-use crate::backend::functions::topology;
+use crate::backend::functions::topology::{self, truth};
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::Result;
 use crate::model::backend::{Place, Raw, Row};

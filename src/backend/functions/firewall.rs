@@ -6,8 +6,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::backend::functions::kernel_routes::network;
 use crate::backend::functions::nat::{ports, with_port};
-use crate::backend::functions::netif::{self, put, truth, unless_off, words};
-use crate::backend::functions::topology;
+use crate::backend::functions::netif::{self, put, unless_off, words};
+use crate::backend::functions::topology::{self, truth};
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::Result;
 use crate::model::backend::{Place, Raw, Row};

@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::backend::functions::netif::{self, Interface, truth};
+use crate::backend::functions::netif::{self, Interface};
 use crate::backend::functions::odhcpd::{self, Lease};
+use crate::backend::functions::topology::truth;
 use crate::backend::functions::{forwarding_table, ip, stations, topology, wifi};
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::Result;

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::backend::functions::netif::{self, put, unless_off, words};
+use crate::backend::functions::topology;
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::Result;
 use crate::model::backend::{Place, Raw, Row};
@@ -20,12 +21,15 @@ pub const TABLES: &[TableFn] = &[
 /// What sections of mappings are called that an ACS made.
 const PREFIX: &str = "acs_map";
 
-/// The interfaces of zones that say whether they masquerade.
+/// The interfaces of zones that say whether they masquerade. A zone may name networks that nobody has configured:
+/// nothing goes through them, and TR-181 has no row for them to refer to.
 fn interfaces(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
     let zones = netif::zones(system)?;
+    let known = topology::known_interfaces(system)?;
     let rows = zones.iter().filter(|zone| zone.masq.is_some()).flat_map(|zone| {
+        let there = |name: &&String| known.iter().any(|one| one.name == **name);
         let row = |name: &String| Row { name: name.clone(), addr: zone.addr.clone(), cols: Vec::new() };
-        zone.networks.iter().map(row)
+        zone.networks.iter().filter(there).map(row)
     });
     Ok(rows.collect())
 }

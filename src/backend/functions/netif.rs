@@ -4,12 +4,11 @@
 use std::rc::Rc;
 
 use crate::backend::System;
-use crate::backend::functions::topology;
 pub use crate::backend::functions::topology::Interface;
+use crate::backend::functions::topology::{self, truth};
 use crate::model::Result;
 use crate::model::backend::Raw;
 use crate::model::error::Error;
-use crate::model::value::switch;
 
 /// The most interfaces and zones looked at.
 const MAX: usize = 256;
@@ -30,11 +29,6 @@ pub struct Zone {
 /// Whether an interface carries IPv6 only.
 fn is_v6(interface: &Interface) -> bool {
     matches!(interface.proto.as_str(), "dhcpv6" | "6in4" | "6to4" | "6rd")
-}
-
-/// UCI's words for true.
-pub fn truth(text: &str) -> bool {
-    switch(text) == Some(true)
 }
 
 /// An option that is on when it is absent.

@@ -6,8 +6,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::backend::functions::kernel_routes::{Route, mask, mask_length, network, parse_v4, parse_v6};
-use crate::backend::functions::netif::{self, not_ours, put, truth};
-use crate::backend::functions::{netifd, topology};
+use crate::backend::functions::netif::{self, not_ours, put};
+use crate::backend::functions::netifd;
+use crate::backend::functions::topology::{self, truth};
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::Result;
 use crate::model::backend::{Place, Raw, Row};
@@ -210,7 +211,9 @@ fn of_kernel(row: &Row, what: &str) -> Option<String> {
         "prefix" => Some(format!("{}/{}", column(0)?, column(1)?)),
         "gateway" => column(2),
         "interface" => column(3),
-        "metric" => column(4).filter(|metric| metric.parse::<i32>().is_ok()),
+        // 0 is how Linux says of an IPv4 route that it was given none: TR-181's -1. An IPv6 route without one gets
+        // 1024, which is a metric and counts as one.
+        "metric" => column(4).filter(|metric| metric.parse::<i32>().is_ok_and(|metric| metric > 0)),
         "origin" => column(5),
         // Its end is known to the kernel, but not told in /proc; netifd tells it of its own ones.
         "expiration" => column(6).filter(|end| !end.is_empty()),

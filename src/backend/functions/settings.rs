@@ -1,7 +1,8 @@
 //! The agent's own settings in `/etc/config/cwmp` where one line of a data model file is not enough:
 //! sections that may be missing, lists with blanks in their items, values that DHCP may bring.
 
-use crate::backend::functions::netif::{put, truth};
+use crate::backend::functions::netif::put;
+use crate::backend::functions::topology::truth;
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::Result;
 use crate::model::backend::{Place, Raw};

@@ -1,6 +1,7 @@
 //! Clock and time zone: `Device.Time.`, and dates of files.
 
-use crate::backend::functions::netif::{put, truth, unless_off};
+use crate::backend::functions::netif::{put, unless_off};
+use crate::backend::functions::topology::truth;
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::Result;
 use crate::model::backend::{Place, Raw};

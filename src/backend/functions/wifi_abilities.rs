@@ -2,7 +2,8 @@
 //! `IEEE80211hSupported`), which no program tells over ubus.
 //!
 //! hostapd and wpa_supplicant come in variants, which are packages: `wpad-basic-mbedtls` is what most images have.
-//! What each is built with:
+//! What each is built with, by the Makefile and the `.config` files of OpenWrt's `package/network/services/hostapd`
+//! (a mesh variant is the full one without OWE; the full one's own cryptography has no curves, which SAE needs):
 //!
 //! ```text
 //!            PSK   SAE, OWE                RADIUS, WPS

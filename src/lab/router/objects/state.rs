@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::model::value::switch;
 use crate::sys::clock::{Monotonic, epoch_seconds};
 use crate::sys::fs::Root;
 use crate::ubus::blobmsg::Table;
@@ -292,11 +293,7 @@ impl State {
 
 /// Whether an option of UCI says yes.
 pub fn flag(section: &Section, option: &str, default: bool) -> bool {
-    match section.text(option).as_deref() {
-        Some("1" | "on" | "true" | "yes" | "enabled") => true,
-        Some("0" | "off" | "false" | "no" | "disabled") => false,
-        _ => default,
-    }
+    section.text(option).and_then(|text| switch(&text)).unwrap_or(default)
 }
 
 /// The words of an option, list or not.
