@@ -184,6 +184,7 @@ impl Peer {
 }
 
 /// A TLS that is none.
+#[derive(Debug)]
 struct NoTls;
 
 #[derive(Debug)]
