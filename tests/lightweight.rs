@@ -50,7 +50,16 @@ impl Listener {
         self.0.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let mut buffer = vec![0; 65_536];
         let length = self.0.recv(&mut buffer).expect("a datagram");
-        check(&buffer[..length])
+        check(&buffer[..length], "-sha1")
+    }
+
+    /// As [`Listener::next`], signed with HMAC-SHA256.
+    #[track_caller]
+    fn next_of_sha_256(&self) -> String {
+        self.0.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let mut buffer = vec![0; 65_536];
+        let length = self.0.recv(&mut buffer).expect("a datagram");
+        check(&buffer[..length], "-sha256")
     }
 
     /// Nothing comes for a while.
@@ -66,7 +75,7 @@ impl Listener {
 
 /// Head, signature and schema of a datagram; its body.
 #[track_caller]
-fn check(datagram: &[u8]) -> String {
+fn check(datagram: &[u8], digest: &str) -> String {
     let text = String::from_utf8(datagram.to_vec()).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
     let names: Vec<&str> = head.lines().map(|line| line.split(':').next().unwrap()).collect();
@@ -74,7 +83,7 @@ fn check(datagram: &[u8]) -> String {
     let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim();
     assert_eq!(header("Content-Length:"), body.len().to_string());
     assert!(!text.contains(PASSWORD));
-    if let Some(said) = through("openssl", &["dgst", "-sha1", "-hmac", PASSWORD], body) {
+    if let Some(said) = through("openssl", &["dgst", digest, "-hmac", PASSWORD], body) {
         assert_eq!(header("Signature:"), said.trim().rsplit(' ').next().unwrap());
     }
     has(
@@ -176,6 +185,24 @@ fn texts(seen: &[Seen]) -> Vec<String> {
 #[track_caller]
 fn ends_well(agent: Agent) {
     assert!(agent.stop().0.success());
+}
+
+#[test]
+fn an_acs_that_expects_sha_256() {
+    let listener = Listener::open();
+    let acs = Scripted::start(script(&[switch_on(&listener.port(), &[]), notify("2", &[(HOST, 5)])], vec![]));
+    let router = router(&acs.url());
+    let agent = router.start(&[]);
+    agent.wait_for("Waiting the next session", 1);
+    edit(&router, "'OpenWrt'", "'one'");
+    assert_eq!(names(&listener.next()), [HOST]);
+    router.set("lwn", "digest", "SHA-256");
+    agent.signal("HUP");
+    agent.wait_for("Configuration read again", 1);
+    edit(&router, "'one'", "'two'");
+    assert_eq!(names(&listener.next_of_sha_256()), [HOST]);
+    acs.finish();
+    ends_well(agent);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use rcwmp::cwmp::lightweight::{Sender, packets};
+use rcwmp::cwmp::lightweight::{Digest, Sender, packets};
 use rcwmp::cwmp::rpc::{DeviceId, ParameterValue};
 use rcwmp::model::value::{Kind, Value};
 
@@ -16,6 +16,10 @@ fn skip(why: &str) {
 }
 
 fn made() -> Vec<Vec<u8>> {
+    made_with(Digest::Sha1)
+}
+
+fn made_with(digest: Digest) -> Vec<Vec<u8>> {
     let device = DeviceId {
         manufacturer: "Example".into(),
         oui: "02AB00".into(),
@@ -46,6 +50,7 @@ fn made() -> Vec<Vec<u8>> {
         host: "[2001:db8::1]:7547",
         username: &"x".repeat(300),
         password: "Example key",
+        digest,
         device: &device,
     };
     packets(&sender, 1_790_000_000, "0123456789abcdef", &list).unwrap()
@@ -96,22 +101,24 @@ fn the_signature_is_openssl_s() {
     if Command::new("openssl").arg("version").output().is_err() {
         return skip("skipped: no openssl");
     }
-    for packet in made() {
-        let (head, body) = split(&packet);
-        let mut openssl = Command::new("openssl")
-            .args(["dgst", "-sha1", "-hmac", "Example key"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        openssl.stdin.take().unwrap().write_all(body).unwrap();
-        let said = String::from_utf8(openssl.wait_with_output().unwrap().stdout).unwrap();
-        let expected = said.trim().rsplit(' ').next().unwrap();
-        assert!(head.ends_with(&format!("\r\nSignature: {expected}")), "{head} {said}");
+    for (digest, option) in [(Digest::Sha1, "-sha1"), (Digest::Sha256, "-sha256")] {
+        for packet in made_with(digest) {
+            let (head, body) = split(&packet);
+            let mut openssl = Command::new("openssl")
+                .args(["dgst", option, "-hmac", "Example key"])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            openssl.stdin.take().unwrap().write_all(body).unwrap();
+            let said = String::from_utf8(openssl.wait_with_output().unwrap().stdout).unwrap();
+            let expected = said.trim().rsplit(' ').next().unwrap();
+            assert!(head.ends_with(&format!("\r\nSignature: {expected}")), "{head} {said}");
+        }
     }
 }
 
-/// HMAC-SHA1 it is, in 40 digits: TR-181 2.19 has no parameter that an ACS could ask for another digest with.
+/// TR-181 2.19 has no parameter that an ACS could ask for SHA-256 with: that is the configuration's.
 #[test]
 fn the_signature_is_python_s() {
     const PROGRAM: &str = "import sys, hmac, hashlib\n\
@@ -122,7 +129,7 @@ fn the_signature_is_python_s() {
     if Command::new("python3").arg("--version").output().is_err() {
         return skip("skipped: no python3");
     }
-    let packets = made();
+    let (packets, others) = (made(), made_with(Digest::Sha256));
     let hex = |body: &[u8]| body.iter().map(|byte| format!("{byte:02x}")).collect::<String>() + "\n";
     let bodies: String = packets.iter().map(|packet| hex(split(packet).1)).collect();
     let mut python = Command::new("python3");
@@ -131,11 +138,13 @@ fn the_signature_is_python_s() {
     python.stdin.take().unwrap().write_all(bodies.as_bytes()).unwrap();
     let said = String::from_utf8(python.wait_with_output().unwrap().stdout).unwrap();
     let digests: Vec<&str> = said.lines().collect();
-    assert_eq!(digests.len(), 2 * packets.len());
-    for (packet, digests) in packets.iter().zip(digests.chunks(2)) {
-        let head = split(packet).0;
-        let signature = head.rsplit("\r\nSignature: ").next().unwrap();
-        assert_eq!((signature, signature.len()), (digests[0], 40), "{head}");
-        assert_ne!(signature, digests[1]);
+    assert_eq!((digests.len(), others.len()), (2 * packets.len(), packets.len()));
+    fn signature(packet: &[u8]) -> &str {
+        split(packet).0.rsplit("\r\nSignature: ").next().unwrap()
+    }
+    for ((packet, other), digests) in packets.iter().zip(&others).zip(digests.chunks(2)) {
+        assert_eq!(split(packet).1, split(other).1, "the body is the same");
+        assert_eq!([signature(packet), signature(other)], digests);
+        assert_eq!((digests[0].len(), digests[1].len()), (40, 64));
     }
 }

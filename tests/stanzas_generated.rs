@@ -2,13 +2,15 @@
 //! hang, no growth, and after each the next honest connection request is accepted, over a new connection where the
 //! stream was ended.
 //!
-//! The server is this test: it logs the client in by SCRAM-SHA-1, and then sends what it likes.
+//! The server is this test: it logs the client in by SCRAM-SHA-1, and then sends what it likes. After the first time
+//! by PLAIN under a TLS that is none: thousands of logins with 4096 iterations each would test nothing more.
 #![cfg(all(feature = "lab", feature = "xmpp"))]
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,7 +20,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rcwmp::connreq::xmpp::client::{Account, Online, Stats, login};
 use rcwmp::connreq::xmpp::request::{Rule, Settings};
 use rcwmp::http::auth::Credentials;
-use rcwmp::http::wire::Wire;
+use rcwmp::http::wire::{Secure, Secured, Wire};
 use rcwmp::lab::soak::dice::Dice;
 use sha1::{Digest, Sha1};
 
@@ -32,6 +34,7 @@ const GROWTH: u64 = 1024;
 const NONCE: &str = "fyko+d2lbbFgONRv9qkxdawL";
 const SECRET: &str = "s3cret, with = and ,";
 const JID: &str = "cpe@sha1.example/wan";
+const SASL: &str = "xmlns='urn:ietf:params:xml:ns:xmpp-sasl'";
 const HEADER: &str = "<?xml version='1.0'?><stream:stream xmlns='jabber:client' \
                       xmlns:stream='http://etherx.jabber.org/streams' id='1' from='sha1.example' version='1.0'>";
 
@@ -114,29 +117,14 @@ impl Peer {
         seen
     }
 
-    /// RFC 6120 from the header to the binding, RFC 5802 in between with one iteration.
-    fn log_in(&mut self) {
+    /// RFC 6120 from the header to the binding.
+    fn log_in(&mut self, by_scram: bool) {
         self.hear("<stream:stream");
         self.say(HEADER);
-        self.say(
-            "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>SCRAM-SHA-1</mechanism>\
-             </mechanisms></stream:features>",
-        );
-        let first = String::from_utf8(from_base64(&inside(&self.hear("</auth>")))).unwrap();
-        let bare = first.strip_prefix("n,,").unwrap();
-        let challenge = format!("r={NONCE}server,s=QSXC,i=1");
-        let sasl = "xmlns='urn:ietf:params:xml:ns:xmpp-sasl'";
-        self.say(&format!("<challenge {sasl}>{}</challenge>", base64(challenge.as_bytes())));
-        let last = String::from_utf8(from_base64(&inside(&self.hear("</response>")))).unwrap();
-        let (without, proof) = last.rsplit_once(",p=").unwrap();
-        let salted = mac(SECRET.as_bytes(), &[from_base64("QSXC"), vec![0, 0, 0, 1]].concat());
-        let signed = format!("{bare},{challenge},{without}");
-        let key = mac(&salted, b"Client Key");
-        let expected = xor(&key, &mac(&Sha1::digest(&key), signed.as_bytes()));
-        assert_eq!(from_base64(proof), expected, "the client's proof");
-        let ours = mac(&mac(&salted, b"Server Key"), signed.as_bytes());
-        let proof = base64(format!("v={}", base64(&ours)).as_bytes());
-        self.say(&format!("<success {sasl}>{proof}</success>"));
+        match by_scram {
+            true => self.scram(),
+            false => self.plain(),
+        }
         self.hear("<stream:stream");
         self.say(HEADER);
         self.say("<stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></stream:features>");
@@ -147,6 +135,103 @@ impl Peer {
         ));
         self.hear("<presence>");
     }
+
+    /// RFC 5802.
+    fn scram(&mut self) {
+        self.say(
+            "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>SCRAM-SHA-1</mechanism>\
+             </mechanisms></stream:features>",
+        );
+        let first = String::from_utf8(from_base64(&inside(&self.hear("</auth>")))).unwrap();
+        let bare = first.strip_prefix("n,,").unwrap();
+        let challenge = format!("r={NONCE}server,s=QSXC,i=4096");
+        self.say(&format!("<challenge {SASL}>{}</challenge>", base64(challenge.as_bytes())));
+        let last = String::from_utf8(from_base64(&inside(&self.hear("</response>")))).unwrap();
+        let (without, proof) = last.rsplit_once(",p=").unwrap();
+        let mut round = mac(SECRET.as_bytes(), &[from_base64("QSXC"), vec![0, 0, 0, 1]].concat());
+        let mut salted = round.clone();
+        for _ in 1..4096 {
+            round = mac(SECRET.as_bytes(), &round);
+            salted = xor(&salted, &round);
+        }
+        let signed = format!("{bare},{challenge},{without}");
+        let key = mac(&salted, b"Client Key");
+        let expected = xor(&key, &mac(&Sha1::digest(&key), signed.as_bytes()));
+        assert_eq!(from_base64(proof), expected, "the client's proof");
+        let ours = mac(&mac(&salted, b"Server Key"), signed.as_bytes());
+        let proof = base64(format!("v={}", base64(&ours)).as_bytes());
+        self.say(&format!("<success {SASL}>{proof}</success>"));
+    }
+
+    /// RFC 4616.
+    fn plain(&mut self) {
+        self.say(
+            "<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>\
+             </stream:features>",
+        );
+        self.hear("<starttls");
+        self.say("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+        self.hear("<stream:stream");
+        self.say(HEADER);
+        self.say(
+            "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>PLAIN</mechanism>\
+             </mechanisms></stream:features>",
+        );
+        let told = from_base64(&inside(&self.hear("</auth>")));
+        assert_eq!(String::from_utf8(told).unwrap(), format!("\0cpe\0{SECRET}"));
+        self.say(&format!("<success {SASL}/>"));
+    }
+}
+
+/// A TLS that is none.
+#[derive(Debug)]
+struct NoTls;
+
+#[derive(Debug)]
+struct Through(Wire);
+
+impl Secure for NoTls {
+    fn handshake(&self, _: &str, wire: Wire) -> Result<Box<dyn Secured>, String> {
+        Ok(Box::new(Through(wire)))
+    }
+}
+
+impl Read for Through {
+    fn read(&mut self, block: &mut [u8]) -> io::Result<usize> {
+        self.0.read(block)
+    }
+}
+
+impl Write for Through {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.0.write(octets)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl Secured for Through {
+    fn set_deadline(&mut self, deadline: Instant) {
+        self.0.set_deadline(deadline);
+    }
+
+    fn is_quiet(&mut self) -> bool {
+        self.0.is_quiet()
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.0.finish()
+    }
+
+    fn never_wait(&mut self) -> io::Result<()> {
+        self.0.never_wait()
+    }
+
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.0.fd()
+    }
 }
 
 /// A client that is logged in, and its server.
@@ -156,25 +241,25 @@ struct Pair {
 }
 
 impl Pair {
-    fn connect(listener: &TcpListener) -> Pair {
+    fn connect(listener: &TcpListener, by_scram: bool) -> Pair {
         let port = listener.local_addr().unwrap().port();
         let account = Account {
             username: "cpe".to_owned(),
             password: SECRET.to_owned().into(),
             domain: "sha1.example".to_owned(),
             resource: "wan".to_owned(),
-            use_tls: false,
+            use_tls: !by_scram,
         };
         let client = thread::spawn(move || {
             let at = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
             let (wire, _) = Wire::connect(&[at], None, Instant::now() + SOON).unwrap();
-            login(wire, &account, None, NONCE, Stats::default()).unwrap_or_else(|why| panic!("{why}"))
+            login(wire, &account, Some(&NoTls), NONCE, Stats::default()).unwrap_or_else(|why| panic!("{why}"))
         });
         let (stream, _) = listener.accept().unwrap();
         stream.set_read_timeout(Some(SOON)).unwrap();
         stream.set_nodelay(true).unwrap();
         let mut peer = Peer(stream);
-        peer.log_in();
+        peer.log_in(by_scram);
         Pair { online: client.join().unwrap(), peer }
     }
 
@@ -281,7 +366,7 @@ fn ten_thousand_stanzas() {
     let mut rule = Rule::default();
     rule.set(Settings { credentials: Credentials::new("user", SECRET), allowed: Vec::new() });
     let mut dice = Dice::new(seed());
-    let mut pair = Pair::connect(&listener);
+    let mut pair = Pair::connect(&listener, true);
     let mut before = (0, 0);
     let (mut ended, mut kept) = (0_usize, 0_usize);
     // A clock of its own: requests come slowly enough not to be too many.
@@ -315,7 +400,7 @@ fn ten_thousand_stanzas() {
             }
             // An end of the stream, or an element that has not ended: a server closes such a stream.
             ended += 1;
-            pair = Pair::connect(&listener);
+            pair = Pair::connect(&listener, false);
             pair.ask(at);
             assert_eq!(pair.serve(&mut rule, now), Some(true), "the next honest request");
         }));

@@ -13,7 +13,7 @@ mod prosody;
 #[path = "support/scripted.rs"]
 mod scripted;
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -22,14 +22,16 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use agent::{Agent, Router, free_port};
+use hmac::{Hmac, Mac};
 use messages::{get_values, set_values};
 use play::{end, has, inform, inform_with, methods, say, stays_quiet, value};
-use prosody::{Peer, Prosody, SECRET};
+use prosody::{HASHED, Peer, Prosody, SECRET, base64};
 use rcwmp::connreq::xmpp::client::{Account, Fault, Online, Stats, login};
 use rcwmp::http::tls::{Client, Settings};
 use rcwmp::http::wire::{Secure, Wire};
 use rcwmp::lab::router::{CONNECTION_REQUEST_USER as USER, PASSWORD};
 use scripted::{Scripted, Step, step};
+use sha1::Sha1;
 
 fn tls(ca: PathBuf) -> Client {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
@@ -58,11 +60,14 @@ fn logins_at_a_real_server() {
     let Some(prosody) = Prosody::start(free_port()) else { return };
     let ours = tls(prosody.ca("ca"));
     let check = |account: &Account| log_in(prosody.port(), account, Some(&ours));
-    for domain in ["sha1.example", "sha256.example", "plain.example"] {
+    for domain in ["sha1.example", "sha256.example", "plain.example", HASHED] {
         let online = check(&account(domain, true)).unwrap_or_else(|why| panic!("{domain}: {why}"));
         assert_eq!((online.jid(), online.is_tls()), (format!("cpe@{domain}/wan").as_str(), true));
     }
-    for domain in ["sha1.example", "sha256.example"] {
+    // What prosody asks for when nobody tells it otherwise.
+    let iterations: u32 = prosody.kept(HASHED, "iteration_count").parse().unwrap();
+    assert!((4096..250_000).contains(&iterations), "{iterations}");
+    for domain in ["sha1.example", "sha256.example", HASHED] {
         assert!(!check(&account(domain, false)).unwrap().is_tls(), "{domain}");
     }
     let chosen = check(&Account { resource: String::new(), ..account("sha1.example", true) }).unwrap();
@@ -264,6 +269,81 @@ fn stanzas_of_strangers_are_survived() {
     acs.finish();
 }
 
+/// In which of a process's memories that can be written some octets are.
+fn memories_with(pid: u32, needle: &[u8]) -> Vec<String> {
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+    let mut memory = std::fs::File::open(format!("/proc/{pid}/mem")).unwrap();
+    let mut found = Vec::new();
+    for line in maps.lines().filter(|line| line.contains(" rw")) {
+        let (from, to) = line.split(' ').next().unwrap().split_once('-').unwrap();
+        let [from, to] = [from, to].map(|end| u64::from_str_radix(end, 16).unwrap());
+        let mut octets = vec![0; usize::try_from(to - from).unwrap()];
+        memory.seek(SeekFrom::Start(from)).unwrap();
+        if memory.read_exact(&mut octets).is_ok() && octets.windows(needle.len()).any(|part| part == needle) {
+            found.push(line.to_owned());
+        }
+    }
+    found
+}
+
+fn mac(key: &[u8], text: &[u8]) -> Vec<u8> {
+    let mut mac = <Hmac<Sha1> as Mac>::new_from_slice(key).unwrap();
+    mac.update(text);
+    mac.finalize().into_bytes().to_vec()
+}
+
+/// RFC 5802's SaltedPassword.
+fn salted(salt: &str, iterations: u32) -> Vec<u8> {
+    let mut round = mac(SECRET.as_bytes(), &[salt.as_bytes(), &[0, 0, 0, 1]].concat());
+    let mut sum = round.clone();
+    for _ in 1..iterations {
+        round = mac(SECRET.as_bytes(), &round);
+        sum.iter_mut().zip(&round).for_each(|(sum, octet)| *sum ^= octet);
+    }
+    sum
+}
+
+#[test]
+fn what_a_login_was_made_of_is_overwritten() {
+    const GUESS: &str = "a guess that stands nowhere else";
+    let Some(prosody) = Prosody::start(free_port()) else { return };
+    let start = |domain: &str, tls: &str| {
+        let acs = Scripted::start(vec![inform(), methods(), end()]);
+        let router = router(&acs.url(), prosody.port(), domain);
+        router.set("home", "use_tls", tls);
+        router.write("/etc/ca.pem", &std::fs::read_to_string(prosody.ca("ca")).unwrap());
+        let agent = router.start(&[]);
+        agent.wait_for("XMPP connection as", 1);
+        agent.wait_for("End session", 1);
+        (acs, router, agent)
+    };
+    let absent = |agent: &Agent, what: &str, needle: &[u8]| {
+        let found = memories_with(agent.child.id(), needle);
+        assert!(found.is_empty(), "{what}: {found:#?}");
+    };
+
+    // Without TLS, whose own buffers are not ours.
+    let (_acs, _router, agent) = start(HASHED, "0");
+    let mut peer = Peer::log_in(prosody.port(), "acs");
+    has(&peer.request("cpe@hashed.example/wan", USER, GUESS), &["<not-authorized "]);
+    has(&peer.request("cpe@hashed.example/wan", USER, &GUESS.replace(' ', "&#32;")), &["<not-authorized "]);
+    let salted =
+        salted(&prosody.kept(HASHED, "salt"), prosody.kept(HASHED, "iteration_count").parse().unwrap());
+    let (client, server) = (mac(&salted, b"Client Key"), mac(&salted, b"Server Key"));
+    let hex: String = server.iter().map(|octet| format!("{octet:02x}")).collect();
+    assert_eq!(prosody.kept(HASHED, "server_key"), hex, "the keys are right");
+    assert!(!memories_with(agent.child.id(), SECRET.as_bytes()).is_empty(), "the configuration is there");
+    absent(&agent, "the salted password", &salted);
+    absent(&agent, "the client key", &client);
+    absent(&agent, "the server key", &server);
+    absent(&agent, "the password of a request", GUESS.as_bytes());
+    drop(agent);
+
+    let (_acs, _router, agent) = start("plain.example", "1");
+    absent(&agent, "PLAIN's message", base64(format!("\0cpe\0{SECRET}").as_bytes()).as_bytes());
+    absent(&agent, "PLAIN's message in octets", format!("\0cpe\0{SECRET}").as_bytes());
+}
+
 /// A server that says this to everybody, the last of it for ever, and then listens.
 fn hostile(start: &str, more: &str) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -319,7 +399,13 @@ fn servers_that_are_none() {
     check(&format!("{}>!</challenge>", said("challenge")), "", "challenge is malformed");
     // r=fyko+d2lbbFgONRv9qkxdawLx,s=QSXC,i=4294967295
     let endless = "cj1meWtvK2QybGJiRmdPTlJ2OXFreGRhd0x4LHM9UVNYQyxpPTQyOTQ5NjcyOTU=";
-    check(&format!("{}>{endless}</challenge>", said("challenge")), "", "too many iterations");
+    check(&format!("{}>{endless}</challenge>", said("challenge")), "", "4294967295 iterations, too many");
+    for (count, why) in
+        [("4095", "4095 iterations, too few"), ("1", "too few"), ("250001", "too many"), ("0", "malformed")]
+    {
+        let asks = base64(format!("r=fyko+d2lbbFgONRv9qkxdawLx,s=QSXC,i={count}").as_bytes());
+        check(&format!("{}>{asks}</challenge>", said("challenge")), "", why);
+    }
     check(&format!("{}><aborted/></failure>", said("failure")), "", "refuses the login: aborted");
     check(&format!("{}/>", said("nonsense")), "", "has no answer to the login");
 }

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::cwmp::lightweight::Digest;
 use crate::model::date::{self, Moment};
 use crate::model::value::switch;
 use crate::secret::Secret;
@@ -50,6 +51,8 @@ pub struct Settings {
     pub connection_request: ConnectionRequest,
     /// `config stun`, while `stun.enable` is on.
     pub stun: Option<Stun>,
+    /// `lwn.digest`: what lightweight notifications are signed with.
+    pub light_digest: Digest,
     /// `cpe.session_timeout`, in seconds: announced to the ACS, and how long a nonce of the
     /// connection-request port may be used.
     pub session_timeout: u32,
@@ -322,6 +325,14 @@ impl Settings {
             }),
             max_size: u64::from(reader.number("cpe.log_max_size", 102_400, 1024, 1 << 30)),
         };
+        let light_digest = match reader.text("lwn.digest").as_str() {
+            "" | "SHA-1" => Digest::Sha1,
+            "SHA-256" => Digest::Sha256,
+            other => {
+                reader.complaints.push(format!("cwmp.lwn.digest: {other:?} is neither SHA-1 nor SHA-256"));
+                Digest::Sha1
+            }
+        };
         Settings {
             enabled: reader.flag("cpe.enable", true),
             jail: reader.flag("cpe.jail", false),
@@ -337,6 +348,7 @@ impl Settings {
             retry,
             connection_request,
             stun: reader.stun(),
+            light_digest,
             session_timeout: reader.number("cpe.session_timeout", 60, 1, 86_400).max(30),
             clock_wait: reader.seconds("cpe.clock_sync_timeout", 128, "0", "86400"),
             look: reader.flag("cpe.periodic_notify_enable", true).then(|| Duration::from_secs(look)),
@@ -547,9 +559,12 @@ mod tests {
             ("acs.compression", "zip"),
             ("cpe.log_severity", "LOUD"),
             ("acs.retry_min_wait_interval", "0"),
+            ("lwn.digest", "MD5"),
         ]);
-        assert_eq!(settings.complaints.len(), 5, "{:?}", settings.complaints);
+        assert_eq!(settings.complaints.len(), 6, "{:?}", settings.complaints);
         assert_eq!((settings.connection_request.port, settings.enabled), (7547, true));
+        assert_eq!(settings.light_digest, Digest::Sha1);
+        assert_eq!(read(&[("lwn.digest", "SHA-256")]).light_digest, Digest::Sha256);
     }
 
     #[test]

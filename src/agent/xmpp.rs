@@ -215,7 +215,9 @@ impl Attempt {
                     return Err(Fault::NotPresent(format!("{domain} has no XMPP service")));
                 }
                 let server = |(priority, weight, port, host)| Server { priority, weight, host, port };
-                let servers: Vec<Server> = found.into_iter().map(server).collect();
+                // Beside others such a record says nothing.
+                let named = found.into_iter().filter(|(.., host)| !host.is_empty());
+                let servers: Vec<Server> = named.map(server).collect();
                 Ok(if servers.is_empty() { plain() } else { servers })
             }
             Algorithm::Dns | Algorithm::DnsSrv => Ok(plain()),

@@ -5,16 +5,21 @@
 //! Host: acs.example:7547
 //! Content-Type: text/xml; charset=utf-8
 //! Content-Length: …
-//! Signature: …               40 hexadecimal digits: HMAC-SHA1 over the body with the ACS password
+//! Signature: …               hexadecimal digits: HMAC over the body with the ACS password
 //!
 //! <Notification xmlns="urn:broadband-forum-org:cwmp:lwnotif-1-0"> …
 //! ```
+//! The HMAC is one of SHA-1, in 40 digits, as annex M has it. TR-181 2.19 has no parameter by which an ACS could ask for
+//! another: where operator and ACS agree on SHA-256 (64 digits), `option digest 'SHA-256'` of UCI's `lwn` switches to it.
+//!
 //! The schema's elements are global, so that, unlike in CWMP, children are in the namespace too.
 
 use std::fmt;
 
+use hmac::digest::KeyInit;
 use hmac::{Hmac, Mac};
 use sha1::Sha1;
+use sha2::Sha256;
 
 use super::rpc::{DeviceId, ParameterValue};
 use super::soap::{Out, SOAP_ENC, XSD, XSI};
@@ -26,6 +31,16 @@ pub const MAX_PACKET: usize = 65_507;
 /// ManagementServer.Username: `string(256)`.
 const MAX_USERNAME: usize = 256;
 
+/// What the signature is an HMAC of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Digest {
+    /// SHA-1: 40 digits (annex M).
+    #[default]
+    Sha1,
+    /// SHA-256: 64 digits.
+    Sha256,
+}
+
 /// Who notifies, and whom.
 #[derive(Debug, Clone, Copy)]
 pub struct Sender<'a> {
@@ -35,6 +50,8 @@ pub struct Sender<'a> {
     pub username: &'a str,
     /// ManagementServer.Password: the key of the signature, never in the packet.
     pub password: &'a str,
+    /// What the ACS expects the signature to be made with.
+    pub digest: Digest,
     /// OUI, product class and serial number are told.
     pub device: &'a DeviceId,
 }
@@ -98,9 +115,16 @@ pub fn packets(
     Ok(out)
 }
 
-/// The signature of a body: 40 hexadecimal digits.
-pub fn signature(password: &str, body: &[u8]) -> String {
-    let mut mac = Hmac::<Sha1>::new_from_slice(password.as_bytes()).expect("HMAC takes a key of any length");
+/// The signature of a body, in hexadecimal digits.
+pub fn signature(digest: Digest, password: &str, body: &[u8]) -> String {
+    match digest {
+        Digest::Sha1 => hmac::<Hmac<Sha1>>(password, body),
+        Digest::Sha256 => hmac::<Hmac<Sha256>>(password, body),
+    }
+}
+
+fn hmac<M: Mac + KeyInit>(password: &str, body: &[u8]) -> String {
+    let mut mac = <M as Mac>::new_from_slice(password.as_bytes()).expect("HMAC takes a key of any length");
     mac.update(body);
     mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -113,7 +137,7 @@ fn packet(sender: &Sender<'_>, time: i64, cnonce: &str, params: &[ParameterValue
         "POST / HTTP/1.1\r\nHost: {host}\r\nContent-Type: text/xml; charset=utf-8\r\n\
          Content-Length: {}\r\nSignature: {}\r\n\r\n",
         body.len(),
-        signature(sender.password, &body)
+        signature(sender.digest, sender.password, &body)
     );
     [head.into_bytes(), body].concat()
 }
@@ -175,6 +199,7 @@ mod tests {
             host: "acs.example:7547",
             username: "u\"ü",
             password: "ExamplePassphrase",
+            digest: Digest::Sha1,
             device: &device,
         };
         let list = packets(&sender, 1_700_000_000, "c0ffee", params)?;
@@ -187,12 +212,18 @@ mod tests {
     }
 
     #[test]
-    fn signatures_are_those_of_rfc_2202() {
-        assert_eq!(
-            signature("Jefe", b"what do ya want for nothing?"),
-            "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"
-        );
-        assert_eq!(signature(&"\x0b".repeat(20), b"Hi There"), "b617318655057264e28bc0b6fb378c8ef146be00");
+    fn signatures_are_those_of_rfc_2202_and_rfc_4231() {
+        let check = |digest, password: &str, body: &[u8], expected: &str| {
+            assert_eq!(signature(digest, password, body), expected);
+        };
+        let (jefe, wants) = ("Jefe", b"what do ya want for nothing?");
+        check(Digest::Sha1, jefe, wants, "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79");
+        let key = "\x0b".repeat(20);
+        check(Digest::Sha1, &key, b"Hi There", "b617318655057264e28bc0b6fb378c8ef146be00");
+        let longer = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+        check(Digest::Sha256, jefe, wants, longer);
+        let longer = "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7";
+        check(Digest::Sha256, &key, b"Hi There", longer);
     }
 
     #[test]
@@ -210,7 +241,7 @@ mod tests {
                 "Host: acs.example:7547",
                 "Content-Type: text/xml; charset=utf-8",
                 &format!("Content-Length: {}", body.len()),
-                &format!("Signature: {}", signature("ExamplePassphrase", body.as_bytes())),
+                &format!("Signature: {}", signature(Digest::Sha1, "ExamplePassphrase", body.as_bytes())),
             ]
         );
         assert!(body.contains(
@@ -253,7 +284,8 @@ mod tests {
     #[test]
     fn a_host_cannot_add_headers() {
         let device = device();
-        let sender = Sender { host: "a\r\nX: y", username: "", password: "", device: &device };
+        let digest = Digest::Sha256;
+        let sender = Sender { host: "a\r\nX: y", username: "", password: "", digest, device: &device };
         let list = packets(&sender, -5, "c", &[param("Device.S", Kind::String, "")]).unwrap();
         let text = String::from_utf8(list[0].clone()).unwrap();
         assert!(text.contains("Host: aX:y\r\n") && text.contains("<TS>0</TS>"));

@@ -17,7 +17,10 @@ const DOMAINS: &[(&str, &str, &str)] = &[
     ("sha256.example", "DNS:sha256.example", "\"SCRAM-SHA-1\", \"PLAIN\""),
     ("plain.example", "DNS:plain.example", "\"SCRAM-SHA-1\", \"SCRAM-SHA-256\""),
     ("wrong.example", "DNS:elsewhere.example", ""),
+    (HASHED, "DNS:hashed.example", ""),
 ];
+/// The domain whose accounts are kept as prosody keeps them by default: hashed, with as many iterations as it likes.
+pub const HASHED: &str = "hashed.example";
 
 /// A running server; stopped when dropped.
 pub struct Prosody {
@@ -75,6 +78,9 @@ impl Prosody {
                 path(&format!("{domain}.key")),
                 path(&format!("{domain}.pem")),
             );
+            if *domain == HASHED {
+                text += "authentication = \"internal_hashed\"\n";
+            }
             account(root, domain, "cpe");
         }
         text += "VirtualHost \"acs.example\"\nmodules_disabled = { \"tls\" }\n";
@@ -107,6 +113,14 @@ impl Prosody {
         self.child = run(self.dir.path(), self.port);
     }
 
+    /// What it keeps of the account `cpe` of a domain: a number, or a text in quotes.
+    pub fn kept(&self, domain: &str, name: &str) -> String {
+        let file = folder(self.dir.path(), domain).join("cpe.dat");
+        let text = fs::read_to_string(file).unwrap();
+        let rest = text.split(&format!("[\"{name}\"] = ")).nth(1).unwrap_or_else(|| panic!("{text}"));
+        rest.split(';').next().unwrap().trim_matches('"').to_owned()
+    }
+
     /// What it has logged.
     pub fn log(&self) -> String {
         fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
@@ -136,10 +150,14 @@ fn run(root: &Path, port: u16) -> Child {
 }
 
 fn account(root: &Path, domain: &str, user: &str) {
-    let folder = root.join("data").join(domain.replace('.', "%2e")).join("accounts");
+    let folder = folder(root, domain);
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join(format!("{user}.dat")), format!("return {{ [\"password\"] = \"{SECRET}\" }};\n"))
         .unwrap();
+}
+
+fn folder(root: &Path, domain: &str) -> std::path::PathBuf {
+    root.join("data").join(domain.replace('.', "%2e")).join("accounts")
 }
 
 fn openssl(root: &Path, line: &str) {
@@ -211,7 +229,8 @@ impl Peer {
     }
 }
 
-fn base64(bytes: &[u8]) -> String {
+/// With padding.
+pub fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let bits: String = bytes.iter().map(|byte| format!("{byte:08b}")).collect();
     let digit = |chunk: &[u8]| {

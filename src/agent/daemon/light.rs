@@ -232,6 +232,7 @@ impl Daemon {
             host: &host,
             username: &self.settings.acs.username,
             password: &self.settings.acs.password,
+            digest: self.settings.light_digest,
             device: &device,
         };
         let nonce = rng::hex(8).map_err(|why| why.to_string())?;

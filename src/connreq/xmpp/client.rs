@@ -11,6 +11,7 @@ use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use nix::sys::socket::{setsockopt, sockopt};
+use zeroize::Zeroizing;
 
 use super::request::{Answer, REQUEST, Rule};
 use super::sasl::{self, Mechanism, SaslError};
@@ -169,14 +170,15 @@ pub fn request(
     to: (&str, &str, &str),
 ) -> Result<(), Fault> {
     let (mut talk, _) = enter(wire, account, tls, nonce, Stats::default())?;
-    let (jid, username, password) = (escape(to.0), escape(to.1), escape(to.2));
+    let (jid, username, password) = (escape(to.0), escape(to.1), Zeroizing::new(escape(to.2)));
     // Nobody else knows the nonce: nobody else can answer.
     let id = format!("cr-{nonce}");
-    talk.send(&format!(
+    let head = format!(
         "<iq type=\"get\" id=\"{}\" to=\"{jid}\"><connectionRequest xmlns=\"{REQUEST}\"><username>{username}</username>\
-         <password>{password}</password></connectionRequest></iq>",
+         <password>",
         escape(&id)
-    ))?;
+    );
+    talk.send(&between(&head, &password, "</password></connectionRequest></iq>"))?;
     talk.answer(&id, "connection request").map(drop)?;
     // What was wanted is done.
     let _ = talk.write("</stream:stream>");
@@ -249,7 +251,7 @@ impl Online {
     pub fn serve(&mut self, now: Duration, rule: &mut Rule) -> Result<Vec<Answer>, Fault> {
         let mut answers = Vec::new();
         self.has_more = true;
-        let mut block = [0; BLOCK];
+        let mut block = Zeroizing::new([0_u8; BLOCK]);
         for _ in 0..BLOCKS {
             while let Some(stanza) = self.talk.take()? {
                 if let Some(answer) = rule.decide(&stanza, &self.jid, now) {
@@ -260,7 +262,7 @@ impl Online {
                     answers.push(answer);
                 }
             }
-            match self.talk.link.read(&mut block) {
+            match self.talk.link.read(block.as_mut_slice()) {
                 Ok(0) => return Err(Fault::Broken("it was closed".to_owned())),
                 Ok(length) => self.talk.stream.feed(&block[..length]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -338,7 +340,7 @@ impl Talk {
             Mechanism::best(offered, self.link.is_tls()).ok_or(Fault::Lacking("login that we know"))?;
         let mut login = sasl::Login::new(mechanism, &account.username, &account.password, nonce)?;
         let (name, first) = (mechanism.name(), login.first());
-        self.write(&format!("<auth xmlns=\"{SASL}\" mechanism=\"{name}\">{first}</auth>"))?;
+        self.write(&between(&format!("<auth xmlns=\"{SASL}\" mechanism=\"{name}\">"), &first, "</auth>"))?;
         loop {
             let said = self.read()?;
             match said.name.as_str() {
@@ -404,12 +406,12 @@ impl Talk {
 
     /// The next element; waits for it.
     fn read(&mut self) -> Result<Element, Fault> {
-        let mut block = [0; BLOCK];
+        let mut block = Zeroizing::new([0_u8; BLOCK]);
         loop {
             if let Some(element) = self.take()? {
                 return Ok(element);
             }
-            match self.link.read(&mut block)? {
+            match self.link.read(block.as_mut_slice())? {
                 0 => return Err(Fault::Broken("it was closed".to_owned())),
                 length => self.stream.feed(&block[..length]),
             }
@@ -449,6 +451,13 @@ impl Talk {
         self.link.write_all(text.as_bytes())?;
         Ok(self.link.flush()?)
     }
+}
+
+/// A text with a secret in it, in one piece that is overwritten when it goes.
+fn between(head: &str, secret: &str, tail: &str) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(head.len() + secret.len() + tail.len()));
+    [head, secret, tail].iter().for_each(|part| text.push_str(part));
+    text
 }
 
 fn count(counter: &mut u32) {

@@ -1,19 +1,24 @@
 //! How a client proves who it is: SCRAM-SHA-256, SCRAM-SHA-1 (RFC 5802, RFC 7677) and PLAIN (RFC 4616).
 //!
 //! Pure: the nonce is an argument. Names and passwords of ASCII are their own SASLprep (RFC 4013);
-//! others are sent as they are, which is right for all that a keyboard composes (NFC).
+//! others are sent as they are, which is right for all that a keyboard composes (NFC). What stands for the password
+//! is overwritten when it is let go of; the state of the hash functions, which is the stack's, is not.
 
 use std::fmt;
 
 use hmac::{Hmac, Mac};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::http::auth;
 use crate::http::auth_text::{base64, from_base64};
 
-/// The most iterations that a server may ask for: seconds of work on a slow router.
-const MAX_ITERATIONS: u32 = 1_000_000;
+/// The fewest iterations that a server may ask for (RFC 5802 5.1, RFC 7677 4): with fewer, whoever plays the server could
+/// guess the password from our proof.
+const MIN_ITERATIONS: u32 = 4096;
+/// The most: a few seconds of work on a slow router, and 25 times what servers ask for by default.
+const MAX_ITERATIONS: u32 = 250_000;
 /// The longest message of a server, and the longest salt in it.
 const MAX_MESSAGE: usize = 1024;
 
@@ -53,20 +58,27 @@ pub(super) enum SaslError {
     Unfit,
     /// The server's message is not one.
     Malformed,
+    /// It asks for so little work that the password could be guessed.
+    TooFewIterations(u32),
     /// It asks for too much work.
-    TooManyIterations,
+    TooManyIterations(u32),
     /// The server does not know the password.
     ServerUnproven,
 }
 
 impl fmt::Display for SaslError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            SaslError::Unfit => "user name or password is empty or has control characters",
-            SaslError::Malformed => "the server's challenge is malformed",
-            SaslError::TooManyIterations => "the server asks for too many iterations",
-            SaslError::ServerUnproven => "the server does not prove that it knows the password",
-        })
+        match self {
+            SaslError::Unfit => f.write_str("user name or password is empty or has control characters"),
+            SaslError::Malformed => f.write_str("the server's challenge is malformed"),
+            SaslError::TooFewIterations(count) => {
+                write!(f, "the server asks for {count} iterations, too few: {MIN_ITERATIONS} is the least")
+            }
+            SaslError::TooManyIterations(count) => {
+                write!(f, "the server asks for {count} iterations, too many: {MAX_ITERATIONS} is the most")
+            }
+            SaslError::ServerUnproven => f.write_str("the server does not prove that it knows the password"),
+        }
     }
 }
 
@@ -77,7 +89,7 @@ pub(super) struct Login<'c> {
     password: &'c str,
     nonce: &'c str,
     /// The server's signature, once it is known.
-    expected: Option<Vec<u8>>,
+    expected: Option<Zeroizing<Vec<u8>>>,
     is_proven: bool,
 }
 
@@ -100,14 +112,18 @@ impl<'c> Login<'c> {
     }
 
     /// The first message, in base64.
-    pub(super) fn first(&self) -> String {
-        base64(
-            match self.mechanism {
-                Mechanism::Plain => format!("\0{}\0{}", self.username, self.password),
-                _ => format!("n,,{}", self.bare()),
+    pub(super) fn first(&self) -> Zeroizing<String> {
+        let message = match self.mechanism {
+            Mechanism::Plain => {
+                // As long as it will be, so that no shorter one is left behind.
+                let length = self.username.len() + self.password.len() + 2;
+                let mut message = Zeroizing::new(String::with_capacity(length));
+                ["\0", self.username, "\0", self.password].iter().for_each(|part| message.push_str(part));
+                message
             }
-            .as_bytes(),
-        )
+            _ => Zeroizing::new(format!("n,,{}", self.bare())),
+        };
+        Zeroizing::new(base64(message.as_bytes()))
     }
 
     /// The answer to the server's challenge, both in base64.
@@ -130,8 +146,10 @@ impl<'c> Login<'c> {
         if nonce.len() <= self.nonce.len() || !nonce.starts_with(self.nonce) {
             return Err(SaslError::Malformed);
         }
-        if count > MAX_ITERATIONS {
-            return Err(SaslError::TooManyIterations);
+        match count {
+            ..MIN_ITERATIONS => return Err(SaslError::TooFewIterations(count)),
+            MIN_ITERATIONS..=MAX_ITERATIONS => {}
+            _ => return Err(SaslError::TooManyIterations(count)),
         }
         let last = format!("c=biws,r={nonce}");
         let signed = format!("{},{message},{last}", self.bare());
@@ -206,29 +224,42 @@ impl Kind for Of256 {
 }
 
 /// The client's proof and the server's signature (RFC 5802 3).
-fn proof<K: Kind>(password: &str, salt: &[u8], count: u32, signed: &str) -> (Vec<u8>, Vec<u8>) {
-    let sign = |key: &[u8], text: &[u8]| -> Vec<u8> {
-        let mut mac = K::mac(key);
-        mac.update(text);
-        mac.finalize().into_bytes().to_vec()
-    };
+fn proof<K: Kind>(
+    password: &str,
+    salt: &[u8],
+    count: u32,
+    signed: &str,
+) -> (Zeroizing<Vec<u8>>, Zeroizing<Vec<u8>>) {
     // Hi(): PBKDF2 of one block, the key's part of HMAC done once.
     let keyed = K::mac(password.as_bytes());
     let mut mac = keyed.clone();
     mac.update(salt);
     mac.update(&1_u32.to_be_bytes());
     let mut round = mac.finalize().into_bytes();
-    let mut salted = round.to_vec();
+    let mut salted = Zeroizing::new(round.to_vec());
     for _ in 1..count {
         let mut mac = keyed.clone();
         mac.update(&round);
         round = mac.finalize().into_bytes();
         salted.iter_mut().zip(&round).for_each(|(sum, octet)| *sum ^= octet);
     }
-    let client_key = sign(&salted, b"Client Key");
-    let signature = sign(&K::hash(&client_key), signed.as_bytes());
-    let proof = client_key.iter().zip(&signature).map(|(key, octet)| key ^ octet).collect();
-    (proof, sign(&sign(&salted, b"Server Key"), signed.as_bytes()))
+    round.as_mut_slice().zeroize();
+    let mut proof = sign::<K>(&salted, b"Client Key");
+    let stored = Zeroizing::new(K::hash(&proof));
+    let signature = sign::<K>(&stored, signed.as_bytes());
+    proof.iter_mut().zip(signature.iter()).for_each(|(key, octet)| *key ^= octet);
+    let server_key = sign::<K>(&salted, b"Server Key");
+    (proof, sign::<K>(&server_key, signed.as_bytes()))
+}
+
+/// HMAC of a text.
+fn sign<K: Kind>(key: &[u8], text: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut mac = K::mac(key);
+    mac.update(text);
+    let mut octets = mac.finalize().into_bytes();
+    let signature = Zeroizing::new(octets.to_vec());
+    octets.as_mut_slice().zeroize();
+    signature
 }
 
 #[cfg(test)]
@@ -276,7 +307,7 @@ mod tests {
     #[test]
     fn rfc_4616_section_4() {
         let mut login = Login::new(Mechanism::Plain, "tim", "tanstaaftanstaaf", "").unwrap();
-        assert_eq!(login.first(), base64(b"\0tim\0tanstaaftanstaaf"));
+        assert_eq!(*login.first(), base64(b"\0tim\0tanstaaftanstaaf"));
         assert_eq!(login.finish(""), Ok(()));
     }
 
@@ -286,7 +317,12 @@ mod tests {
             let mut login = Login::new(Mechanism::ScramSha1, "user", "pencil", "abc").unwrap();
             assert_eq!(login.answer(&base64(challenge.as_bytes())), Err(expected), "{challenge}");
         };
-        refused("r=abcd,s=QSXC,i=1000001", SaslError::TooManyIterations);
+        refused("r=abcd,s=QSXC,i=1", SaslError::TooFewIterations(1));
+        refused("r=abcd,s=QSXC,i=4095", SaslError::TooFewIterations(4095));
+        refused("r=abcd,s=QSXC,i=250001", SaslError::TooManyIterations(250_001));
+        refused("r=abcd,s=QSXC,i=4294967295", SaslError::TooManyIterations(u32::MAX));
+        let told = SaslError::TooFewIterations(1).to_string();
+        assert_eq!(told, "the server asks for 1 iterations, too few: 4096 is the least");
         for bad in [
             "",
             "r=abc,s=QSXC,i=4096",
@@ -311,7 +347,7 @@ mod tests {
     #[test]
     fn names_are_escaped() {
         let login = Login::new(Mechanism::ScramSha1, "a,b=c", "p", "n").unwrap();
-        assert_eq!(login.first(), base64(b"n,,n=a=2Cb=3Dc,r=n"));
+        assert_eq!(*login.first(), base64(b"n,,n=a=2Cb=3Dc,r=n"));
     }
 
     #[test]

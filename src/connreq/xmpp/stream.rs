@@ -5,12 +5,14 @@
 //! the server send one, and must not end the stream by that. What is short enough is read by
 //! quick-xml, behind the header of the stream, which declares its prefixes.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use quick_xml::escape::resolve_xml_entity;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::name::{PrefixDeclaration, ResolveResult};
 use quick_xml::{NsReader, XmlVersion};
+use zeroize::{Zeroize, Zeroizing};
 
 /// The namespace of the stream's own elements (RFC 6120 4.8.1).
 pub(super) const STREAMS: &str = "http://etherx.jabber.org/streams";
@@ -60,8 +62,8 @@ pub(super) struct Element {
     pub(super) name: String,
     /// Attributes without a prefix.
     pub(super) attributes: Vec<(String, String)>,
-    /// Its own text.
-    pub(super) text: String,
+    /// Its own text: in a connection request, a password.
+    pub(super) text: Zeroizing<String>,
     /// What is in it.
     pub(super) children: Vec<Element>,
 }
@@ -100,10 +102,10 @@ pub(super) enum Item {
 #[derive(Debug, Default)]
 pub(super) struct Stream {
     /// What has come, and how much of it was looked at.
-    unread: Vec<u8>,
+    unread: Zeroizing<Vec<u8>>,
     read: usize,
     /// The element at hand, as far as it is kept.
-    held: Vec<u8>,
+    held: Zeroizing<Vec<u8>>,
     /// Octets of the element at hand.
     length: usize,
     /// Octets of the markup at hand.
@@ -134,7 +136,7 @@ impl Stream {
     pub(super) fn feed(&mut self, octets: &[u8]) {
         self.unread.drain(..self.read);
         self.read = 0;
-        self.unread.extend_from_slice(octets);
+        append(&mut self.unread, octets);
     }
 
     /// Whether nothing has come that was not given out: what may not be there when TLS begins.
@@ -153,6 +155,9 @@ impl Stream {
                 return Ok(Some(item));
             }
         }
+        // What was looked at does not wait for the next to be overwritten.
+        self.unread.zeroize();
+        self.read = 0;
         Ok(None)
     }
 
@@ -201,14 +206,14 @@ impl Stream {
             self.pass();
         }
         if !self.passing {
-            self.held.push(octet);
+            append(&mut self.held, &[octet]);
         }
         Ok(())
     }
 
     fn pass(&mut self) {
         self.passing = true;
-        self.held = Vec::new();
+        self.held = Zeroizing::default();
     }
 
     fn markup(&mut self, octet: u8) -> Result<Option<Item>, StreamError> {
@@ -269,14 +274,15 @@ impl Stream {
         }
     }
 
-    fn taken(&mut self) -> Vec<u8> {
+    fn taken(&mut self) -> Zeroizing<Vec<u8>> {
         (self.length, self.passing) = (0, false);
         std::mem::take(&mut self.held)
     }
 
     fn head(&mut self) -> Result<Option<Item>, StreamError> {
         let held = self.taken();
-        self.header = String::from_utf8(held).map_err(|_| StreamError::Malformed("not UTF-8"))?;
+        let header = std::str::from_utf8(&held).map_err(|_| StreamError::Malformed("not UTF-8"))?;
+        self.header = header.to_owned();
         let mut reader = Reading::new(&self.header);
         let root = reader.root()?;
         match root.is(STREAMS, "stream") {
@@ -295,7 +301,9 @@ impl Stream {
         if !text.chars().all(is_xml_char) {
             return Err(StreamError::Malformed("a character that XML has not"));
         }
-        let document = format!("{}{text}", self.header);
+        let mut document = Zeroizing::new(String::with_capacity(self.header.len() + text.len()));
+        document.push_str(&self.header);
+        document.push_str(text);
         let mut reader = Reading::new(&document);
         reader.root()?;
         reader.element().map(|found| Some(found.map_or(Item::Passed, Item::Stanza)))
@@ -343,9 +351,9 @@ impl<'d> Reading<'d> {
                 return Err(StreamError::Malformed("it is no element"));
             };
             match event {
-                Event::Text(text) => last.text.push_str(&text.xml10_content()),
-                Event::CData(data) => last.text.push_str(&data.xml10_content()),
-                Event::GeneralRef(reference) => last.text.push_str(&character(&reference)?),
+                Event::Text(text) => add(&mut last.text, text.xml10_content()),
+                Event::CData(data) => add(&mut last.text, data.xml10_content()),
+                Event::GeneralRef(reference) => add(&mut last.text, character(&reference)?.into()),
                 Event::End(_) => {
                     let done = open.pop().unwrap_or_default();
                     match open.last_mut() {
@@ -387,6 +395,31 @@ impl<'d> Reading<'d> {
             }
         }
         Ok(element)
+    }
+}
+
+/// Puts octets behind others; where there is no room, what was there is overwritten once it has moved.
+fn append(to: &mut Zeroizing<Vec<u8>>, octets: &[u8]) {
+    let length = to.len().saturating_add(octets.len());
+    if length > to.capacity() {
+        let mut wider = Zeroizing::new(Vec::with_capacity(length.next_power_of_two()));
+        wider.extend_from_slice(to);
+        *to = wider;
+    }
+    to.extend_from_slice(octets);
+}
+
+/// The same for texts.
+fn add(to: &mut Zeroizing<String>, more: Cow<'_, str>) {
+    let length = to.len().saturating_add(more.len());
+    if length > to.capacity() {
+        let mut wider = Zeroizing::new(String::with_capacity(length.next_power_of_two()));
+        wider.push_str(to);
+        *to = wider;
+    }
+    to.push_str(&more);
+    if let Cow::Owned(mut text) = more {
+        text.zeroize();
     }
 }
 

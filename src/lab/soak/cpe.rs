@@ -13,6 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::acs::Acs;
+use super::datagrams::{self, Stun};
 use super::dice::Dice;
 use super::measure::{Sample, sample};
 use crate::lab::acs::knock::knock;
@@ -36,6 +37,8 @@ pub struct Told {
     pub started: u32,
     /// Sessions that went well.
     pub ended: u32,
+    /// Connection requests by UDP that it took.
+    pub by_udp: u32,
     /// Panics.
     pub panics: u32,
     /// The last lines.
@@ -55,6 +58,8 @@ pub struct Cpe {
     program: PathBuf,
     child: Child,
     told: Arc<Mutex<Told>>,
+    /// Its STUN server, which ends with it.
+    _stun: Stun,
 }
 
 impl Cpe {
@@ -65,6 +70,7 @@ impl Cpe {
     pub fn start(name: &'static str, folder: &Path, program: &Path, seed: u32) -> Result<Cpe, String> {
         let failed = |what: &str, why: &dyn std::fmt::Display| format!("{name}: {what}: {why}");
         let acs = Acs::start(seed).map_err(|why| failed("no ACS", &why))?;
+        let stun = Stun::start(seed).map_err(|why| failed("no STUN server", &why))?;
         let root = folder.join("r");
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
         let port = port.map_err(|why| failed("no free port", &why))?.port();
@@ -75,11 +81,12 @@ impl Cpe {
             .replace("periodic_inform_interval '1800'", &format!("periodic_inform_interval '{PERIOD}'"))
             .replace("retry_min_wait_interval '5'", "retry_min_wait_interval '1'")
             .replace("retry_interval_multiplier '2000'", "retry_interval_multiplier '1000'");
-        std::fs::write(&config, text).map_err(|why| failed("no configuration", &why))?;
+        std::fs::write(&config, text + &stun.section()).map_err(|why| failed("no configuration", &why))?;
         let router = Router::start(&root, &folder.join("s")).map_err(|why| failed("no ubus", &why))?;
         let told = Arc::new(Mutex::new(Told::default()));
         let child = spawn(program, &root, router.socket(), &told).map_err(|why| failed("no agent", &why))?;
-        Ok(Cpe { name, acs, restarts: 0, folder: root, router, program: program.to_owned(), child, told })
+        let program = program.to_owned();
+        Ok(Cpe { name, acs, restarts: 0, folder: root, router, program, child, told, _stun: stun })
     }
 
     /// What its log has told.
@@ -146,20 +153,40 @@ impl Cpe {
 
     /// A connection request; whether it was accepted.
     pub fn knock(&self) -> bool {
-        let device = Device {
+        knock(&self.device(), &Office::default()).is_ok()
+    }
+
+    /// A connection request by UDP, to the port that has the number of the one for HTTP; whether it was sent.
+    pub fn knock_by_udp(&self) -> bool {
+        self.host().is_some_and(|host| datagrams::knock(&self.device(), &host))
+    }
+
+    /// What strangers send there by UDP.
+    pub fn pester_by_udp(&self, dice: &mut Dice) {
+        if let Some(host) = self.host() {
+            datagrams::pester(&host, dice);
+        }
+    }
+
+    fn device(&self) -> Device {
+        Device {
             connection_request_url: self.acs.request_url(),
             connection_request_username: CONNECTION_REQUEST_USER.to_owned(),
             connection_request_password: PASSWORD.to_owned(),
             ..Device::default()
-        };
-        knock(&device, &Office::default()).is_ok()
+        }
+    }
+
+    /// Where the agent takes connection requests; `None` before its first Inform.
+    fn host(&self) -> Option<String> {
+        let url = self.acs.request_url();
+        url.strip_prefix("http://").and_then(|rest| rest.split('/').next()).map(str::to_owned)
     }
 
     /// What strangers send to the port: octets without meaning, or nothing.
     pub fn pester(&self, dice: &mut Dice) {
-        let url = self.acs.request_url();
-        let Some(host) = url.strip_prefix("http://").and_then(|rest| rest.split('/').next()) else { return };
-        let Ok(mut stream) = TcpStream::connect(host) else { return };
+        let Some(host) = self.host() else { return };
+        let Ok(mut stream) = TcpStream::connect(&host) else { return };
         let count = dice.below(300);
         let octets = match dice.percent(50) {
             true => dice.spoil(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()),
@@ -200,6 +227,7 @@ fn listen(log: impl Read, told: &Mutex<Told>) {
         let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
         told.started += u32::from(line.contains("Start session"));
         told.ended += u32::from(line.contains("End session"));
+        told.by_udp += u32::from(line.contains("by UDP accepted"));
         told.panics += u32::from(line.contains("panicked"));
         keep_last(&mut told.last, line, KEPT);
     });

@@ -3,13 +3,15 @@
 //! ```text
 //!  steady      one agent, never restarted: its memory, descriptors and threads must not grow
 //!  restarted   another one, killed or stopped every few minutes: what it keeps on disk must not grow
-//!  both        an Inform every two seconds, connection requests, strangers at the port, SIGHUPs
+//!  both        an Inform every two seconds, connection requests by HTTP and UDP, strangers at both ports, a STUN server
+//!              that misbehaves, SIGHUPs
 //! ```
 //! An agent informs once an hour or once a day; an hour of this is 1800 of its periods, weeks or years of its
 //! schedule. The clocks are real: what a clock that jumps does to the schedule is `tests/scheduler_days.rs`.
 
 pub mod acs;
 pub mod cpe;
+pub mod datagrams;
 pub mod dice;
 pub mod measure;
 pub mod messages;
@@ -78,8 +80,14 @@ pub fn run(
         Cpe::start(name, &folder, &settings.program, dice.roll())
     };
     let mut pair = [start("steady", "a")?, start("restarted", "b")?];
-    let mut run =
-        Run { dice, samples: [Vec::new(), Vec::new()], shown: 0, accepted: 0, report: Report::default() };
+    let mut run = Run {
+        dice,
+        samples: [Vec::new(), Vec::new()],
+        shown: 0,
+        accepted: 0,
+        sent: 0,
+        report: Report::default(),
+    };
     let begin = Instant::now();
     let mut sampled = Duration::ZERO;
     let every = SAMPLE.min(settings.length / 40);
@@ -118,6 +126,8 @@ struct Run {
     shown: u32,
     /// Connection requests that were taken.
     accepted: u32,
+    /// Connection requests by UDP that were sent.
+    sent: u32,
     report: Report,
 }
 
@@ -133,6 +143,8 @@ impl Run {
                 0..=4 => self.accepted += u32::from(cpe.knock()),
                 5..=14 => cpe.pester(&mut self.dice),
                 15 => cpe.reload(),
+                16..=20 => self.sent += u32::from(cpe.knock_by_udp()),
+                21..=30 => cpe.pester_by_udp(&mut self.dice),
                 _ => {}
             }
         }
@@ -181,8 +193,9 @@ impl Run {
 
     fn conclude(&mut self, pair: &mut [Cpe; 2], settings: &Settings, length: Duration) {
         let lines = &mut self.report.lines;
+        let by_udp: u32 = pair.iter().map(|cpe| cpe.told().by_udp).sum();
         lines.push(format!(
-            "run          {:.1} minutes of {:.1}, seed {}; {} connection requests accepted",
+            "run          {:.1} minutes of {:.1}, seed {}; {} connection requests by HTTP and {by_udp} by UDP accepted",
             length.as_secs_f64() / 60.0,
             settings.length.as_secs_f64() / 60.0,
             settings.seed,
@@ -214,6 +227,10 @@ impl Run {
                 let why = format!("the {} agent had no mixed fortune: the run says nothing", cpe.name);
                 self.report.faults.push(why);
             }
+        }
+        // Some come while an agent is away, or in the second of the one before.
+        if self.sent > 20 && by_udp == 0 {
+            self.report.faults.push(format!("none of {} connection requests by UDP was accepted", self.sent));
         }
         for (at, cpe) in pair.iter().enumerate() {
             let found = trends(&self.samples[at]);

@@ -58,7 +58,7 @@ fn features_and_requests() {
     assert!(features.is(STREAMS, "features"));
     let starttls = features.child("urn:ietf:params:xml:ns:xmpp-tls", "starttls").unwrap();
     assert!(starttls.child("urn:ietf:params:xml:ns:xmpp-tls", "required").is_some());
-    assert_eq!(features.child("m", "mechanisms").unwrap().children[1].text, "SCRAM-SHA-1");
+    assert_eq!(features.child("m", "mechanisms").unwrap().children[1].text.as_str(), "SCRAM-SHA-1");
     // What GenieACS sends, by prosody.
     let iq =
         one("<iq from=\"acs@localhost/d0f3\" id=\"eaSa5Mnt+TU=\" to=\"cpe@localhost/wan\" type=\"get\">\
@@ -66,8 +66,8 @@ fn features_and_requests() {
          </password></connectionRequest></iq>");
     assert!(iq.is(CLIENT, "iq") && iq.attribute("id") == Some("eaSa5Mnt+TU="));
     let request = iq.child("urn:x", "connectionRequest").unwrap();
-    assert_eq!(request.child("urn:x", "username").unwrap().text, "c&u");
-    assert_eq!(request.child("urn:x", "password").unwrap().text, "<p> <");
+    assert_eq!(request.child("urn:x", "username").unwrap().text.as_str(), "c&u");
+    assert_eq!(request.child("urn:x", "password").unwrap().text.as_str(), "<p> <");
 }
 
 #[test]
