@@ -198,7 +198,7 @@ mod tests {
         assert!(sources.knows("2001:db8:0:1::1".parse().unwrap()) && !sources.knows(v4(1)));
     }
 
-    /// A source of its own for each guess, ten each millisecond for an hour: what is tried is what the brake lets
+    /// A source of its own for each guess, a hundred a second for an hour: what is tried is what the brake lets
     /// through, and those who are known notice nothing.
     #[test]
     fn a_botnet_guesses_no_faster_than_one() {
@@ -207,15 +207,13 @@ mod tests {
         sources.met(v4(2));
         let (mut tried, mut address) = (0_u64, 0x0a00_0000_u32);
         for ms in (0..3_600_000).step_by(10) {
-            for _ in 0..100 {
+            // And as many at once in the beginning.
+            for _ in 0..if ms == 0 { 100 } else { 1 } {
                 address += 1;
                 let source = IpAddr::from(address.to_be_bytes());
                 if sources.may_try(source, at(ms)).is_ok() {
                     sources.failed(source, at(ms));
                     tried += 1;
-                }
-                if ms % 60_000 != 0 {
-                    break;
                 }
             }
             assert!(sources.may_try(v4(1), at(ms)).is_ok() && sources.may_try(v4(2), at(ms)).is_ok());
