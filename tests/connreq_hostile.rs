@@ -1,5 +1,9 @@
 //! The daemon's connection-request port under attack, and the right ACS all the while: hundreds of half-open
-//! connections, dripping, endless, pipelined and smuggled requests; a port that is taken; settings that move it.
+//! connections, a byte a second, endless, pipelined and smuggled requests; storms of connections that break off, crowds
+//! that guess; a port that is taken; settings that move it.
+//!
+//! Attackers have other addresses of the loopback than the ACS, as on the Internet. What is measured is the agent
+//! as a program, by `/proc`.
 #![cfg(feature = "lab")]
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
@@ -12,22 +16,31 @@ mod play;
 #[path = "support/scripted.rs"]
 mod scripted;
 
+use std::collections::{HashSet, VecDeque};
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use agent::{Agent, free_port};
-use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, SockaddrStorage};
-use play::{Knock, end, inform_with, knock, methods, request_url, router, stays_quiet};
+use agent::{Agent, Router, free_port};
+use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, SockaddrStorage, sockopt};
+use play::{Knock, end, inform_with, knock, knock_by, methods, request_url, router, stays_quiet};
 use scripted::{Scripted, Step};
 
 fn first() -> Vec<Step> {
     vec![inform_with(&["0 BOOTSTRAP"]), methods(), end()]
+}
+
+/// A first session, and as many for connection requests as may be needed.
+fn many() -> Vec<Step> {
+    let mut steps = first();
+    steps.extend((0..60).flat_map(|_| [inform_with(&["6 CONNECTION REQUEST"]), end()]));
+    steps
 }
 
 #[expect(clippy::disallowed_macros, reason = "a measurement is to be seen")]
@@ -46,68 +59,232 @@ fn descriptors(agent: &Agent) -> usize {
     fs::read_dir(format!("/proc/{}/fd", agent.child.id())).unwrap().count()
 }
 
+/// How many connections of the port are the agent's. It stands still meanwhile, so that none is counted twice.
+fn kept(agent: &Agent, host: &str) -> usize {
+    let port = host.parse::<SocketAddr>().unwrap().port();
+    let process = format!("/proc/{}", agent.child.id());
+    agent.signal("STOP");
+    while !fs::read_to_string(format!("{process}/stat")).unwrap().contains(") T ") {
+        thread::sleep(Duration::from_millis(1));
+    }
+    let table = fs::read_to_string("/proc/net/tcp").unwrap();
+    let fds = fs::read_dir(format!("{process}/fd")).unwrap();
+    let held: HashSet<String> =
+        fds.filter_map(|fd| Some(fs::read_link(fd.ok()?.path()).ok()?.to_str()?.to_owned())).collect();
+    agent.signal("CONT");
+    let own = format!(":{port:04X}");
+    let connections = table.lines().skip(1).filter(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        words[1].ends_with(&own) && words[3] != "0A" && held.contains(&format!("socket:[{}]", words[9]))
+    });
+    connections.count()
+}
+
 /// A connection from another address of the loopback.
 fn connect_from(source: [u8; 4], host: &str) -> Option<TcpStream> {
     let fd = socket::socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).ok()?;
-    socket::bind(fd.as_raw_fd(), &SockaddrStorage::from(std::net::SocketAddr::from((source, 0)))).ok()?;
-    let host: std::net::SocketAddr = host.parse().ok()?;
+    socket::bind(fd.as_raw_fd(), &SockaddrStorage::from(SocketAddr::from((source, 0)))).ok()?;
+    let host: SocketAddr = host.parse().ok()?;
     socket::connect(fd.as_raw_fd(), &SockaddrStorage::from(host)).ok()?;
-    Some(TcpStream::from(fd))
+    let stream = TcpStream::from(fd);
+    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    Some(stream)
+}
+
+/// The `n`th address of a net of the loopback.
+fn of_net(net: u8, n: usize) -> [u8; 4] {
+    [127, 0, net, u8::try_from(n % 250).unwrap() + 1]
+}
+
+/// Whether the agent still has its end of a connection that it has not answered.
+fn is_open(stream: &TcpStream) -> bool {
+    stream.set_nonblocking(true).unwrap();
+    let open = stream.peek(&mut [0]).is_err_and(|why| why.kind() == std::io::ErrorKind::WouldBlock);
+    stream.set_nonblocking(false).unwrap();
+    open
+}
+
+/// Threads that attack until they are told to stop.
+struct Attack {
+    host: String,
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Attack {
+    fn on(host: &str) -> Attack {
+        Attack { host: host.to_owned(), stop: Arc::default(), threads: Vec::new() }
+    }
+
+    /// Does this again and again.
+    fn with(mut self, mut work: impl FnMut(&str) + Send + 'static) -> Attack {
+        let (host, stop) = (self.host.clone(), Arc::clone(&self.stop));
+        self.threads.push(thread::spawn(move || {
+            while !stop.load(Ordering::SeqCst) {
+                work(&host);
+            }
+        }));
+        self
+    }
+
+    /// One octet a second over each of so many connections, which are opened anew when they are closed; the longest
+    /// time that one was kept is noted in milliseconds.
+    fn with_slow_ones(self, count: usize, longest: Arc<AtomicUsize>) -> Attack {
+        let mut slots: Vec<Option<(TcpStream, Instant)>> = (0..count).map(|_| None).collect();
+        self.with(move |host| {
+            let start = Instant::now();
+            for (n, slot) in slots.iter_mut().enumerate() {
+                if let Some((stream, since)) = slot.as_mut().filter(|(stream, _)| is_open(stream))
+                    && stream.write_all(b"G").is_ok()
+                {
+                    let age = usize::try_from(since.elapsed().as_millis()).unwrap();
+                    longest.fetch_max(age, Ordering::SeqCst);
+                    continue;
+                }
+                *slot = connect_from(of_net(1, n), host).map(|stream| (stream, Instant::now()));
+            }
+            thread::sleep(Duration::from_secs(1).saturating_sub(start.elapsed()));
+        })
+    }
+
+    /// So many connections that say nothing; what is closed is opened anew within a second.
+    fn with_idle_ones(self, count: usize) -> Attack {
+        let mut idle: Vec<Option<TcpStream>> = (0..count).map(|_| None).collect();
+        self.with(move |host| {
+            for (n, slot) in idle.iter_mut().enumerate() {
+                if slot.as_ref().is_none_or(|stream| !is_open(stream)) {
+                    *slot = connect_from(of_net(2, n), host);
+                }
+            }
+            thread::sleep(Duration::from_secs(1));
+        })
+    }
+
+    fn end(self) {
+        self.stop.store(true, Ordering::SeqCst);
+        self.threads.into_iter().for_each(|thread| thread.join().unwrap());
+    }
+}
+
+/// What a knock would take if the agent took no time: two round trips to a thread that has nothing else to do.
+struct Yardstick(SocketAddr);
+
+impl Yardstick {
+    fn start() -> Yardstick {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let mut block = [0; 64];
+                while let Ok(length @ 1..) = stream.read(&mut block) {
+                    let _ = stream.write_all(&block[..length]);
+                }
+            }
+        });
+        Yardstick(at)
+    }
+
+    fn measure(&self) -> Duration {
+        let start = Instant::now();
+        let mut stream = TcpStream::connect(self.0).unwrap();
+        for _ in 0..2 {
+            stream.write_all(b"x").unwrap();
+            stream.read_exact(&mut [0]).unwrap();
+        }
+        start.elapsed()
+    }
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
+
+/// Knocks so often, and looks at the agent in between. The ACS is to be answered within 100 ms, which is the median:
+/// one knock may meet a session that is being prepared. What this machine takes for two round trips to anybody at
+/// that moment is not the agent's. Gives a line to show, and the most connections and memory seen.
+fn knocks(agent: &Agent, url: &str, count: usize, pause: Duration) -> (String, usize, u64) {
+    let yardstick = Yardstick::start();
+    let host = place(url);
+    let (mut times, mut plain, mut most, mut memory) = (Vec::new(), Vec::new(), 0, 0);
+    for _ in 0..count {
+        plain.push(yardstick.measure());
+        let start = Instant::now();
+        assert_eq!(knock(url, Knock::default()), 200);
+        times.push(start.elapsed());
+        thread::sleep(pause);
+        most = most.max(kept(agent, &host));
+        memory = memory.max(kilobytes(agent, "VmRSS"));
+    }
+    let (took, plain) = (median(times.clone()), median(plain));
+    let shown =
+        format!("answered in {took:?} (median of {count}; {plain:?} is this machine's), {most} connections");
+    assert!(took < Duration::from_millis(100) + 2 * plain, "{shown}: {times:?}");
+    // Eight, and the one that is being looked at.
+    assert!(most <= 9, "{shown}");
+    (shown, most, memory)
+}
+
+/// Host and port of a URL.
+fn place(url: &str) -> String {
+    url.trim_start_matches("http://").split('/').next().unwrap().to_owned()
+}
+
+/// Waits until the agent has no more descriptors than before.
+fn settles(agent: &Agent, open: usize) {
+    let end = Instant::now() + Duration::from_secs(20);
+    while descriptors(agent) > open {
+        assert!(Instant::now() < end, "descriptors are left over: {} of {open}", descriptors(agent));
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// An agent that has had a first session and one for a request, and its URL.
+fn started(router: &Router, acs: &Scripted) -> (Agent, String) {
+    let agent = router.start(&[]);
+    agent.wait_for("End session", 1);
+    let url = request_url(&acs.seen()[0].text());
+    assert_eq!(knock(&url, Knock::default()), 200);
+    agent.wait_for("End session", 2);
+    agent.wait_for("Waiting the next session", 2);
+    (agent, url)
 }
 
 #[test]
 fn the_right_acs_is_answered_in_the_middle_of_an_attack() {
-    let mut steps = first();
-    steps.extend((0..2).flat_map(|_| [inform_with(&["6 CONNECTION REQUEST"]), end()]));
-    let acs = Scripted::start(steps);
+    let acs = Scripted::start(many());
     let router = router(&acs.url());
-    let agent = router.start(&[]);
-    agent.wait_for("End session", 1);
-    let url = request_url(&acs.seen()[0].text());
-    let host = url.trim_start_matches("http://").split('/').next().unwrap().to_owned();
-    assert_eq!(knock(&url, Knock::default()), 200);
-    agent.wait_for("End session", 2);
+    let (agent, url) = started(&router, &acs);
+    let host = place(&url);
     let (memory, open) = (kilobytes(&agent, "VmRSS"), descriptors(&agent));
 
-    let stop = Arc::new(AtomicBool::new(false));
-    let attack = |work: fn(&str, &AtomicBool)| {
-        let (host, stop) = (host.clone(), Arc::clone(&stop));
-        thread::spawn(move || {
-            while !stop.load(Ordering::SeqCst) {
-                work(&host, &stop);
-            }
-        })
-    };
-    // Half-open ones, from many addresses.
-    let idle: Vec<_> = (0..500u16)
-        .filter_map(|n| connect_from([127, 0, 1, u8::try_from(n % 250).unwrap() + 1], &host))
-        .collect();
-    assert!(idle.len() > 450, "only {} connections", idle.len());
-    let attacks = [
-        attack(|host, stop| {
-            // A byte at a time, much faster than one a second, for a thousand bytes.
-            let Ok(mut slow) = TcpStream::connect(host) else { return };
-            for byte in b"GET / HTTP/1.1\r\nX: ".iter().chain([b'x'; 1000].iter()) {
-                if stop.load(Ordering::SeqCst) || slow.write_all(&[*byte]).is_err() {
-                    return;
-                }
-                thread::sleep(Duration::from_millis(10));
-            }
-        }),
-        attack(|host, _| {
-            let Ok(mut large) = TcpStream::connect(host) else { return };
+    // Alone, a dozen slow ones take all places, and keep them.
+    let longest = Arc::<AtomicUsize>::default();
+    let slow = Attack::on(&host).with_slow_ones(12, Arc::clone(&longest));
+    thread::sleep(Duration::from_secs(2));
+    let (shown, places, _) = knocks(&agent, &url, 7, Duration::from_millis(500));
+    let longest = longest.load(Ordering::SeqCst);
+    tell(&format!("a byte a second: {shown}, one of them for {longest} ms"));
+    assert!(longest >= 2000 && places >= 7, "the slow ones were there: {longest} ms, {places} connections");
+    slow.end();
+
+    let attack = Attack::on(&host)
+        .with_slow_ones(100, Arc::default())
+        .with_idle_ones(500)
+        .with(|host| {
+            let Some(mut large) = connect_from([127, 0, 3, 1], host) else { return };
             let _ = large.write_all(format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(1 << 20)).as_bytes());
             let _ = large.read(&mut [0; 512]);
             thread::sleep(Duration::from_millis(5));
-        }),
-        attack(|host, _| {
-            let Ok(mut many) = TcpStream::connect(host) else { return };
+        })
+        .with(|host| {
+            let Some(mut many) = connect_from([127, 0, 3, 2], host) else { return };
             let _ = many.write_all("GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(50).as_bytes());
             let _ = many.read(&mut [0; 512]);
             thread::sleep(Duration::from_millis(5));
-        }),
-        attack(|host, _| {
-            let Some(mut smuggler) = connect_from([127, 0, 2, 7], host) else { return };
+        })
+        .with(|host| {
+            let Some(mut smuggler) = connect_from([127, 0, 3, 3], host) else { return };
             let hidden = "GET / HTTP/1.1\r\nAuthorization: Digest username=\"x\"\r\n\r\n";
             let head = format!(
                 "POST / HTTP/1.1\r\nContent-Length: {}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{hidden}",
@@ -116,37 +293,133 @@ fn the_right_acs_is_answered_in_the_middle_of_an_attack() {
             let _ = smuggler.write_all(head.as_bytes());
             let _ = smuggler.read(&mut [0; 512]);
             thread::sleep(Duration::from_millis(5));
-        }),
-    ];
-    let (mut times, mut most) = (Vec::new(), 0);
-    for _ in 0..15 {
-        let start = Instant::now();
-        assert_eq!(knock(&url, Knock::default()), 200);
-        times.push(start.elapsed());
-        most = most.max(descriptors(&agent));
-        thread::sleep(Duration::from_millis(50));
-    }
-    let grown = kilobytes(&agent, "VmRSS").saturating_sub(memory);
-    stop.store(true, Ordering::SeqCst);
-    attacks.into_iter().for_each(|attack| attack.join().unwrap());
-    drop(idle);
-    times.sort();
-    tell(&format!(
-        "under attack: answered in {:?} (median of 15), {grown} KiB and {} descriptors more",
-        times[7],
-        most.saturating_sub(open)
-    ));
-    // 100 ms are the aim; this machine may be busy with other tests.
-    assert!(times[7] < Duration::from_millis(500), "{times:?}");
+        });
+    thread::sleep(Duration::from_secs(1));
+    let (shown, _, most) = knocks(&agent, &url, 15, Duration::from_millis(300));
+    let grown = most.saturating_sub(memory);
+    tell(&format!("all at once: {shown}, {grown} KiB more"));
+    attack.end();
     assert!(grown < 1024, "{grown} KiB more");
-    // Eight connections; and what a session needs meanwhile.
-    assert!(most <= open + 8 + 8, "{most} descriptors, {open} before");
-    agent.wait_for("End session", 3);
-    let end = Instant::now() + Duration::from_secs(20);
-    while descriptors(&agent) > open {
-        assert!(Instant::now() < end, "descriptors are left over: {} of {open}", descriptors(&agent));
-        thread::sleep(Duration::from_millis(100));
+    settles(&agent, open);
+    assert_eq!(knock(&url, Knock::default()), 200);
+}
+
+/// A thousand connections a second that are closed or reset at once, some with half a request.
+#[test]
+fn a_storm_of_connections_that_break_off_at_once() {
+    let acs = Scripted::start(many());
+    let router = router(&acs.url());
+    let (agent, url) = started(&router, &acs);
+    let host = place(&url);
+    let (memory, open) = (kilobytes(&agent, "VmRSS"), descriptors(&agent));
+    let made = Arc::<AtomicUsize>::default();
+    let (start, before) = (Instant::now(), agent.cpu());
+    let mut attack = Attack::on(&host);
+    for net in 4..8 {
+        let made = Arc::clone(&made);
+        let (mut n, began) = (0, Instant::now());
+        attack = attack.with(move |host| {
+            // 250 a second each; what could not be made in time is made up for.
+            let due = Duration::from_millis(4) * u32::try_from(n).unwrap();
+            thread::sleep(due.saturating_sub(began.elapsed()));
+            n += 1;
+            let Some(mut stream) = connect_from(of_net(net, n), host) else { return };
+            made.fetch_add(1, Ordering::SeqCst);
+            if n % 3 == 0 {
+                let _ = stream.write_all(b"GET / HTTP/1.1\r\nHo");
+            }
+            if n % 2 == 0 {
+                let reset = nix::libc::linger { l_onoff: 1, l_linger: 0 };
+                let _ = socket::setsockopt(&stream, sockopt::Linger, &reset);
+            }
+        });
     }
+    let (shown, ..) = knocks(&agent, &url, 10, Duration::from_millis(400));
+    let (during, lasted) = (agent.cpu().saturating_sub(before), start.elapsed());
+    attack.end();
+    let made = made.load(Ordering::SeqCst);
+    tell(&format!("{made} in {lasted:?}: {shown}, {during:?} of CPU"));
+    assert!(made > 1000, "{made} connections are no storm");
+    settles(&agent, open);
+    // A connection costs what it costs; a loop that spins would take all the time there is afterwards.
+    assert!(during < Duration::from_millis(3) * u32::try_from(made).unwrap(), "{during:?} for {made}");
+    thread::sleep(Duration::from_secs(1));
+    let idle = agent.cpu();
+    thread::sleep(Duration::from_secs(2));
+    let idle = agent.cpu().saturating_sub(idle);
+    assert!(idle < Duration::from_millis(200), "{idle:?} of CPU in two seconds of peace");
+    assert_eq!(knock(&url, Knock::default()), 200);
+    let grown = kilobytes(&agent, "VmRSS").saturating_sub(memory);
+    assert!(grown < 1024, "{grown} KiB more");
+}
+
+/// Nobody has sent a right request to any life of this agent: it knows its ACS by where the first session went. A
+/// crowd guesses, another holds all connections and knows the path, and both are before the ACS.
+#[test]
+fn after_a_restart_the_acs_is_known_by_its_sessions() {
+    let acs = Scripted::start(many());
+    let router = router(&acs.url());
+    let agent = router.start(&[]);
+    agent.wait_for("Waiting the next session", 1);
+    let url = request_url(&acs.seen()[0].text());
+    let host = place(&url);
+    let state = |word: &str| {
+        let text = router.read("/etc/rcwmp/state.json");
+        assert!(text.contains(word), "no {word} in {text}");
+    };
+    state("\"known_sources\":{\"proven\":[],\"met\":[\"127.0.0.1\"]}");
+    agent.stop();
+    let agent = router.start(&[]);
+    agent.wait_for("Connection Request server initiated", 1);
+
+    let file = fs::metadata(router.root().join("etc/rcwmp/state.json")).unwrap();
+    let (mut refused, mut n) = (0, 0);
+    while refused < 20 {
+        let how = Knock { password: Some("guess"), ..Knock::default() };
+        match knock_by(&url, how, &|host| connect_from(of_net(9, n), host).unwrap()) {
+            401 => {}
+            status => {
+                assert_eq!(status, 503);
+                refused += 1;
+            }
+        }
+        n += 1;
+        assert!(n < 250, "each from an address of its own");
+    }
+    let now = fs::metadata(router.root().join("etc/rcwmp/state.json")).unwrap();
+    assert_eq!(
+        (now.ino(), now.mtime_nsec()),
+        (file.ino(), file.mtime_nsec()),
+        "guesses are not written down"
+    );
+    assert_eq!(now.mode() & 0o777, 0o600);
+
+    let mut attack = Attack::on(&host);
+    for net in [10, 11] {
+        let (mut held, mut n) = (VecDeque::new(), 0);
+        attack = attack.with(move |host| {
+            n += 1;
+            let Some(mut stream) = connect_from(of_net(net, n), host) else { return };
+            // It was asked for its name, and says nothing more.
+            let _ = write!(stream, "GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+            let _ = stream.read(&mut [0; 512]);
+            held.push_back(stream);
+            if held.len() > 100 {
+                held.pop_front();
+            }
+        });
+    }
+    // Full long before.
+    thread::sleep(Duration::from_secs(1));
+    assert!(kept(&agent, &host) >= 7);
+    let far = Knock { pause: Duration::from_millis(100), ..Knock::default() };
+    for _ in 0..5 {
+        assert_eq!(knock(&url, far), 200);
+    }
+    attack.end();
+    agent.wait_for("End session", 1);
+    agent.wait_for("Waiting the next session", 1);
+    state("\"known_sources\":{\"proven\":[\"127.0.0.1\"],\"met\":[\"127.0.0.1\"]}");
 }
 
 #[test]

@@ -19,7 +19,7 @@ use rcwmp::http::auth::Credentials;
 
 const PATH: &str = "/0123456789abcdef";
 
-/// A listener in a poll loop of its own, its clock running ten times as fast as ours.
+/// A listener in a poll loop of its own, its clock running some times as fast as ours.
 struct Port {
     address: SocketAddr,
     events: Arc<Mutex<Vec<Event>>>,
@@ -30,10 +30,16 @@ struct Port {
 
 impl Port {
     fn open(address: &str) -> Port {
+        Port::with(address, 10, |_| ())
+    }
+
+    /// With its clock so many times as fast as ours, and a rule that knows something.
+    fn with(address: &str, speed: u32, teach: impl Fn(&mut Rule)) -> Port {
         let mut listener = Listener::bind(&[address.parse().unwrap()], None).unwrap();
         let address = listener.addresses()[0];
         let settings = Settings::new(PATH, Credentials::new("acs", "secret"));
         let mut rule = Rule::new(Settings { max_accepted: 1000, ..settings }, [9; 32]);
+        teach(&mut rule);
         let (events, most, stop) = (Arc::<Mutex<Vec<Event>>>::default(), Arc::default(), Arc::default());
         let (log, top, end): (_, Arc<Mutex<usize>>, Arc<AtomicBool>) =
             (Arc::clone(&events), Arc::clone(&most), Arc::clone(&stop));
@@ -48,7 +54,7 @@ impl Port {
                     let is_ready = |(polled, _): &(&PollFd, _)| polled.any().unwrap();
                     polled.iter().zip(&fds).filter(is_ready).map(|(_, (fd, _))| fd.as_raw_fd()).collect()
                 };
-                let now = start.elapsed() * 10;
+                let now = start.elapsed() * speed;
                 for fd in ready {
                     log.lock().unwrap().extend(listener.on_ready(fd, now, &mut rule, &mut random));
                     let mut top = top.lock().unwrap();
@@ -250,7 +256,8 @@ fn five_hundred_idle_connections() {
 
 #[test]
 fn a_flood_while_the_acs_knocks() {
-    let port = Port::open("127.0.0.1:0");
+    // A busy machine is not to look like a slow ACS.
+    let port = Port::with("127.0.0.1:0", 1, |_| ());
     let (address, stop) = (port.address, Arc::new(AtomicBool::new(false)));
     let flood = {
         let stop = stop.clone();
@@ -282,7 +289,8 @@ fn a_flood_while_the_acs_knocks() {
 /// Each connection of the flood is the only one of its address, so that no source has more than its share.
 #[test]
 fn a_flood_from_everywhere_while_a_known_acs_knocks() {
-    let port = Port::open("127.0.0.1:0");
+    // A busy machine is not to look like a slow ACS.
+    let port = Port::with("127.0.0.1:0", 1, |_| ());
     assert!(knock(port.connect_from([127, 0, 0, 2])).starts_with("HTTP/1.1 200 "), "known from now on");
     for _ in 0..5 {
         let mut stream = port.connect_from([127, 0, 0, 2]);
@@ -293,6 +301,64 @@ fn a_flood_from_everywhere_while_a_known_acs_knocks() {
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
         drop((idle, more));
     }
+}
+
+/// The flood knows the path: all of it has been challenged and keeps its connections. Nobody has proved anything yet, as
+/// after the first start; where the last session went is what tells the ACS from the rest.
+#[test]
+fn a_flood_that_knows_the_path_while_the_acs_of_the_last_session_knocks() {
+    let port = Port::with("127.0.0.1:0", 1, |rule| rule.met(IpAddr::from([127, 0, 0, 2])));
+    let flood = |net: u8| -> Vec<TcpStream> {
+        let one = |n| {
+            let mut stream = port.connect_from([127, 0, net, n]);
+            assert!(exchange(&mut stream, &get(None)).starts_with("HTTP/1.1 401 "));
+            stream
+        };
+        (1..12).map(one).collect()
+    };
+    for _ in 0..3 {
+        let first = flood(3);
+        let mut stream = port.connect_from([127, 0, 0, 2]);
+        let second = flood(4);
+        let challenge = exchange(&mut stream, &get(None));
+        let third = flood(5);
+        let answer = exchange(&mut stream, &get(Some(&login(&challenge, "secret", PATH))));
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        drop((first, second, third));
+    }
+    // It is that knowledge which helped: a stranger is thrown out.
+    let mut stranger = port.connect_from([127, 0, 0, 9]);
+    let crowd = flood(6);
+    let _ = stranger.write_all(get(None).as_bytes());
+    assert_eq!(response(&mut stranger), "");
+    drop(crowd);
+}
+
+#[test]
+fn an_address_that_is_taken_closes_no_other() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let first = taken.local_addr().unwrap();
+    let second = SocketAddr::from(([127, 0, 0, 2], first.port()));
+    for places in [[first, second], [second, first]] {
+        let listener = Listener::bind(&places, None).unwrap();
+        assert_eq!(
+            (listener.addresses(), listener.missing()),
+            (vec![second], vec![ListenError::InUse(first)])
+        );
+    }
+    let mut listener = Listener::bind(&[first, second], None).unwrap();
+    assert!(!listener.is_complete() && !listener.retry(), "it is still taken");
+    assert_eq!((listener.fds().count(), listener.missing().len()), (1, 1));
+    assert!(TcpStream::connect(second).is_ok());
+    drop(taken);
+    assert!(listener.retry() && listener.is_complete() && !listener.retry());
+    assert_eq!(listener.addresses(), [first, second], "in the order that was asked for");
+    assert!(TcpStream::connect(first).is_ok() && listener.missing().is_empty());
+    // An address that is not there is no reason either, and none at all is one.
+    let nowhere = SocketAddr::from(([192, 0, 2, 1], 0));
+    let listener = Listener::bind(&[nowhere, SocketAddr::from(([127, 0, 0, 1], 0))], None).unwrap();
+    assert!(matches!(listener.missing()[..], [ListenError::Refused(at, _)] if at == nowhere));
+    assert!(matches!(Listener::bind(&[first, nowhere], None), Err(ListenError::InUse(at)) if at == first));
 }
 
 #[test]

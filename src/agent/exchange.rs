@@ -1,5 +1,6 @@
 //! One session with the ACS: the pure machine between the worker's bytes and the model.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -59,6 +60,7 @@ pub(super) struct Exchange {
     learned: bool,
     compression_refused: bool,
     connected: Option<bool>,
+    peer: Option<IpAddr>,
     detail: Option<String>,
     performed: Vec<(String, u16)>,
 }
@@ -73,6 +75,8 @@ pub(super) struct Ended {
     pub compression_refused: bool,
     /// Whether the ACS took a TCP connection; `None` where none was tried.
     pub connected: Option<bool>,
+    /// The address that the last connection went to.
+    pub peer: Option<IpAddr>,
     /// What the transport adds.
     pub detail: Option<String>,
     /// What the ACS has called, with the fault code of what was refused.
@@ -108,6 +112,7 @@ impl Exchange {
             learned: false,
             compression_refused: false,
             connected: None,
+            peer: None,
             detail,
             performed: Vec::new(),
         }
@@ -127,7 +132,8 @@ impl Exchange {
 
     /// Takes what the worker has brought.
     pub fn replies(&mut self, now: Duration) {
-        let Some(reply) = self.worker.as_ref().and_then(Worker::reply) else { return };
+        let Some((reply, peer)) = self.worker.as_ref().and_then(Worker::reply) else { return };
+        self.peer = peer;
         let connected = connected(&reply, self.server.as_deref());
         // A later connection that fails does not make the ACS one that was never reached.
         self.connected = if self.connected == Some(true) { self.connected } else { connected };
@@ -236,6 +242,7 @@ impl Exchange {
                         learned: self.learned,
                         compression_refused: self.compression_refused,
                         connected: self.connected,
+                        peer: self.peer,
                         detail: self.detail.take(),
                         performed: std::mem::take(&mut self.performed),
                     });

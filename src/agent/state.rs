@@ -9,6 +9,7 @@ use super::autonomous::Inventory;
 use super::discovery::Mechanism;
 use super::schedule::Alarms;
 use super::units::Units;
+use crate::connreq::rule::Known;
 use crate::cwmp::queue::{Queue, Ticket};
 use crate::cwmp::retry::Ladder;
 use crate::model::watch::Watch;
@@ -65,6 +66,8 @@ pub struct State {
     /// Time and id of the last connection request by UDP: the next has a later one. None is remembered of
     /// other credentials, so that an ACS whose clock was wrong has a way out.
     pub last_datagram: Option<(u64, String)>,
+    /// Who is not held up by the guesses of others at the port for connection requests.
+    pub known_sources: Known,
     /// The messages in `queue` that tell of transfers.
     pub told: Vec<(Ticket, Id)>,
     /// What waits for a time.

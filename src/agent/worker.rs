@@ -4,6 +4,7 @@
 //! the thread as soon as its current exchange is over, and with it the connection.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::TryRecvError;
 
@@ -15,11 +16,14 @@ use crate::http::client::{Post, Reply, Session, Settings};
 use crate::sys::channel::{Receiver, Sender, channel};
 use crate::sys::thread;
 
+/// What an exchange has brought, and where its connection went, if there was one.
+pub type Brought = (Result<Reply, HttpError>, Option<IpAddr>);
+
 /// A running worker.
 #[derive(Debug)]
 pub struct Worker {
     bodies: Sender<Option<Vec<u8>>>,
-    replies: Receiver<Result<Reply, HttpError>>,
+    replies: Receiver<Brought>,
 }
 
 impl Worker {
@@ -43,7 +47,8 @@ impl Worker {
                     Err(why) => Err(why.clone()),
                 };
                 let over = reply.is_err();
-                if done.send(reply).is_err() {
+                let peer = session.as_ref().ok().and_then(Session::peer);
+                if done.send((reply, peer)).is_err() {
                     return;
                 }
                 let _ = wake.write(1);
@@ -63,12 +68,12 @@ impl Worker {
     }
 
     /// The reply that has come, if one has.
-    pub fn reply(&self) -> Option<Result<Reply, HttpError>> {
+    pub fn reply(&self) -> Option<Brought> {
         match self.replies.try_recv() {
             Ok(reply) => Some(reply),
             Err(TryRecvError::Empty) => None,
             Err(TryRecvError::Disconnected) => {
-                Some(Err(HttpError::NoAnswer("the session worker ended".to_owned())))
+                Some((Err(HttpError::NoAnswer("the session worker ended".to_owned())), None))
             }
         }
     }

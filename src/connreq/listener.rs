@@ -3,7 +3,8 @@
 //! The port faces the open Internet. At most eight connections live at a time, each for five
 //! seconds; when a ninth comes, one goes: of the source that has the most, the oldest that has not
 //! got a challenge. So hundreds of idle connections from elsewhere do not keep the ACS out; and one from
-//! where somebody was right before goes last of all, however many sources a flood has.
+//! where somebody was right before, or where our sessions go, goes last of all, however many sources a flood has
+//! and whatever it knows. A stranger in such a flood has to try again.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -76,9 +77,17 @@ pub enum Event {
 /// The open port and its connections.
 #[derive(Debug)]
 pub struct Listener {
-    sockets: Vec<TcpListener>,
+    doors: Vec<Door>,
+    interface: Option<String>,
     peers: Vec<Peer>,
     life: Duration,
+}
+
+/// An address, and the port there.
+#[derive(Debug)]
+struct Door {
+    address: SocketAddr,
+    state: Result<TcpListener, ListenError>,
 }
 
 #[derive(Debug)]
@@ -88,7 +97,7 @@ struct Peer {
     machine: Machine,
     unsent: Vec<u8>,
     state: PeerState,
-    /// Somebody there has been right before.
+    /// Somebody there has been right before, or our ACS.
     is_known: bool,
     born: Duration,
     deadline: Duration,
@@ -107,25 +116,64 @@ enum PeerState {
 }
 
 impl Listener {
-    /// Opens the port on each of the addresses, and on one interface only if it is named. An IPv6
-    /// address takes IPv6 alone; it is passed over where the system has none, if another remains.
+    /// Opens the port on those of the addresses where it can be had, and on one interface only if it is named.
+    /// What is taken or not there is [`Listener::missing`], until [`Listener::retry`]. An IPv6 address takes IPv6
+    /// alone; it is passed over where the system has no IPv6, if another remains.
+    ///
+    /// # Errors
+    /// When none can be had: why the first cannot.
     pub fn bind(addresses: &[SocketAddr], interface: Option<&str>) -> Result<Listener, ListenError> {
-        let mut sockets = Vec::new();
-        let mut fault = None;
+        let interface = interface.map(str::to_owned);
+        let mut listener = Listener { doors: Vec::new(), interface, peers: Vec::new(), life: LIFE };
+        let mut passed = None;
         for address in addresses {
-            match open(*address, interface) {
-                Ok(socket) => sockets.push(socket),
-                Err(Errno::EADDRINUSE) => return Err(ListenError::InUse(*address)),
-                Err(error @ (Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL)) if address.is_ipv6() => {
-                    fault = Some(ListenError::Refused(*address, error.to_string()));
+            match listener.open(*address) {
+                Err((Errno::EAFNOSUPPORT, why)) if address.is_ipv6() => passed = Some(why),
+                opened => {
+                    let state = opened.map_err(|(_, why)| why);
+                    listener.doors.push(Door { address: *address, state });
                 }
-                Err(error) => return Err(ListenError::Refused(*address, error.to_string())),
             }
         }
-        match fault {
-            Some(fault) if sockets.is_empty() => Err(fault),
-            _ => Ok(Listener { sockets, peers: Vec::new(), life: LIFE }),
+        let first = listener.missing().into_iter().next();
+        match first.or(passed) {
+            Some(why) if listener.sockets().next().is_none() => Err(why),
+            _ => Ok(listener),
         }
+    }
+
+    /// Tries again where the port could not be had. Gives whether it is open on one address more.
+    pub fn retry(&mut self) -> bool {
+        let mut more = false;
+        for at in 0..self.doors.len() {
+            if self.doors[at].state.is_err() {
+                let opened = self.open(self.doors[at].address);
+                more |= opened.is_ok();
+                self.doors[at].state = opened.map_err(|(_, why)| why);
+            }
+        }
+        more
+    }
+
+    /// Whether the port is open on every address.
+    pub fn is_complete(&self) -> bool {
+        self.doors.iter().all(|door| door.state.is_ok())
+    }
+
+    /// Why it is not open on some.
+    pub fn missing(&self) -> Vec<ListenError> {
+        self.doors.iter().filter_map(|door| door.state.as_ref().err().cloned()).collect()
+    }
+
+    fn open(&self, address: SocketAddr) -> Result<TcpListener, (Errno, ListenError)> {
+        open(address, self.interface.as_deref()).map_err(|errno| match errno {
+            Errno::EADDRINUSE => (errno, ListenError::InUse(address)),
+            _ => (errno, ListenError::Refused(address, errno.to_string())),
+        })
+    }
+
+    fn sockets(&self) -> impl Iterator<Item = &TcpListener> {
+        self.doors.iter().filter_map(|door| door.state.as_ref().ok())
     }
 
     /// How long connections from now on may live in all.
@@ -135,12 +183,12 @@ impl Listener {
 
     /// Where it listens, with the ports the system chose for port 0.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect()
+        self.sockets().filter_map(|socket| socket.local_addr().ok()).collect()
     }
 
     /// What to poll, and for what.
     pub fn fds(&self) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags)> {
-        let sockets = self.sockets.iter().map(|socket| (socket.as_fd(), PollFlags::POLLIN));
+        let sockets = self.sockets().map(|socket| (socket.as_fd(), PollFlags::POLLIN));
         sockets.chain(self.peers.iter().map(|peer| {
             let wanted = if peer.unsent.is_empty() { PollFlags::POLLIN } else { PollFlags::POLLOUT };
             (peer.stream.as_fd(), wanted)
@@ -179,11 +227,9 @@ impl Listener {
             }
             return events;
         }
-        let Some(at) = self.sockets.iter().position(|socket| socket.as_raw_fd() == fd) else {
-            return events;
-        };
         for _ in 0..MAX_ACCEPTS {
-            let (stream, source) = match self.sockets[at].accept() {
+            let Some(socket) = self.sockets().find(|socket| socket.as_raw_fd() == fd) else { break };
+            let (stream, source) = match socket.accept() {
                 Ok(accepted) => accepted,
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
                 Err(_) => break,

@@ -11,7 +11,8 @@ use std::time::Duration;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-use crate::connreq::sources::Sources;
+pub use crate::connreq::sources::Known;
+use crate::connreq::sources::{Brake, Sources};
 use crate::http::auth::{self, Algorithm, Authorization, Credentials, DigestAnswer, Qop};
 use crate::http::auth_text;
 use crate::http::serve::{Refusal, Request};
@@ -153,8 +154,10 @@ impl Rule {
         if !fits(&digest.uri, path) {
             return Answer::refuse(400, "the digest is for another uri");
         }
-        if !self.sources.may_try(source, now) {
-            return Answer::refuse(503, "too many wrong credentials from there");
+        match self.sources.may_try(source, now) {
+            Ok(()) => {}
+            Err(Brake::Own) => return Answer::refuse(503, "too many wrong credentials from there"),
+            Err(Brake::All) => return Answer::refuse(503, "too many wrong credentials from everywhere"),
         }
         if !digest.proves(credentials, &self.settings.realm, &request.method, &request.body) {
             self.sources.failed(source, now);
@@ -165,7 +168,7 @@ impl Rule {
             Err(NonceFault::Spent) => return self.challenge(now, random, true, "the nonce is spent"),
             Err(NonceFault::TooMany) => return Answer::refuse(503, "too many nonces in use"),
         }
-        self.sources.succeeded(source, now);
+        self.sources.succeeded(source);
         if !self.admit(now) {
             return Answer::refuse(503, "too many connection requests");
         }
@@ -185,9 +188,24 @@ impl Rule {
         fits
     }
 
-    /// Whether somebody there has sent a valid request before.
+    /// Whether somebody there has sent a valid request before, or has been the ACS of a session.
     pub fn knows(&self, source: IpAddr) -> bool {
         self.sources.knows(source)
+    }
+
+    /// Notes where a successful session went: requests from there are not held up by what others guess.
+    pub fn met(&mut self, acs: IpAddr) {
+        self.sources.met(acs);
+    }
+
+    /// The known sources, to be remembered over a restart.
+    pub fn known(&self) -> Known {
+        self.sources.known()
+    }
+
+    /// Takes up the sources that an earlier life knew.
+    pub fn recall(&mut self, known: &Known) {
+        self.sources.recall(known);
     }
 
     fn challenge(&self, now: Duration, random: [u8; 8], stale: bool, why: &'static str) -> Answer {
@@ -441,6 +459,39 @@ mod tests {
         assert!(statuses.iter().all(|s| *s == 401), "whoever was right before is always heard");
         assert_eq!(attempt(ACS, 0, "secret", 5), 200);
         assert_eq!(attempt(attacker, 20, "secret", 6), 200, "nor is anyone shut out for ever");
+    }
+
+    /// Every guess from another address, which the brake for one source does not notice.
+    #[test]
+    fn a_crowd_of_guessers_is_slowed_and_the_acs_is_not() {
+        let mut rule = rule();
+        let elsewhere = IpAddr::from([192, 0, 2, 77]);
+        rule.met(ACS);
+        let mut attempt = |source: IpAddr, now: u64, password: &str, salt: u8| {
+            let challenge = rule.decide(&request("GET", PATH, &[]), source, seconds(now), [salt; 8]);
+            assert_eq!(challenge.status, 401, "to be asked costs nobody a guess");
+            let login = login(&challenge, password, PATH);
+            rule.decide(&request("GET", PATH, &[("Authorization", &login)]), source, seconds(now), [0; 8])
+        };
+        let crowd = (0..200u8).map(|n| attempt(IpAddr::from([198, 51, 100, n]), 0, "guess", 1));
+        let tried = crowd.filter(|answer| answer.status == 401).count();
+        assert_eq!(tried, 64);
+        let late = attempt(elsewhere, 0, "secret", 2);
+        assert_eq!((late.status, late.why), (503, "too many wrong credentials from everywhere"));
+        assert_eq!(attempt(ACS, 0, "secret", 3).status, 200, "where the last session went");
+        assert_eq!(attempt(elsewhere, 2, "secret", 4).status, 200, "as soon as there is room");
+        let crowd = (0..200u8).map(|n| attempt(IpAddr::from([203, 0, 113, n]), 2, "guess", 5));
+        assert!(crowd.filter(|answer| answer.status == 401).count() <= 4);
+        assert_eq!(
+            attempt(elsewhere, 2, "secret", 6).status,
+            200,
+            "who was right once is heard from then on"
+        );
+        let known = rule.known();
+        assert_eq!((known.proven.as_slice(), known.met.as_slice()), (&[ACS, elsewhere][..], &[ACS][..]));
+        let mut reborn = Rule::new(settings(), [8; 32]);
+        reborn.recall(&known);
+        assert!(reborn.knows(elsewhere) && !reborn.knows(IpAddr::from([203, 0, 113, 1])));
     }
 
     #[test]

@@ -1,83 +1,150 @@
-//! Who has sent wrong credentials lately: guessing is slowed down for each source by itself.
+//! Who has sent wrong credentials lately, and who is known: guessing is slowed down for each source by itself
+//! and for all strangers together.
 //!
-//! Pure. A source may fail ten times at once and then once a second. One that was right before is
-//! never slowed, so that nobody who shares its address can lock the right ACS out.
+//! Pure. A source may fail ten times at once and then once a second; all of them together sixty-four times at
+//! once and then twice a second, however many addresses somebody has to guess from. Neither brake is for a source
+//! that was right before, so that nobody who shares its address can lock the right ACS out; and the one for
+//! all is not for where our own sessions go, so that no crowd can, even before the first request.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
-const BURST: u64 = 10;
+use serde::{Deserialize, Serialize};
+
+const BURST: u32 = 10;
 const REFILL: Duration = Duration::from_secs(1);
+/// Wrong credentials of all strangers together.
+const BURST_OF_ALL: u32 = 64;
+const REFILL_OF_ALL: Duration = Duration::from_millis(500);
 const MAX_SOURCES: usize = 64;
 const MAX_PROVEN: usize = 8;
+/// An ACS may have several addresses, and each session goes to one of them.
+const MAX_MET: usize = 4;
+
+/// The sources that are known: networks, as the brakes count them (an IPv6 one is a /64). Each list is sorted, so
+/// that it is another one only when there is news to keep.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Known {
+    /// Who has sent a valid request; the last eight.
+    pub proven: Vec<IpAddr>,
+    /// Where successful sessions went; the last four.
+    pub met: Vec<IpAddr>,
+}
 
 /// The sources seen, a bounded number of them.
 #[derive(Debug, Default)]
 pub(crate) struct Sources {
-    list: Vec<Source>,
+    guessers: Vec<Guesser>,
+    /// The debt of all strangers.
+    debt_until: Duration,
+    /// In the order of their last success.
+    proven: Vec<IpAddr>,
+    met: Vec<IpAddr>,
 }
 
 #[derive(Debug)]
-struct Source {
+struct Guesser {
     network: IpAddr,
-    proven: bool,
     /// Until when the failures so far are paid off: the state of a token bucket in one number.
     debt_until: Duration,
     seen: Duration,
 }
 
+/// Which brake holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Brake {
+    /// Too many failures of this source.
+    Own,
+    /// Too many failures of all strangers together.
+    All,
+}
+
 impl Sources {
     /// Whether credentials from there are looked at.
-    pub(crate) fn may_try(&self, source: IpAddr, now: Duration) -> bool {
+    pub(crate) fn may_try(&self, source: IpAddr, now: Duration) -> Result<(), Brake> {
         let network = network(source);
-        let known = self.list.iter().find(|known| known.network == network);
-        let allowance = REFILL * u32::try_from(BURST - 1).unwrap_or(u32::MAX);
-        known.is_none_or(|known| known.proven || known.debt_until <= now + allowance)
+        if self.proven.contains(&network) {
+            return Ok(());
+        }
+        let known = self.guessers.iter().find(|known| known.network == network);
+        if known.is_some_and(|known| known.debt_until > now + REFILL * (BURST - 1)) {
+            return Err(Brake::Own);
+        }
+        if !self.met.contains(&network) && self.debt_until > now + REFILL_OF_ALL * (BURST_OF_ALL - 1) {
+            return Err(Brake::All);
+        }
+        Ok(())
     }
 
-    /// Whether somebody there was right before.
+    /// Whether somebody there was right before, or has been the ACS of a session.
     pub(crate) fn knows(&self, source: IpAddr) -> bool {
         let network = network(source);
-        self.list.iter().any(|known| known.proven && known.network == network)
+        self.proven.contains(&network) || self.met.contains(&network)
     }
 
     /// Notes wrong credentials.
     pub(crate) fn failed(&mut self, source: IpAddr, now: Duration) {
-        let known = self.entry(source, now);
+        let network = network(source);
+        if self.proven.contains(&network) {
+            return;
+        }
+        if !self.met.contains(&network) {
+            self.debt_until = self.debt_until.max(now) + REFILL_OF_ALL;
+        }
+        let at = match self.guessers.iter().position(|known| known.network == network) {
+            Some(at) => at,
+            None => {
+                if self.guessers.len() == MAX_SOURCES {
+                    let oldest = self.guessers.iter().min_by_key(|known| known.seen);
+                    let oldest = oldest.map(|known| known.network);
+                    self.guessers.retain(|known| Some(known.network) != oldest);
+                }
+                self.guessers.push(Guesser { network, debt_until: now, seen: now });
+                self.guessers.len() - 1
+            }
+        };
+        let known = &mut self.guessers[at];
         known.debt_until = known.debt_until.max(now) + REFILL;
+        known.seen = now;
     }
 
     /// Notes right credentials.
-    pub(crate) fn succeeded(&mut self, source: IpAddr, now: Duration) {
-        let known = self.entry(source, now);
-        known.proven = true;
-        known.debt_until = now;
-        let proven = self.list.iter().filter(|known| known.proven);
-        if proven.clone().count() > MAX_PROVEN {
-            let oldest = proven.min_by_key(|known| known.seen).map(|known| known.network);
-            if let Some(known) = self.list.iter_mut().find(|known| Some(known.network) == oldest) {
-                known.proven = false;
-            }
-        }
+    pub(crate) fn succeeded(&mut self, source: IpAddr) {
+        let network = network(source);
+        self.guessers.retain(|known| known.network != network);
+        keep(&mut self.proven, network, MAX_PROVEN);
     }
 
-    fn entry(&mut self, source: IpAddr, now: Duration) -> &mut Source {
-        let network = network(source);
-        let at = match self.list.iter().position(|known| known.network == network) {
-            Some(at) => at,
-            None => {
-                if self.list.len() == MAX_SOURCES {
-                    let order = |known: &&Source| (known.proven, known.seen);
-                    let oldest = self.list.iter().min_by_key(order).map(|known| known.network);
-                    self.list.retain(|known| Some(known.network) != oldest);
-                }
-                self.list.push(Source { network, proven: false, debt_until: now, seen: now });
-                self.list.len() - 1
-            }
+    /// Notes where a session has been.
+    pub(crate) fn met(&mut self, acs: IpAddr) {
+        keep(&mut self.met, network(acs), MAX_MET);
+    }
+
+    /// Those to remember over a restart.
+    pub(crate) fn known(&self) -> Known {
+        let sorted = |list: &[IpAddr]| {
+            let mut list = list.to_vec();
+            list.sort_unstable();
+            list
         };
-        let known = &mut self.list[at];
-        known.seen = now;
-        known
+        Known { proven: sorted(&self.proven), met: sorted(&self.met) }
+    }
+
+    /// Takes up what an earlier life knew.
+    pub(crate) fn recall(&mut self, known: &Known) {
+        // A file that somebody made longer is no way to make the lists so.
+        known.proven.iter().take(MAX_PROVEN).for_each(|address| self.succeeded(*address));
+        known.met.iter().take(MAX_MET).for_each(|address| self.met(*address));
+    }
+}
+
+/// Puts a network last in a list, whose first one goes if there are too many.
+fn keep(list: &mut Vec<IpAddr>, network: IpAddr, most: usize) {
+    list.retain(|known| *known != network);
+    list.push(network);
+    if list.len() > most {
+        list.remove(0);
     }
 }
 
@@ -108,14 +175,14 @@ mod tests {
     fn ten_at_once_then_one_a_second() {
         let mut sources = Sources::default();
         for _ in 0..BURST {
-            assert!(sources.may_try(v4(1), at(0)));
+            assert_eq!(sources.may_try(v4(1), at(0)), Ok(()));
             sources.failed(v4(1), at(0));
         }
-        assert!(!sources.may_try(v4(1), at(999)));
-        assert!(sources.may_try(v4(1), at(1000)));
+        assert_eq!(sources.may_try(v4(1), at(999)), Err(Brake::Own));
+        assert_eq!(sources.may_try(v4(1), at(1000)), Ok(()));
         sources.failed(v4(1), at(1000));
-        assert!(!sources.may_try(v4(1), at(1500)));
-        assert!(sources.may_try(v4(2), at(0)), "others are not concerned");
+        assert_eq!(sources.may_try(v4(1), at(1500)), Err(Brake::Own));
+        assert_eq!(sources.may_try(v4(2), at(0)), Ok(()), "others are not concerned");
     }
 
     #[test]
@@ -124,21 +191,82 @@ mod tests {
         for host in 0..10u16 {
             sources.failed(IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, host]), at(0));
         }
-        assert!(!sources.may_try("2001:db8::ffff".parse().unwrap(), at(0)));
-        assert!(sources.may_try("2001:db8:0:1::1".parse().unwrap(), at(0)));
+        assert_eq!(sources.may_try("2001:db8::ffff".parse().unwrap(), at(0)), Err(Brake::Own));
+        assert_eq!(sources.may_try("2001:db8:0:1::1".parse().unwrap(), at(0)), Ok(()));
+        sources.met("2001:db8:0:1::1".parse().unwrap());
+        assert!(sources.knows("2001:db8:0:1::2".parse().unwrap()));
+        assert!(sources.knows("2001:db8:0:1::1".parse().unwrap()) && !sources.knows(v4(1)));
+    }
+
+    /// A source of its own for each guess, a hundred a second for an hour: what is tried is what the brake lets
+    /// through, and those who are known notice nothing.
+    #[test]
+    fn a_botnet_guesses_no_faster_than_one() {
+        let mut sources = Sources::default();
+        sources.succeeded(v4(1));
+        sources.met(v4(2));
+        let (mut tried, mut address) = (0_u64, 0x0a00_0000_u32);
+        for ms in (0..3_600_000).step_by(10) {
+            // And as many at once in the beginning.
+            for _ in 0..if ms == 0 { 100 } else { 1 } {
+                address += 1;
+                let source = IpAddr::from(address.to_be_bytes());
+                if sources.may_try(source, at(ms)).is_ok() {
+                    sources.failed(source, at(ms));
+                    tried += 1;
+                }
+            }
+            assert!(sources.may_try(v4(1), at(ms)).is_ok() && sources.may_try(v4(2), at(ms)).is_ok());
+        }
+        assert_eq!(tried, u64::from(BURST_OF_ALL) + 2 * 3600 - 1);
+        assert_eq!(sources.may_try(v4(3), at(3_600_000 - 1)), Err(Brake::All));
+        assert_eq!(sources.may_try(v4(3), at(3_602_000)), Ok(()), "no stranger is shut out for ever");
+        assert!(sources.guessers.len() <= MAX_SOURCES);
     }
 
     #[test]
-    fn the_list_is_bounded_and_keeps_the_proven() {
+    fn where_sessions_go_has_a_brake_of_its_own_until_it_was_right() {
         let mut sources = Sources::default();
-        sources.succeeded(v4(1), at(0));
+        sources.met(v4(1));
+        for _ in 0..BURST {
+            assert_eq!(sources.may_try(v4(1), at(0)), Ok(()));
+            sources.failed(v4(1), at(0));
+        }
+        assert_eq!(sources.may_try(v4(1), at(0)), Err(Brake::Own), "its neighbours may guess as little");
+        assert_eq!(sources.debt_until, Duration::ZERO, "and nobody else pays for them");
+        assert_eq!(sources.may_try(v4(1), at(1000)), Ok(()));
+        sources.succeeded(v4(1));
+        for _ in 0..100 {
+            sources.failed(v4(1), at(1000));
+        }
+        assert_eq!(sources.may_try(v4(1), at(1000)), Ok(()));
+    }
+
+    #[test]
+    fn the_lists_are_bounded_and_what_is_kept_changes_with_its_members_only() {
+        let mut sources = Sources::default();
+        sources.succeeded(v4(1));
         for n in 0..1000u32 {
             sources.failed(IpAddr::from(n.to_be_bytes()), at(u64::from(n)));
         }
-        assert!(sources.list.len() <= MAX_SOURCES && sources.list.iter().any(|s| s.proven));
+        assert!(sources.guessers.len() <= MAX_SOURCES && sources.knows(v4(1)));
         for n in 0..100 {
-            sources.succeeded(v4(n), at(2000 + u64::from(n)));
+            sources.succeeded(v4(n));
+            sources.met(v4(n));
         }
-        assert_eq!(sources.list.iter().filter(|s| s.proven).count(), MAX_PROVEN);
+        let known = sources.known();
+        assert_eq!((known.proven.len(), known.met.len()), (MAX_PROVEN, MAX_MET));
+        assert_eq!(known.met, [v4(96), v4(97), v4(98), v4(99)]);
+        sources.succeeded(v4(94));
+        sources.met(v4(98));
+        assert_eq!(sources.known(), known, "the same members in another order are no news");
+        sources.succeeded(v4(7));
+        assert!(sources.knows(v4(94)) && !sources.knows(v4(92)), "who was right last stays longest");
+        let mut next = Sources::default();
+        next.recall(&sources.known());
+        assert_eq!(next.known(), sources.known());
+        let long = Known { proven: (0..=255).map(v4).collect(), met: (0..=255).map(v4).collect() };
+        next.recall(&long);
+        assert_eq!((next.proven.len(), next.met.len()), (MAX_PROVEN, MAX_MET));
     }
 }

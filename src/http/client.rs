@@ -14,7 +14,7 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -222,6 +222,11 @@ impl Session {
     /// How many TCP connections the session has opened so far.
     pub fn connects(&self) -> u32 {
         self.shared.connects.load(Ordering::Relaxed)
+    }
+
+    /// The address that the session's last connection goes to, once there was one.
+    pub fn peer(&self) -> Option<IpAddr> {
+        *self.shared.peer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where the session talks to now: the configured URL or what it was redirected to.
@@ -464,6 +469,8 @@ pub(super) fn header_text(text: &str) -> String {
 pub(super) struct Shared {
     /// How many connections were opened.
     pub(super) connects: AtomicU32,
+    /// Where the last one goes.
+    pub(super) peer: Mutex<Option<IpAddr>>,
     /// How many octets of an answer came.
     pub(super) received: AtomicUsize,
     /// How many may come.
@@ -485,6 +492,7 @@ impl Shared {
     pub(super) fn new(settings: &Settings) -> Shared {
         Shared {
             connects: AtomicU32::new(0),
+            peer: Mutex::new(None),
             received: AtomicUsize::new(0),
             // Chunk sizes, trailers and interim replies come on top of the body.
             max_received: settings.max_reply.saturating_mul(2).saturating_add(1 << 20),
@@ -573,6 +581,7 @@ impl Connector for Dialer {
             }
         };
         self.shared.connects.fetch_add(1, Ordering::Relaxed);
+        *self.shared.peer.lock().unwrap_or_else(PoisonError::into_inner) = Some(address.ip());
         let buffers =
             LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
         Ok(Some(Line { link, buffers, shared: self.shared.clone(), is_early: false }))

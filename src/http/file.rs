@@ -153,6 +153,7 @@ impl<'a> Transfer<'a> {
             received: AtomicUsize::new(0),
             // Who reads the file bounds it.
             max_received: usize::MAX,
+            peer: Mutex::new(None),
             names: Mutex::new(None),
             tls: settings.tls.clone(),
             interface: settings.interface.clone(),

@@ -217,14 +217,21 @@ pub struct Knock {
     pub password: Option<&'static str>,
     /// The answer to the challenge comes over a new connection.
     pub reconnect: bool,
+    /// How long it takes, as if the ACS were far away.
+    pub pause: Duration,
 }
 
 /// A connection request by the crate `digest_auth`; the final status.
 pub fn knock(url: &str, how: Knock) -> u16 {
+    knock_by(url, how, &|host| TcpStream::connect(host).unwrap())
+}
+
+/// As [`knock`], over connections that somebody else opens, to a host and port.
+pub fn knock_by(url: &str, how: Knock, connect: &dyn Fn(&str) -> TcpStream) -> u16 {
     let rest = url.strip_prefix("http://").unwrap();
     let (host, path) =
         rest.split_once('/').map_or((rest, "/".into()), |(host, path)| (host, format!("/{path}")));
-    let mut stream = TcpStream::connect(host).unwrap();
+    let mut stream = connect(host);
     let (status, head) = get(&mut stream, host, &path, "");
     assert_eq!(status, 401, "{head}");
     let line = head.lines().find_map(|line| line.strip_prefix("WWW-Authenticate: ")).unwrap();
@@ -233,8 +240,9 @@ pub fn knock(url: &str, how: Knock) -> u16 {
     let context = digest_auth::AuthContext::new(CONNECTION_REQUEST_USER, password, how.uri.unwrap_or(&path));
     let answer = prompt.respond(&context).unwrap().to_string();
     if how.reconnect {
-        stream = TcpStream::connect(host).unwrap();
+        stream = connect(host);
     }
+    std::thread::sleep(how.pause);
     get(&mut stream, host, &path, &format!("Authorization: {answer}\r\n")).0
 }
 

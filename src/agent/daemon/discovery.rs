@@ -324,6 +324,7 @@ mod tests {
                 learned: false,
                 compression_refused: false,
                 connected: Some(connected),
+                peer: None,
                 detail: None,
                 performed: Vec::new(),
             });

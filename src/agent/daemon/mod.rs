@@ -161,8 +161,8 @@ struct Daemon {
     listener: Option<Listener>,
     /// When to look at the port again, if it is not open.
     port_retry: Duration,
-    /// Why it is not open, as was said already.
-    port_complaint: Option<ListenError>,
+    /// Why it is not open, or not on all addresses, as was said already.
+    port_complaints: Vec<ListenError>,
     /// The addresses that lead to the ACS, the one that it is told first.
     addresses: Vec<IpAddr>,
     #[cfg(feature = "stun")]
@@ -253,13 +253,15 @@ impl Daemon {
         let wake = Arc::new(wake.map_err(|why| failed("making an eventfd", &why))?);
         let socket = options.ubus_socket().map_err(|why| failed("ubus", &why))?;
         let desk = Desk::new(&socket, Arc::clone(&wake), clock).map_err(|why| failed("ubus", &why))?;
+        let mut rule = Rule::new(rule_settings(&settings, &file.state.connection_request_path), secret);
+        rule.recall(&file.state.known_sources);
         let mut daemon = Daemon {
-            rule: Rule::new(rule_settings(&settings, &file.state.connection_request_path), secret),
+            rule,
             signals: Signals::install().map_err(|why| failed("installing signal handlers", &why))?,
             wake,
             listener: None,
             port_retry: Duration::ZERO,
-            port_complaint: None,
+            port_complaints: Vec::new(),
             addresses: Vec::new(),
             #[cfg(feature = "stun")]
             udp: udp::Udp::default(),
@@ -503,7 +505,7 @@ impl Daemon {
             self.listener.as_ref().and_then(Listener::deadline),
             #[cfg(feature = "stun")]
             self.udp.deadline(),
-            (self.listener.is_none() && self.port_wanted()).then_some(self.port_retry),
+            (!self.port_is_open() && self.port_wanted()).then_some(self.port_retry),
             (!self.children.is_empty()).then(|| now + Duration::from_secs(1)),
             // It had to wait for the end of a session.
             (self.reload_asked && self.exchange.is_none()).then_some(now),

@@ -12,7 +12,7 @@ use super::{Daemon, PORT_RETRY, REALM};
 use crate::agent::light;
 use crate::agent::lines::Line;
 use crate::agent::settings::{Acs, Settings};
-use crate::connreq::listener::{self, Listener};
+use crate::connreq::listener::{self, ListenError, Listener};
 use crate::connreq::rule;
 use crate::cwmp::event::EventCode;
 use crate::http::auth::Credentials;
@@ -48,10 +48,16 @@ impl Daemon {
         self.port_retry = now;
     }
 
-    /// Opens the ports for connection requests on the addresses that lead to the ACS.
+    /// Whether the port is open wherever it is to be.
+    pub(super) fn port_is_open(&self) -> bool {
+        self.listener.as_ref().is_some_and(Listener::is_complete)
+    }
+
+    /// Opens the ports for connection requests on the addresses that lead to the ACS; where one is taken it is
+    /// tried again, and the others are open meanwhile.
     pub(super) fn open_port(&mut self, now: Duration) {
         let is_due = now >= self.port_retry;
-        let is_open = self.listener.is_some() || !self.port_wanted();
+        let is_open = self.port_is_open() || !self.port_wanted();
         if is_due && (!is_open || self.addresses.is_empty()) {
             self.follow_address(now);
             self.port_retry = now + PORT_RETRY;
@@ -62,24 +68,38 @@ impl Daemon {
             return;
         }
         let port = self.settings.connection_request.port;
-        let places: Vec<_> = self.addresses.iter().map(|address| SocketAddr::new(*address, port)).collect();
-        match Listener::bind(&places, self.settings.acs.interface.as_deref()) {
-            Ok(mut listener) => {
-                listener.set_life(self.settings.connection_request.timeout);
-                info!("{}", Line::PortOpen(port));
-                self.listener = Some(listener);
-                self.port_complaint = None;
-                self.notices.hurry();
+        let opened = match &mut self.listener {
+            Some(listener) => listener.retry(),
+            None => {
+                let place = |address: &IpAddr| SocketAddr::new(*address, port);
+                let places: Vec<_> = self.addresses.iter().map(place).collect();
+                match Listener::bind(&places, self.settings.acs.interface.as_deref()) {
+                    Ok(mut listener) => {
+                        listener.set_life(self.settings.connection_request.timeout);
+                        info!("{}", Line::PortOpen(port));
+                        self.listener = Some(listener);
+                        true
+                    }
+                    Err(why) => {
+                        self.complain_of_port("connection requests cannot be received", vec![why]);
+                        return;
+                    }
+                }
             }
-            Err(why) if self.port_complaint.as_ref() == Some(&why) => {}
-            Err(why) => {
-                error!(
-                    "connection requests cannot be received, tried again every {} s: {why}",
-                    PORT_RETRY.as_secs()
-                );
-                self.port_complaint = Some(why);
-            }
+        };
+        let missing = self.listener.as_ref().map_or_else(Vec::new, Listener::missing);
+        self.complain_of_port("connection requests are received at another address only", missing);
+        if opened {
+            self.notices.hurry();
         }
+    }
+
+    /// Says what is wrong with the port, once each.
+    fn complain_of_port(&mut self, what: &str, complaints: Vec<ListenError>) {
+        for why in complaints.iter().filter(|why| !self.port_complaints.contains(why)) {
+            error!("{what}, tried again every {} s: {why}", PORT_RETRY.as_secs());
+        }
+        self.port_complaints = complaints;
     }
 
     /// Answers the connection-request port.
@@ -100,6 +120,7 @@ impl Daemon {
             match event {
                 listener::Event::Accepted { source } => {
                     info!("Connection Request accepted from {source}");
+                    self.file.state.known_sources = self.rule.known();
                     self.event(EventCode::ConnectionRequest);
                 }
                 listener::Event::Refused { source, status, why } => {

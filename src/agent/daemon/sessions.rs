@@ -194,6 +194,10 @@ impl Daemon {
         match &ended.close {
             Close::Success => {
                 self.file.state.ladder.succeeded();
+                if let Some(peer) = ended.peer {
+                    self.rule.met(peer);
+                    self.file.state.known_sources = self.rule.known();
+                }
                 self.file.state.fall_back = false;
                 if self.file.state.first_use.is_none() && clock::is_set() {
                     self.file.state.first_use = Some(clock::epoch_seconds());

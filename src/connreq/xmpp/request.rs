@@ -116,7 +116,7 @@ impl Rule {
             return unavailable("no connection request credentials are set");
         }
         let source = source(from);
-        if !self.sources.may_try(source, now) {
+        if self.sources.may_try(source, now).is_err() {
             return unavailable("too many wrong credentials from there");
         }
         let given = |name| request.child(REQUEST, name).map(|one| one.text.as_str()).unwrap_or_default();
@@ -126,7 +126,7 @@ impl Rule {
             self.sources.failed(source, now);
             return Err((NOT_AUTHORIZED, "wrong credentials"));
         }
-        self.sources.succeeded(source, now);
+        self.sources.succeeded(source);
         while self.accepted.front().is_some_and(|at| now.saturating_sub(*at) >= WINDOW) {
             self.accepted.pop_front();
         }
