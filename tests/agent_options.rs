@@ -138,7 +138,7 @@ fn the_lines_of_icwmp_s_log() {
     assert!(agent.stop().0.success());
     let url = acs.url();
     acs.finish();
-    let expected = [
+    let expected: [&str; 13] = [
         &format!("STARTING ICWMP with PID :{pid}"),
         "Periodic event is enabled. Interval period = 1000000000s",
         "Periodic time is Unknown",
@@ -156,7 +156,7 @@ fn the_lines_of_icwmp_s_log() {
     let log = router.read("/var/log/icwmpd.log");
     let mut lines = log.lines();
     for line in expected {
-        let found = lines.any(|one| one.get(20..) == Some(&format!(" [INFO]    {line}")));
+        let found = lines.any(|one| one.get(20..) == Some(format!(" [INFO]    {line}").as_str()));
         assert!(found, "{line:?} is not in its place in\n{log}");
     }
 }
@@ -164,6 +164,7 @@ fn the_lines_of_icwmp_s_log() {
 /// What an amendment of TR-069 does not have is off, and messages are of its version.
 #[test]
 fn the_amendment_that_is_spoken() {
+    const MODE: &str = "Device.ManagementServer.InstanceMode";
     for (amendment, namespace, has_aliases, has_schedule) in [
         ("1", "1-0", false, false),
         ("2", "1-1", false, false),
@@ -175,15 +176,15 @@ fn the_amendment_that_is_spoken() {
         let acs = Scripted::start(vec![
             inform(),
             say(envelope("1", "<cwmp:GetRPCMethods/>")),
-            say(get_values("2", &["Device.IP.Interface."])),
-            say(get_values("3", &["Device.IP.Interface.[cpe-1].Enable"])),
-            say(envelope("4", "<cwmp:CancelTransfer><CommandKey>none</CommandKey></cwmp:CancelTransfer>")),
+            say(messages::set_values("2", &[(MODE, "xsd:string", "InstanceAlias")], "")),
+            say(get_values("3", &["Device.IP.Interface."])),
+            say(get_values("4", &["Device.IP.Interface.[cpe-1].Enable"])),
+            say(envelope("5", "<cwmp:CancelTransfer><CommandKey>none</CommandKey></cwmp:CancelTransfer>")),
             end(),
         ]);
         let router = router(&acs.url());
         router.set("acs", "get_rpc_methods", "0");
         router.set("cpe", "amd_version", amendment);
-        router.set("cpe", "instance_mode", "InstanceAlias");
         if !has_aliases {
             router.set("acs", "compression", "GZIP");
         }
@@ -208,9 +209,9 @@ fn the_amendment_that_is_spoken() {
         ] {
             assert_eq!(seen[2].contains(method), is_there, "{amendment}: {method}");
         }
-        assert_eq!(seen[3].contains("Device.IP.Interface.["), has_aliases, "{amendment}: {}", seen[3]);
-        assert_eq!(seen[4].contains("<FaultCode>9005<"), !has_aliases, "{amendment}: {}", seen[4]);
-        assert_eq!(seen[5].contains("<FaultCode>9000<"), !has_schedule, "{amendment}: {}", seen[5]);
+        assert_eq!(seen[4].contains("Device.IP.Interface.["), has_aliases, "{amendment}: {}", seen[4]);
+        assert_eq!(seen[5].contains("<FaultCode>9005<"), !has_aliases, "{amendment}: {}", seen[5]);
+        assert_eq!(seen[6].contains("<FaultCode>9000<"), !has_schedule, "{amendment}: {}", seen[6]);
     }
 }
 

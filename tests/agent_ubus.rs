@@ -181,7 +181,7 @@ fn a_session_that_hangs_keeps_nobody_waiting() {
     }
     release.send(()).unwrap();
     agent.wait_for("End session", 2);
-    assert!(agent.log().contains("Configuration read again"));
+    agent.wait_for("Configuration read again", 1);
     assert!(agent.stop().0.success());
     let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
     assert_eq!(codes(&seen[3]), ["2 PERIODIC"]);
