@@ -17,7 +17,8 @@ pub struct Server {
     pub port: u16,
 }
 
-/// Puts servers in the order in which they are to be tried (RFC 2782). The same `seed` gives the same order.
+/// Puts servers in the order in which they are to be tried (RFC 2782). The same `seed` gives the same order, in whatever
+/// order they are given: name servers turn theirs around from answer to answer.
 pub fn order(mut servers: Vec<Server>, seed: u32) -> Vec<Server> {
     let mut state = seed;
     let mut random = |below: u32| {
@@ -25,7 +26,10 @@ pub fn order(mut servers: Vec<Server>, seed: u32) -> Vec<Server> {
         // The high half of such a number is the random one.
         (state >> 16) % below.max(1)
     };
-    servers.sort_by_key(|one| one.priority);
+    servers.sort_by(|one, other| {
+        let key = |one: &Server| (one.priority, one.weight, one.port);
+        key(one).cmp(&key(other)).then_with(|| one.host.cmp(&other.host))
+    });
     let mut out = Vec::with_capacity(servers.len());
     while let Some(first) = servers.first() {
         let peers = servers.iter().take_while(|one| one.priority == first.priority).count();
@@ -106,7 +110,9 @@ mod tests {
         for seed in 0..1000 {
             let found = hosts(&all, seed);
             assert!(found.ends_with('d') && found.len() == 4, "{found}");
-            assert_eq!(found, hosts(&all, seed));
+            let mut turned = all.clone();
+            turned.rotate_left(usize::try_from(seed % 4).unwrap());
+            assert_eq!(found, hosts(&turned, seed));
             first["abc".find(&found[..1]).unwrap()] += 1;
         }
         assert!(first[0] < 30 && (650..850).contains(&first[1]), "{first:?}");
