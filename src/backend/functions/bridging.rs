@@ -366,12 +366,18 @@ fn put_ports(system: &mut System, at: &Place<'_>, bridge: &Bridge, items: &[Item
     items::keep(system, &bridge.section, bridge.ports_option(), kept)
 }
 
-/// The device of a port: of a wifi-iface the one that runs for it.
+/// The device of a port: of a wifi-iface the one that runs for it, empty while there is none.
 fn port_device(system: &mut System, text: &str) -> Result<String> {
-    match system.sections("wireless", "wifi-iface")?.into_iter().find(|one| one.id == text) {
-        Some(wifi) => Ok(super::wifi::device(system, &wifi.addr)?.unwrap_or_default()),
+    match wireless(system, text)? {
+        Some(addr) => Ok(super::wifi::device(system, &addr)?.unwrap_or_default()),
         None => Ok(text.to_owned()),
     }
+}
+
+/// The address of the wifi-iface that a port is, if it is one.
+fn wireless(system: &mut System, text: &str) -> Result<Option<String>> {
+    let found = system.sections("wireless", "wifi-iface")?.into_iter().find(|one| one.id == text);
+    Ok(found.map(|section| section.addr))
 }
 
 fn port_rows(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
@@ -433,7 +439,12 @@ fn set_port_enable(system: &mut System, at: Place<'_>, argument: &str, raw: &Raw
 fn port_name(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
     let (bridge, items, found) = port(system, &at)?;
     let Some(found) = found else { return Ok(Some(Raw::one(bridge.name))) };
-    Ok(Some(Raw::one(port_device(system, &items[found].text)?)))
+    let text = &items[found].text;
+    // A network that does not run has no device yet, and is named as WiFi.SSID names it: by its section.
+    Ok(Some(Raw::one(match wireless(system, text)? {
+        Some(addr) => super::wifi::device(system, &addr)?.unwrap_or(addr),
+        None => text.clone(),
+    })))
 }
 
 fn port_lower(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {

@@ -191,10 +191,10 @@ fn place(system: &mut System, row: &Row) -> Result<Option<(String, Vec<Item>, us
         return Ok(None);
     }
     // By its name: a write before this one may have moved it.
-    for Interface { name, .. } in netif::interfaces(system)? {
-        let list = list(system, &name)?;
-        if let Some(at) = list.iter().position(|item| self::row(&name, item).name == row.name) {
-            return Ok(Some((name, list, at)));
+    for Interface { name, .. } in netif::interfaces(system)?.iter() {
+        let list = list(system, name)?;
+        if let Some(at) = list.iter().position(|item| self::row(name, item).name == row.name) {
+            return Ok(Some((name.clone(), list, at)));
         }
     }
     Ok(None)
@@ -433,7 +433,7 @@ fn set_forward(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Res
         _ if given.is_empty() => told.device = String::new(),
         _ => {
             let interfaces = netif::interfaces(system)?;
-            let device = interfaces.into_iter().find(|one| one.name == given).map(|one| one.device);
+            let device = interfaces.iter().find(|one| one.name == given).map(|one| one.device.clone());
             let device = device.filter(|device| topology::is_device_name(device));
             told.device = device.ok_or_else(|| Error::bad_value(at.name, "the interface has no device"))?;
         }

@@ -265,7 +265,7 @@ fn hosts(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row
         Some(zone) => zone.masq == Some(true),
         None => interface == wan,
     };
-    let lan: Vec<Interface> = interfaces.into_iter().filter(|one| !outside(&one.name)).collect();
+    let lan: Vec<Interface> = interfaces.iter().filter(|one| !outside(&one.name)).cloned().collect();
     let found = gather(system, &lan)?;
     let mut radios = BTreeMap::new();
     for iface in wifi::ifaces(system)? {

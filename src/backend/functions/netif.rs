@@ -72,12 +72,7 @@ pub fn not_ours(name: &str) -> Error {
 ///
 /// # Errors
 /// As [`System::sections`].
-pub fn interfaces(system: &mut System) -> Result<Vec<Interface>> {
-    Ok(known_interfaces(system)?.to_vec())
-}
-
-/// The same, shared.
-fn known_interfaces(system: &mut System) -> Result<Rc<[Interface]>> {
+pub fn interfaces(system: &mut System) -> Result<Rc<[Interface]>> {
     system.once("interfaces above", ["network"], |system| {
         let mut out = topology::interfaces(system)?;
         out.truncate(MAX);
@@ -136,7 +131,7 @@ pub fn zone_of<'z>(zones: &'z [Zone], interface: &str) -> Option<&'z Zone> {
 /// As [`System::sections`].
 pub fn face_of(system: &mut System, zone: &str) -> Result<String> {
     let zones = zones(system)?;
-    let interfaces = known_interfaces(system)?;
+    let interfaces = interfaces(system)?;
     let found = zones.iter().find(|one| one.name == zone);
     Ok(found.and_then(|zone| face(zone, &interfaces)).unwrap_or_default().to_owned())
 }

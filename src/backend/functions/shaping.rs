@@ -106,8 +106,8 @@ fn device(system: &mut System, section: &str, ty: &str) -> Result<String> {
     if ty != "interface" {
         return Ok(name);
     }
-    let found = netif::interfaces(system)?.into_iter().find(|one| one.name == name);
-    Ok(found.map(|one| one.device).unwrap_or_default())
+    let interfaces = netif::interfaces(system)?;
+    Ok(interfaces.iter().find(|one| one.name == name).map(|one| one.device.clone()).unwrap_or_default())
 }
 
 fn is_on(system: &mut System, section: &str, ty: &str) -> Result<bool> {
