@@ -74,11 +74,13 @@ fn kept(agent: &Agent, host: &str) -> usize {
         fds.filter_map(|fd| Some(fs::read_link(fd.ok()?.path()).ok()?.to_str()?.to_owned())).collect();
     agent.signal("CONT");
     let own = format!(":{port:04X}");
-    let connections = table.lines().skip(1).filter(|line| {
+    // The table may have a line twice, as other programs' connections come and go while it is read.
+    let connections = table.lines().skip(1).filter_map(|line| {
         let words: Vec<&str> = line.split_whitespace().collect();
-        words[1].ends_with(&own) && words[3] != "0A" && held.contains(&format!("socket:[{}]", words[9]))
+        let is_one = words[1].ends_with(&own) && words[3] != "0A";
+        Some(format!("socket:[{}]", words[9])).filter(|inode| is_one && held.contains(inode))
     });
-    connections.count()
+    connections.collect::<HashSet<_>>().len()
 }
 
 /// A connection from another address of the loopback.
