@@ -29,6 +29,7 @@ use std::time::{Duration, Instant};
 
 use agent::{Agent, Router, free_port};
 use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, SockaddrStorage, sockopt};
+use nix::sys::time::TimeVal;
 use play::{Knock, end, inform_with, knock, knock_by, methods, request_url, router, stays_quiet};
 use scripted::{Scripted, Step};
 
@@ -73,17 +74,21 @@ fn kept(agent: &Agent, host: &str) -> usize {
         fds.filter_map(|fd| Some(fs::read_link(fd.ok()?.path()).ok()?.to_str()?.to_owned())).collect();
     agent.signal("CONT");
     let own = format!(":{port:04X}");
-    let connections = table.lines().skip(1).filter(|line| {
+    // The table may have a line twice, as other programs' connections come and go while it is read.
+    let connections = table.lines().skip(1).filter_map(|line| {
         let words: Vec<&str> = line.split_whitespace().collect();
-        words[1].ends_with(&own) && words[3] != "0A" && held.contains(&format!("socket:[{}]", words[9]))
+        let is_one = words[1].ends_with(&own) && words[3] != "0A";
+        Some(format!("socket:[{}]", words[9])).filter(|inode| is_one && held.contains(inode))
     });
-    connections.count()
+    connections.collect::<HashSet<_>>().len()
 }
 
 /// A connection from another address of the loopback.
 fn connect_from(source: [u8; 4], host: &str) -> Option<TcpStream> {
     let fd = socket::socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).ok()?;
     socket::bind(fd.as_raw_fd(), &SockaddrStorage::from(SocketAddr::from((source, 0)))).ok()?;
+    // Where the queue is full, the system would try for two minutes.
+    socket::setsockopt(&fd, sockopt::SendTimeout, &TimeVal::new(1, 0)).ok()?;
     let host: SocketAddr = host.parse().ok()?;
     socket::connect(fd.as_raw_fd(), &SockaddrStorage::from(host)).ok()?;
     let stream = TcpStream::from(fd);
@@ -155,8 +160,8 @@ impl Attack {
                 if slot.as_ref().is_none_or(|stream| !is_open(stream)) {
                     *slot = connect_from(of_net(2, n), host);
                 }
+                thread::sleep(Duration::from_millis(2));
             }
-            thread::sleep(Duration::from_secs(1));
         })
     }
 
