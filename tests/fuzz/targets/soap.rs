@@ -26,10 +26,10 @@ pub fn run(octets: &[u8]) {
         .unwrap_or_else(|why| panic!("{why}: {}", String::from_utf8_lossy(&written)));
     assert_eq!(soap::write(&again), written, "{envelope:?}\n{again:?}");
     // A prefix that is another namespace's there is XML Schema's in what we write.
-    if let Message::Request(Request::SetParameterValues(sent)) = &envelope.message {
-        if sent.list.iter().any(|one| one.value.foreign.is_some()) {
-            return;
-        }
+    if let Message::Request(Request::SetParameterValues(sent)) = &envelope.message
+        && sent.list.iter().any(|one| one.value.foreign.is_some())
+    {
+        return;
     }
     assert_eq!(again.message, envelope.message);
     assert_eq!(again.header.id, envelope.header.id);
