@@ -41,7 +41,7 @@ fn of_the_user() -> (PathBuf, [&'static str; 2]) {
 fn is_root() -> bool {
     let root = nix::unistd::geteuid().is_root();
     if !root {
-        println!("skipped: only root can become another user");
+        tell("skipped: only root can become another user\n");
     }
     root
 }
@@ -59,6 +59,12 @@ fn is_sorted_and_unique(list: &[&str]) {
     assert!(list.windows(2).all(|two| two[0] < two[1]), "{list:?}");
 }
 
+/// Past the test's capture.
+fn tell(text: &str) {
+    use std::io::Write as _;
+    std::io::stderr().write_all(text.as_bytes()).unwrap();
+}
+
 /// Runs it with the rights taken away; `None`, and a word about it, where the machine does not allow that.
 fn confined(capabilities: &Path, what: &[&str]) -> Option<Output> {
     let mut command = Command::new("python3");
@@ -72,8 +78,7 @@ fn confined(capabilities: &Path, what: &[&str]) -> Option<Output> {
         Err(_) => "skipped: python3 not installed\n".to_owned(),
     };
     if said.starts_with("skipped") {
-        use std::io::Write as _;
-        std::io::stderr().write_all(said.as_bytes()).unwrap();
+        tell(&said);
         return None;
     }
     output.ok()

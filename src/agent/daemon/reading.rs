@@ -44,8 +44,9 @@ pub fn read_settings(system: &mut System) -> Result<Settings, String> {
 
 /// The device that carries IP on an interface: what netifd says while it is up, else what UCI makes likely.
 fn wan_device(system: &mut System, wan: &str) -> Option<String> {
-    let found = netif::interfaces(system).ok()?.into_iter().find(|one| one.name == wan)?;
-    Some(found.device).filter(|device| !device.is_empty())
+    let interfaces = netif::interfaces(system).ok()?;
+    let found = interfaces.iter().find(|one| one.name == wan)?;
+    Some(found.device.clone()).filter(|device| !device.is_empty())
 }
 
 /// Whether rights were taken from this process that nobody gives back: the one to load modules into the kernel.

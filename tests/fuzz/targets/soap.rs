@@ -31,6 +31,14 @@ pub fn run(octets: &[u8]) {
     {
         return;
     }
+    // Of the entities of an access list only Subscriber is sent.
+    if let Message::Response(Response::GetParameterAttributes(found)) = &envelope.message
+        && found.iter().any(|one| {
+            one.access_list.iter().any(|entity| entity != "Subscriber") || one.access_list.len() > 1
+        })
+    {
+        return;
+    }
     assert_eq!(again.message, envelope.message);
     assert_eq!(again.header.id, envelope.header.id);
     assert_eq!(again.header.hold_requests, envelope.header.hold_requests);
