@@ -57,7 +57,7 @@ fn works_over_http(acs: &Acsrs) {
     monitor.send(&json!({"command": "Monitor"}));
     let router = Router::new(&acs.http_url());
     let (agent, listener) = first_session(acs, &router);
-    has(&agent.log(), &["(0 BOOTSTRAP, 1 BOOT)"]);
+    has(&agent.log(), &["Its events are 0 BOOTSTRAP, 1 BOOT"]);
 
     // No session is open, so the first order is a connection request; the others follow in its session.
     let mut console = acs.console();
@@ -69,7 +69,7 @@ fn works_over_http(acs: &Acsrs) {
             value(URL, "string", &listener)
         ]
     );
-    has(&agent.log(), &["Connection Request accepted from 127.0.0.1", "(6 CONNECTION REQUEST)"]);
+    has(&agent.log(), &["Connection Request accepted from 127.0.0.1", "Its events are 6 CONNECTION REQUEST"]);
     let inform = connection_request_inform(&mut monitor);
     assert_eq!((&inform["oui"], &inform["serial_number"]), (&json!("020000"), &json!(SERIAL)));
     let told = inform["parameters"].as_array().unwrap();
@@ -150,7 +150,7 @@ fn works_over_tls(acs: &Acsrs) {
     router.write("/etc/ssl/acsrs.pem", &fs::read_to_string(acs.home().join("cert.pem")).unwrap());
     let (agent, listener) = first_session(acs, &router);
     assert_eq!(acs.console().values(&[URL]), [value(URL, "string", &listener)]);
-    has(&agent.log(), &["(6 CONNECTION REQUEST)"]);
+    has(&agent.log(), &["Its events are 6 CONNECTION REQUEST"]);
     agent.wait_for("End session", 2);
 }
 
