@@ -177,7 +177,7 @@ fn the_amendment_that_is_spoken() {
             inform(),
             say(envelope("1", "<cwmp:GetRPCMethods/>")),
             say(messages::set_values("2", &[(MODE, "xsd:string", "InstanceAlias")], "")),
-            say(get_values("3", &["Device.IP.Interface."])),
+            say(get_values("3", &["Device.IP.Interface.", "Device.ManagementServer.AliasBasedAddressing"])),
             say(get_values("4", &["Device.IP.Interface.[cpe-1].Enable"])),
             say(envelope("5", "<cwmp:CancelTransfer><CommandKey>none</CommandKey></cwmp:CancelTransfer>")),
             end(),
@@ -210,6 +210,8 @@ fn the_amendment_that_is_spoken() {
             assert_eq!(seen[2].contains(method), is_there, "{amendment}: {method}");
         }
         assert_eq!(seen[4].contains("Device.IP.Interface.["), has_aliases, "{amendment}: {}", seen[4]);
+        let told = "AliasBasedAddressing</Name><Value xsi:type=\"xsd:boolean\">1<";
+        assert_eq!(seen[4].contains(told), has_aliases, "{amendment}: {}", seen[4]);
         assert_eq!(seen[5].contains("<FaultCode>9005<"), !has_aliases, "{amendment}: {}", seen[5]);
         assert_eq!(seen[6].contains("<FaultCode>9000<"), !has_schedule, "{amendment}: {}", seen[6]);
     }

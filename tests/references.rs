@@ -240,3 +240,32 @@ config interface 'guest'
     let kept: Vec<String> = zones(&router).into_iter().filter(|line| line != "enabled 0").collect();
     assert_eq!((off, kept), (2, whole.map(str::to_owned).to_vec()), "{:?}", router.config("firewall"));
 }
+
+/// What listened on an interface that is deleted listens nowhere, and not on every address.
+#[test]
+fn services_of_a_deleted_interface_are_off() {
+    let mut router = support::router_with(&[
+        (
+            "etc/config/network",
+            "config interface 'inside'\n\toption proto 'static'\n\toption ipaddr '192.168.7.1'\n\toption netmask '255.255.255.0'\n",
+        ),
+        ("etc/config/uhttpd", "config uhttpd 'main'\n\tlist listen_http '192.168.7.1:80'\n"),
+        ("etc/config/dropbear", "config dropbear 'main'\n\toption Interface 'inside'\n\toption Port '22'\n"),
+        (
+            "etc/config/system",
+            "config timeserver 'ntp'\n\toption enable_server '1'\n\toption interface 'inside'\n",
+        ),
+    ]);
+    let interface = router.find("Device.IP.Interface.", "Name", "inside");
+    let path = interface.trim_end_matches('.').to_owned();
+    for service in ["Device.UserInterface.HTTPAccess.1.", "Device.SSH.Server.1.", "Device.Time.Server.1."] {
+        router.check(&format!("{service}Interface"), &path);
+        router.check(&format!("{service}Enable"), "1");
+    }
+    router.delete(&interface);
+    for service in ["Device.UserInterface.HTTPAccess.1.", "Device.SSH.Server.1.", "Device.Time.Server.1."] {
+        router.check(&format!("{service}Enable"), "0");
+    }
+    let uhttpd = router.config("uhttpd");
+    assert!(!uhttpd.iter().any(|line| line.contains("list listen_http")), "{uhttpd:?}");
+}

@@ -28,8 +28,14 @@ pub fn tell_services(system: &mut System, root: &Root, touched: &Set<String>) ->
     }
     let packages = order(touched);
     info!("Configuration changed: {}", packages.join(" "));
+    let child = tell(system, root, &packages);
+    system.told();
+    child
+}
+
+fn tell(system: &mut System, root: &Root, packages: &[&str]) -> Option<Child> {
     let mut told = 0;
-    for package in &packages {
+    for package in packages {
         let data = Table::new().with("package", *package);
         let event = Table::new().with("type", "config.change").with("data", data);
         if system.bus().tell("service", "event", &event) {

@@ -18,6 +18,7 @@ pub mod packages;
 pub mod statistics;
 pub mod system;
 pub mod trials;
+mod untold;
 
 pub use system::{Places, Section, System};
 

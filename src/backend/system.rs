@@ -9,7 +9,6 @@ use crate::map::Map;
 use crate::model::backend::{Place, Raw};
 use crate::model::error::{Error, Result};
 use crate::model::memory::Memory;
-use crate::set::Set;
 use crate::sys::clock;
 use crate::sys::fs::{Root, read_capped, read_plain};
 use crate::sys::journal::{Journal, Write};
@@ -27,6 +26,7 @@ use super::memo::Memo;
 use super::moves::Move;
 use super::statistics::Statistics;
 use super::trials::Trials;
+use super::untold::Untold;
 
 /// The largest file that a value or row is read from, in bytes; the rest of a larger one is not seen.
 const MAX_TEXT: usize = 256 * 1024;
@@ -100,7 +100,7 @@ pub struct System {
     files: Map<String, Rc<str>>,
     remembered: usize,
     agent: Map<String, String>,
-    touched: Set<String>,
+    pub(super) touched: Untold,
     /// Staged, and to be done once services have followed.
     ordered: Vec<Order>,
     orders: Vec<Order>,
@@ -161,6 +161,7 @@ impl System {
         };
         let mut system = System {
             uci: Store::new(places.root.clone(), places.config_dir, places.delta_dir),
+            touched: Untold::open(&places.root),
             root: places.root,
             journal,
             kept_path,
@@ -187,7 +188,6 @@ impl System {
             files: Map::default(),
             remembered: 0,
             agent: Map::new(),
-            touched: Set::new(),
             ordered: Vec::new(),
             orders: Vec::new(),
             waits: false,
@@ -600,11 +600,6 @@ impl System {
         }
     }
 
-    /// The packages that commits have changed since the last call, for reloading what depends on them.
-    pub fn take_touched(&mut self) -> Set<String> {
-        std::mem::take(&mut self.touched)
-    }
-
     /// Stages something that is to be done, once.
     pub(super) fn order(&mut self, order: Order) {
         if !self.ordered.contains(&order) && self.ordered.len() < MAX_ORDERS {
@@ -633,7 +628,7 @@ impl System {
     /// What went wrong without being an error of a request; whole sentences for the log.
     pub fn take_complaints(&mut self) -> Vec<String> {
         let mut all = std::mem::take(&mut self.complaints);
-        all.extend(self.bus.take_complaints());
+        all.extend(self.bus.take_complaints().into_iter().chain(self.touched.complaint.take()));
         all
     }
 
@@ -648,6 +643,7 @@ impl System {
     /// # Errors
     /// [`Error::backend`]; nothing was replaced then.
     pub fn import(&mut self, packages: &[(String, Vec<u8>)]) -> Result<Vec<String>> {
+        self.touched.announce(packages.iter().map(|(name, _)| name.as_str()));
         let written = self.uci.import(packages, &self.journal);
         let written = written.map_err(|why| Error::backend("importing configuration", why))?;
         self.touched.extend(written.iter().cloned());
@@ -719,6 +715,7 @@ impl System {
             self.take_back(&told);
             return Err(why);
         }
+        self.touched.announce(self.uci.changed());
         let changed = self.uci.commit(&self.journal, &also).map_err(|why| {
             let why = failed(&why);
             self.take_back(&told);

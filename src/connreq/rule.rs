@@ -175,7 +175,7 @@ impl Rule {
         Answer { accepted: true, ..Answer::refuse(200, "accepted") }
     }
 
-    /// Counts a valid request, by whatever way it came. Gives whether it is not one too many.
+    /// Counts a valid request by HTTP or UDP (XMPP counts its own). Gives whether it is not one too many.
     pub fn admit(&mut self, now: Duration) -> bool {
         let window = self.settings.window;
         while self.accepted.front().is_some_and(|at| now.saturating_sub(*at) >= window) {

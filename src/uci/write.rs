@@ -124,12 +124,13 @@ impl Chunk {
 
     /// Sees to a line end, so that another line can follow.
     pub(super) fn close_line(&mut self, eol: &str) {
-        if self.raw.ends_with(b"\n") {
+        let clean = self.tail() == self.rest();
+        // A backslash at the very end would join the next line, and so does one before the last line end.
+        let joins = [&b"\\"[..], b"\\\n", b"\\\r\n"].iter().any(|end| self.raw.ends_with(end));
+        let open = joins && !self.rest().trim_ascii_start().starts_with(b"#");
+        if self.raw.ends_with(b"\n") && !(open && self.stated.is_some()) {
             return;
         }
-        let clean = self.tail() == self.rest();
-        // A backslash at the very end would join the next line.
-        let open = self.rest().is_empty() && self.raw.ends_with(b"\\");
         if self.stated.is_some() && (!clean || open) {
             let style = Style::of(self);
             return self.rewrite(&style);

@@ -318,6 +318,8 @@ impl Daemon {
         daemon.configure_model();
         daemon.import_notifications();
         daemon.take_icwmp_notifications();
+        // What an earlier life has changed, and was killed before it told of it.
+        daemon.reload_services();
         // What an earlier life left unsuccessful is retried, even if its events are gone.
         daemon.plan_retry(now.mono);
         daemon.save();

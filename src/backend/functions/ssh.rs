@@ -83,6 +83,10 @@ fn interface(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Opti
 
 fn set_interface(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
     let (section, option) = interface_option(system, &at)?;
+    // The interface it was bound to is deleted: on all others it would be for everybody.
+    if raw.text().is_empty() && system.releasing {
+        topology::put(system, &section, "enable", "0")?;
+    }
     topology::put(system, &section, option, &raw.text())
 }
 

@@ -13,6 +13,7 @@ use crate::sys::zone::Zone;
 pub const VALUES: &[ValueFn] = &[
     ValueFn { name: "time_status", get: status, set: None },
     ValueFn { name: "time_server_status", get: server_status, set: None },
+    ValueFn { name: "time_server_interface", get: server_interface, set: Some(set_server_interface) },
     ValueFn { name: "time_local", get: local, set: None },
     ValueFn { name: "time_zone", get: zone, set: Some(set_zone) },
     ValueFn { name: "package_date", get: package_date, set: None },
@@ -40,6 +41,24 @@ fn server_status(system: &mut System, _at: Place<'_>, _argument: &str) -> Result
     let up =
         unless_off(system, "system.ntp.enabled")? && truth(&system.option_text("system.ntp.enable_server")?);
     Ok(Some(Raw::one(if up { "Up" } else { "Down" })))
+}
+
+fn server_option(at: &Place<'_>, option: &str) -> String {
+    format!("system.{}.{option}", at.row().map(|row| row.addr.as_str()).unwrap_or_default())
+}
+
+fn server_interface(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    system.option(&server_option(&at, "interface"))
+}
+
+fn set_server_interface(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
+    let text = raw.text();
+    // The interface it was bound to is deleted: on all others it would be for everybody.
+    if text.is_empty() && system.releasing {
+        system.set_option(&server_option(&at, "enable_server"), Some(&Raw::one("0")))?;
+    }
+    let value = (!text.is_empty()).then_some(Raw::One(text));
+    system.set_option(&server_option(&at, "interface"), value.as_ref())
 }
 
 fn local(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {

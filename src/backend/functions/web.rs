@@ -156,6 +156,8 @@ fn set_listener(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Re
     match what {
         "enable" => items[nth].on = topology::truth(&text),
         "port" => items[nth].text = format!("{address}:{text}"),
+        // The interface it was bound to is deleted: on all others it would be for everybody.
+        "interface" if text.is_empty() && system.releasing => items[nth].on = false,
         "interface" if text.is_empty() => items[nth].text = format!("0.0.0.0:{port}"),
         "interface" => {
             let first = addresses(system, &text)?.first().copied();

@@ -348,10 +348,10 @@ impl Talk {
                 "challenge" => {
                     // SCRAM's last message may come as a challenge, which is answered with nothing.
                     let answer = match login.finish(&said.text) {
-                        Ok(()) if mechanism != Mechanism::Plain => String::new(),
+                        Ok(()) if mechanism != Mechanism::Plain => Zeroizing::default(),
                         _ => login.answer(&said.text)?,
                     };
-                    self.write(&format!("<response xmlns=\"{SASL}\">{answer}</response>"))?;
+                    self.write(&between(&format!("<response xmlns=\"{SASL}\">"), &answer, "</response>"))?;
                 }
                 "success" => return Ok(login.finish(&said.text)?),
                 "failure" => {

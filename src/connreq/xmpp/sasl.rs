@@ -130,7 +130,7 @@ impl<'c> Login<'c> {
     ///
     /// # Errors
     /// [`SaslError`] for a challenge that makes no sense here.
-    pub(super) fn answer(&mut self, challenge: &str) -> Result<String, SaslError> {
+    pub(super) fn answer(&mut self, challenge: &str) -> Result<Zeroizing<String>, SaslError> {
         if self.mechanism == Mechanism::Plain || self.expected.is_some() {
             return Err(SaslError::Malformed);
         }
@@ -158,7 +158,11 @@ impl<'c> Login<'c> {
             _ => proof::<Of1>(self.password, &salt, count, &signed),
         };
         self.expected = Some(expected);
-        Ok(base64(format!("{last},p={}", base64(&proof)).as_bytes()))
+        let proof = Zeroizing::new(base64(&proof));
+        // What grows would leave its beginning behind.
+        let mut message = Zeroizing::new(String::with_capacity(last.len() + 3 + proof.len()));
+        [&last, ",p=", &proof].iter().for_each(|part| message.push_str(part));
+        Ok(Zeroizing::new(base64(message.as_bytes())))
     }
 
     /// Looks at what comes with the server's success, or in a challenge before it, in base64 or empty. Once it

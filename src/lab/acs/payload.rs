@@ -204,7 +204,7 @@ fn declare(tag: &str, text: &str) -> Result<(String, String), String> {
             // The method element may declare it itself: then all agree.
             let inner = attribute(text, &format!("xmlns:{prefix}")).and_then(|(start, end)| {
                 let value = text[start..end].split_once('=')?.1.trim();
-                Some(value[1..value.len() - 1].to_owned())
+                Some(value.get(1..value.len().checked_sub(1)?)?.to_owned())
             });
             added += &format!(" xmlns:{prefix}=\"{}\"", inner.as_deref().unwrap_or(uri));
         }
@@ -237,8 +237,9 @@ fn attribute(text: &str, name: &str) -> Option<(usize, usize)> {
         before && text[at + name.len()..].trim_start().starts_with('=')
     })?;
     let equals = at + text[at..].find('=')?;
-    let open = equals + text[equals..].find(['"', '\''])?;
-    let quote = text[open..].chars().next()?;
+    let value = text[equals + 1..].trim_start();
+    let quote = value.chars().next().filter(|first| ['"', '\''].contains(first))?;
+    let open = text.len() - value.len();
     let close = open + 1 + text[open + 1..].find(quote)?;
     let start = text[..at].trim_end().len();
     Some((start, close + 1))
