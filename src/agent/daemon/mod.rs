@@ -391,7 +391,7 @@ impl Daemon {
         if !std::mem::take(&mut self.file.state.in_session) {
             return;
         }
-        warn!("the last session was cut short: configuration and services may differ");
+        warn!("the last session was cut short");
         self.file.state.ladder.failed();
         self.act(Program::ReloadConfig);
         self.after_session(false);
