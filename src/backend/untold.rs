@@ -24,6 +24,11 @@ impl System {
         self.touched.take()
     }
 
+    /// Whether there are such packages.
+    pub fn has_touched(&self) -> bool {
+        !self.touched.packages.is_empty()
+    }
+
     /// Services were told of the packages that were taken; until then a successor of this process would tell them.
     pub fn told(&mut self) {
         self.touched.told();

@@ -318,8 +318,6 @@ impl Daemon {
         daemon.configure_model();
         daemon.import_notifications();
         daemon.take_icwmp_notifications();
-        // What an earlier life has changed, and was killed before it told of it.
-        daemon.reload_services();
         // What an earlier life left unsuccessful is retried, even if its events are gone.
         daemon.plan_retry(now.mono);
         daemon.save();
@@ -386,14 +384,18 @@ impl Daemon {
         }
     }
 
-    /// An agent that was killed in a session has told the ACS what nobody has done since.
+    /// An agent that was killed in a session has told the ACS what nobody has done since; one that was killed beside
+    /// a session may have changed what nobody was told of.
     fn keep_promises(&mut self) {
         if !std::mem::take(&mut self.file.state.in_session) {
-            return;
+            return self.reload_services();
         }
         warn!("the last session was cut short");
         self.file.state.ladder.failed();
-        self.act(Program::ReloadConfig);
+        if !self.model.backend().has_touched() {
+            // What an update of the agent itself, or a full /var/run, has kept from being written down.
+            self.act(Program::ReloadConfig);
+        }
         self.after_session(false);
     }
 
