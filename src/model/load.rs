@@ -568,9 +568,15 @@ pub(super) fn is_name(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
 }
 
-/// Whether a text is the schema path of an object.
+/// Whether a text is the schema path of an object: names, and behind each at most one `{i}`.
 pub(super) fn is_object_path(text: &str) -> bool {
-    text.ends_with('.') && text.split('.').rev().skip(1).all(|part| part == "{i}" || is_name(part))
+    let Some(parts) = text.strip_suffix('.') else { return false };
+    let mut is_behind_name = false;
+    parts.split('.').all(|part| {
+        let fits = if part == "{i}" { is_behind_name } else { is_name(part) };
+        is_behind_name = part != "{i}";
+        fits
+    })
 }
 
 pub(super) fn keep(text: String) -> &'static str {
