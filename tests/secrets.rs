@@ -294,8 +294,9 @@ fn what_is_kept_is_for_nobody_else() {
         assert_eq!(mode & 0o022, 0, "{name} has {mode:o}");
     }
     // UCI's file keeps the mode that it has, and gets no other.
-    drop(stream);
     assert!(agent.stop().0.success());
+    // Not before: a download that has failed is told at once, which nobody waits for here.
+    drop(stream);
     acs.finish();
 }
 
