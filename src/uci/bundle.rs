@@ -124,10 +124,7 @@ pub fn join<'a>(packages: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Vec<
         if !bytes.starts_with(b"\n") {
             out.push(b'\n');
         }
-        out.extend_from_slice(bytes);
-        if !out.ends_with(b"\n") {
-            out.push(b'\n');
-        }
+        out.extend(ended(bytes.to_vec()));
         if !out.ends_with(b"\n\n") {
             out.push(b'\n');
         }
@@ -139,15 +136,26 @@ fn last(parts: &mut [(Option<String>, usize, Vec<u8>)]) -> &mut (Option<String>,
     parts.last_mut().expect("it begins with one part and only grows")
 }
 
+/// The file of a package with an end to its last line.
+fn ended(mut bytes: Vec<u8>) -> Vec<u8> {
+    if bytes.ends_with(b"\n") || bytes.is_empty() {
+        return bytes;
+    }
+    if let Ok(mut document) = Document::parse("configuration", &bytes) {
+        document.end_line();
+        return document.to_bytes();
+    }
+    bytes.push(b'\n');
+    bytes
+}
+
 /// Without the blank lines that [`join`] puts around a package.
 fn trimmed(bytes: &[u8]) -> Vec<u8> {
     let start = bytes.iter().position(|byte| *byte != b'\n').unwrap_or(bytes.len());
     let end = bytes.iter().rposition(|byte| *byte != b'\n').map_or(start, |at| at + 1);
-    let mut out = bytes[start..end].to_vec();
-    if !out.is_empty() {
-        out.push(b'\n');
-    }
-    out
+    let has_end = end < bytes.len();
+    let out = bytes[start..end + usize::from(has_end)].to_vec();
+    ended(out)
 }
 
 #[cfg(test)]
@@ -208,5 +216,8 @@ mod tests {
         assert!(text.starts_with("package a\n\nconfig x\n\npackage b\n\nconfig y"), "{text}");
         let again = split(&bundle, None).unwrap();
         assert_eq!(join(again.iter().map(|(name, bytes)| (name.as_str(), &bytes[..]))), bundle);
+        // What libuci reads at the end of a file only.
+        assert_eq!(join([("a", &b"config x 'y';"[..])]), b"package a\n\nconfig x 'y'\n\n");
+        check("config x 'y';", Some("a"), &[("a", "config x 'y'\n")]);
     }
 }

@@ -271,14 +271,20 @@ impl Document {
         Ok(())
     }
 
-    /// Moves a section so that `position` sections come before it, or to the end.
-    pub fn reorder(&mut self, section: &str, position: usize) -> Result<(), EditError> {
-        let at = self.section_at(section)?;
+    /// Sees to it that the last line has an end, so that others can be written behind it. Where an end alone would
+    /// make it another statement, or none (a `;` may be the last octet of a file but not of a line), it is written anew.
+    pub fn end_line(&mut self) {
         self.part_lines();
         let eol = self.blocks.first().map_or("\n", |block| Style::of(&block.chunks[0]).eol);
         if let Some(last) = self.chunks_mut().last() {
             last.close_line(eol);
         }
+    }
+
+    /// Moves a section so that `position` sections come before it, or to the end.
+    pub fn reorder(&mut self, section: &str, position: usize) -> Result<(), EditError> {
+        let at = self.section_at(section)?;
+        self.end_line();
         let moved = self.sections.remove(at);
         let position = position.min(self.sections.len());
         let follower = self.sections.get(position).map(|section| section.id);

@@ -193,7 +193,7 @@ fn declare(tag: &str, text: &str) -> Result<(String, String), String> {
     let declared = declarations(&tag)?;
     let is_declared = |prefix: &str| declared.iter().any(|(known, _)| known == prefix);
     let mut added = String::new();
-    let own = tag[1..].split(|c: char| c.is_whitespace() || c == '>').next().unwrap_or_default();
+    let own = tag[1..].split(|c: char| is_blank(c) || c == '>').next().unwrap_or_default();
     if let Some((prefix, _)) = own.split_once(':').filter(|(prefix, _)| !is_declared(prefix)) {
         added += &format!(" xmlns:{prefix}=\"{SOAP}\"");
     }
@@ -217,7 +217,7 @@ fn declare(tag: &str, text: &str) -> Result<(String, String), String> {
 /// The prefixes and names of a start tag's namespace declarations.
 fn declarations(tag: &str) -> Result<Vec<(String, String)>, String> {
     let inner = tag.trim_start_matches('<').trim_end_matches('>');
-    let name = inner.find(char::is_whitespace).unwrap_or(inner.len());
+    let name = inner.find(is_blank).unwrap_or(inner.len());
     let mut out = Vec::new();
     for attribute in BytesStart::from_content(inner, name).attributes() {
         let attribute = attribute.map_err(|error| format!("the message is not XML: {error}"))?;
@@ -230,18 +230,23 @@ fn declarations(tag: &str) -> Result<Vec<(String, String)>, String> {
     Ok(out)
 }
 
+/// What XML has for white space; what else Unicode has is none, and no place for an attribute to begin.
+fn is_blank(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\r' | '\n')
+}
+
 /// Where an attribute with its value stands, from the blank before it.
 fn attribute(text: &str, name: &str) -> Option<(usize, usize)> {
     let (at, _) = text.match_indices(name).find(|(at, _)| {
-        let before = text[..*at].ends_with(char::is_whitespace);
-        before && text[at + name.len()..].trim_start().starts_with('=')
+        let before = text[..*at].ends_with(is_blank);
+        before && text[at + name.len()..].trim_start_matches(is_blank).starts_with('=')
     })?;
     let equals = at + text[at..].find('=')?;
-    let value = text[equals + 1..].trim_start();
+    let value = text[equals + 1..].trim_start_matches(is_blank);
     let quote = value.chars().next().filter(|first| ['"', '\''].contains(first))?;
     let open = text.len() - value.len();
     let close = open + 1 + text[open + 1..].find(quote)?;
-    let start = text[..at].trim_end().len();
+    let start = text[..at].trim_end_matches(is_blank).len();
     Some((start, close + 1))
 }
 
