@@ -74,7 +74,13 @@ impl<'a> Line<'a> {
         raw.extend(quote(self.name, Quote::Bare).bytes());
         let name_at = name_start..raw.len();
         let mut value_at = raw.len()..raw.len();
-        if self.verb != Verb::Config || !self.value.is_empty() {
+        let has_value = match self.verb {
+            // Empty quotes behind its name would be a word of their own.
+            Verb::Package => false,
+            Verb::Config => !self.value.is_empty(),
+            Verb::Option | Verb::List => true,
+        };
+        if has_value {
             raw.push(b' ');
             value_at.start = raw.len();
             raw.extend(quote(self.value, style.quote).bytes());
