@@ -3,14 +3,17 @@
 #![cfg(feature = "lab")]
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+#[path = "support/frames.rs"]
+mod frames;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use frames::{Frame, frame, hex, hub};
 use nix::poll::{PollFd, PollTimeout, poll};
 use rcwmp::lab::router::broker::hub::{Denial, Hub, Numbered, Out, Right};
 use rcwmp::sys::clock::Monotonic;
@@ -41,32 +44,8 @@ const METHODS: [&str; 10] = [
 ];
 const LONG: Duration = Duration::from_secs(20);
 
-/// One frame: whether from ubusd, on which connection, and its octets.
-#[derive(Debug, Clone, PartialEq)]
-struct Frame {
-    from_ubusd: bool,
-    connection: char,
-    octets: Vec<u8>,
-}
-
-fn frame(line: &str) -> Option<Frame> {
-    let (head, hex) = line.split_once(' ')?;
-    let mut head = head.chars();
-    let from_ubusd = match head.next()? {
-        '<' => true,
-        '>' => false,
-        _ => return None,
-    };
-    let octets = (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap());
-    Some(Frame { from_ubusd, connection: head.next()?, octets: octets.collect() })
-}
-
 fn parts() -> [&'static str; 2] {
     FRAMES.split_at(FRAMES.find(SECOND_PART).unwrap()).into()
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 #[test]
@@ -95,63 +74,9 @@ fn every_frame_is_read_and_written_back() {
     assert_eq!(count, 73);
 }
 
-/// A hub that gives the numbers of the capture, in their order.
-fn hub(part: &str) -> Hub {
-    let mut numbers: BTreeMap<char, VecDeque<u32>> = BTreeMap::new();
-    let mut asked: BTreeMap<char, Kind> = BTreeMap::new();
-    for frame in part.lines().filter_map(frame) {
-        let message = msg::decode(&frame.octets).unwrap();
-        if !frame.from_ubusd {
-            asked.insert(frame.connection, message.kind);
-        } else if message.kind == Kind::Hello {
-            numbers.entry('c').or_default().push_back(message.peer);
-        } else if message.kind == Kind::Data && asked.get(&frame.connection) == Some(&Kind::AddObject) {
-            numbers.entry('o').or_default().extend(message.object_id());
-            numbers.entry('s').or_default().extend(message.object_type());
-        }
-    }
-    let numbers = Mutex::new(numbers);
-    let next = move |what| {
-        let key = match what {
-            Numbered::Client => 'c',
-            Numbered::Signature => 's',
-            Numbered::Object => 'o',
-        };
-        numbers.lock().unwrap().get_mut(&key).and_then(VecDeque::pop_front).expect("a captured number")
-    };
-    Hub::new(Vec::new(), Box::new(next))
-}
-
 #[test]
 fn the_broker_answers_as_ubusd_did() {
-    for part in parts() {
-        let mut hub = hub(part);
-        let mut clients: BTreeMap<char, u32> = BTreeMap::new();
-        let mut sent: BTreeMap<u32, Vec<String>> = BTreeMap::new();
-        for line in part.lines() {
-            let mut out = Out::new();
-            match frame(line) {
-                Some(frame) if !frame.from_ubusd => {
-                    hub.receive(clients[&frame.connection], &frame.octets, &mut out);
-                }
-                Some(frame) if !clients.contains_key(&frame.connection) => {
-                    let client = hub.connect("root", "root", &mut out).unwrap();
-                    clients.insert(frame.connection, client);
-                }
-                None if line.starts_with("# server ends") => hub.disconnect(clients[&'1'], &mut out),
-                _ => {}
-            }
-            for (to, octets) in out {
-                sent.entry(to).or_default().push(hex(&octets));
-            }
-        }
-        // The capture has some answers before their questions, but those of a connection in order.
-        for (connection, client) in clients {
-            let of = |frame: &Frame| frame.from_ubusd && frame.connection == connection;
-            let captured = part.lines().filter_map(frame).filter(of);
-            assert_eq!(sent[&client], captured.map(|frame| hex(&frame.octets)).collect::<Vec<_>>());
-        }
-    }
+    parts().into_iter().for_each(frames::replay);
 }
 
 /// Our peers and the hub, with all that goes between them.

@@ -1,17 +1,24 @@
 //! What a ubus broker does with messages, without a socket: who offers, calls, listens and subscribes to what.
 //!
-//! It answers as a stock ubusd does, frame for frame: `tests/ubus_frames.rs` plays captured conversations against
-//! it. What differs: numbers of objects come from a counter that the caller gives, `ubus monitor` and the ACL
-//! object are not there, everything is bounded, and access is denied by a list instead of ACL files.
+//! It answers as a stock ubusd does, frame for frame: `tests/ubus_frames.rs` and `tests/ubus_stock.rs` play captured
+//! conversations against it. What differs: numbers come from a counter that the caller gives; everything is bounded;
+//! access is denied by a list instead of by ACL files, to nobody for not being root: the ACL object knows of no rule,
+//! and whoever likes is a monitor; descriptors are not passed on; and a message with an attribute of a wrong size is
+//! refused, where ubusd passes over the attribute.
 
 use std::collections::BTreeMap;
 
+use super::monitors::Monitors;
 use crate::ubus::blob::BlobError;
 use crate::ubus::blobmsg::{Table, Text, Value};
 use crate::ubus::msg::{self, Attribute, EVENT_OBJECT, Kind, Message, ReadError, Status};
 
 /// Numbers below belong to the broker's own objects.
 const FIRST_FREE: u32 = 1024;
+/// The object that tells an owner of objects which rules there are for them.
+const ACL_OBJECT: u32 = 2;
+/// The object of those who want to see everything.
+const MONITOR_OBJECT: u32 = 3;
 /// The most clients.
 pub const MAX_CLIENTS: usize = 64;
 /// The most objects of all clients.
@@ -69,8 +76,11 @@ pub struct Hub {
     objects: BTreeMap<u32, Object>,
     paths: BTreeMap<Text, u32>,
     signatures: BTreeMap<u32, Signature>,
+    /// By their prefixes, those with the same as they came.
     patterns: Vec<Pattern>,
+    /// The last comes first.
     subscriptions: Vec<Subscription>,
+    monitors: Monitors,
     events: u16,
     denials: Vec<Denial>,
     numbers: Box<dyn FnMut(Numbered) -> u32 + Send>,
@@ -79,6 +89,8 @@ pub struct Hub {
 struct Client {
     user: Text,
     group: Text,
+    /// As they came.
+    objects: Vec<u32>,
 }
 
 struct Object {
@@ -123,6 +135,7 @@ impl Hub {
             signatures: BTreeMap::new(),
             patterns: Vec::new(),
             subscriptions: Vec::new(),
+            monitors: Monitors::default(),
             events: 0,
             denials,
             numbers,
@@ -135,19 +148,20 @@ impl Hub {
             return None;
         }
         let id = self.number(Numbered::Client);
-        self.clients.insert(id, Client { user: user.into(), group: group.into() });
-        send(out, id, &Message::new(Kind::Hello, 0, id, Vec::new()));
+        self.clients.insert(id, Client { user: user.into(), group: group.into(), objects: Vec::new() });
+        let mut sent = Out::new();
+        send(&mut sent, id, &Message::new(Kind::Hello, 0, id, Vec::new()));
+        self.monitors.pass(sent, out);
         Some(id)
     }
 
-    /// A client is gone, and with it its objects.
+    /// A client is gone, and with it its objects, the last first.
     pub fn disconnect(&mut self, client: u32, out: &mut Out) {
-        if self.clients.remove(&client).is_none() {
-            return;
-        }
-        let objects: Vec<_> =
-            self.objects.iter().filter(|(_, object)| object.client == client).map(|(id, _)| *id).collect();
-        objects.into_iter().for_each(|id| self.free(id, out));
+        let Some(gone) = self.clients.remove(&client) else { return };
+        self.monitors.remove(client);
+        let mut sent = Out::new();
+        gone.objects.into_iter().rev().for_each(|id| self.free(id, &mut sent));
+        self.monitors.pass(sent, out);
         out.retain(|(to, _)| *to != client);
     }
 
@@ -156,8 +170,10 @@ impl Hub {
         if !self.clients.contains_key(&client) {
             return;
         }
+        self.monitors.show(client, raw, false, out);
+        let mut sent = Out::new();
         let (sequence, peer, answer) = match msg::decode(raw) {
-            Ok(message) => (message.sequence, message.peer, self.handle(client, &message, raw, out)),
+            Ok(message) => (message.sequence, message.peer, self.handle(client, &message, raw, &mut sent)),
             Err(ReadError::Message { kind, sequence, peer, why }) => {
                 let answer = match Kind::from_number(kind) {
                     Some(Kind::Status | Kind::Data) => Answer::None,
@@ -171,8 +187,9 @@ impl Hub {
         };
         if let Answer::Status(status) = answer {
             let attributes = vec![Attribute::Status(status.number())];
-            send(out, client, &Message::new(Kind::Status, sequence, peer, attributes));
+            send(&mut sent, client, &Message::new(Kind::Status, sequence, peer, attributes));
         }
+        self.monitors.pass(sent, out);
     }
 
     /// How many clients and objects there are.
@@ -220,6 +237,14 @@ impl Hub {
         }
     }
 
+    /// Whose an object is; nobody's if it is the broker's own.
+    fn owner(&self, object: u32) -> Option<Option<u32>> {
+        match object {
+            EVENT_OBJECT | ACL_OBJECT | MONITOR_OBJECT => Some(None),
+            _ => self.objects.get(&object).map(|object| Some(object.client)),
+        }
+    }
+
     fn denied(&self, right: Right, name: &Text, method: Option<&Text>) -> bool {
         self.denials.iter().any(|denial| {
             denial.right == right
@@ -236,6 +261,9 @@ impl Hub {
             self.paths.values().for_each(|id| self.show(client, message, *id, out));
             return Status::Ok;
         };
+        if pattern.as_bytes().is_empty() {
+            return Status::InvalidArgument;
+        }
         match pattern.as_bytes().strip_suffix(b"*") {
             None => match self.paths.get(pattern) {
                 Some(id) => self.show(client, message, *id, out),
@@ -284,30 +312,26 @@ impl Hub {
             return Status::InvalidArgument;
         }
         let path = message.object_path().cloned();
-        let typed = message.object_type().is_some() || message.signature().is_some();
-        if typed != path.is_some() {
-            return Status::InvalidArgument;
-        }
         if let Some(path) = &path
-            && (path.as_bytes().is_empty()
-                || path.as_bytes().len() > MAX_NAME
+            && (path.as_bytes().len() > MAX_NAME
                 || self.paths.contains_key(path)
                 || self.denied(Right::Publish, path, None))
         {
             return Status::InvalidArgument;
         }
+        // An object of a number that is none, or with a signature that cannot be read, has no methods to show.
         let signature = match (message.object_type(), message.signature()) {
-            (Some(number), _) if self.signatures.contains_key(&number) => Some(number),
-            (Some(_), _) => return Status::InvalidArgument,
+            (Some(number), _) => self.signatures.contains_key(&number).then_some(number),
+            (None, Some(octets)) if octets.len() > MAX_SIGNATURE => return Status::InvalidArgument,
             (None, Some(octets)) => match Table::decode(octets) {
-                Ok(table) if octets.len() <= MAX_SIGNATURE && methods_are_tables(&table) => {
+                Ok(table) if table.iter().all(|(name, _)| !name.as_bytes().is_empty()) => {
                     let number = self.number(Numbered::Signature);
                     let methods = table.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
                     let signature = Signature { octets: octets.to_vec(), methods, users: 0 };
                     self.signatures.insert(number, signature);
                     Some(number)
                 }
-                _ => return Status::InvalidArgument,
+                _ => None,
             },
             (None, None) => None,
         };
@@ -316,6 +340,9 @@ impl Hub {
         }
         let id = self.number(Numbered::Object);
         self.objects.insert(id, Object { client, path: path.clone(), signature, sequence: 0 });
+        if let Some(owner) = self.clients.get_mut(&client) {
+            owner.objects.push(id);
+        }
         if let Some(path) = path {
             self.paths.insert(path.clone(), id);
             self.tell_object("ubus.object.add", id, &path, out);
@@ -330,10 +357,12 @@ impl Hub {
 
     fn remove(&mut self, client: u32, message: &Message, out: &mut Out) -> Status {
         let Some(id) = message.object_id() else { return Status::InvalidArgument };
-        let Some(object) = self.objects.get(&id) else { return Status::NotFound };
-        if object.client != client {
-            return Status::PermissionDenied;
+        match self.owner(id) {
+            None => return Status::NotFound,
+            Some(owner) if owner != Some(client) => return Status::PermissionDenied,
+            Some(_) => {}
         }
+        let Some(object) = self.objects.get(&id) else { return Status::NotFound };
         let mut attributes = vec![Attribute::ObjectId(id)];
         let last = |number: &u32| self.signatures.get(number).is_some_and(|signature| signature.users == 1);
         attributes.extend(object.signature.filter(last).map(Attribute::ObjectType));
@@ -361,6 +390,9 @@ impl Hub {
         }
         self.patterns.retain(|pattern| pattern.object != id);
         let Some(object) = self.objects.remove(&id) else { return };
+        if let Some(owner) = self.clients.get_mut(&object.client) {
+            owner.objects.retain(|of| *of != id);
+        }
         if let Some(path) = object.path {
             self.paths.remove(&path);
             self.tell_object("ubus.object.remove", id, &path, out);
@@ -379,8 +411,11 @@ impl Hub {
         let (Some(method), Some(id)) = (message.method(), message.object_id()) else {
             return Answer::Status(Status::InvalidArgument);
         };
-        if id == EVENT_OBJECT {
-            return Answer::Status(self.event(client, method, message, out));
+        match id {
+            EVENT_OBJECT => return Answer::Status(self.event(client, method, message, out)),
+            ACL_OBJECT => return Answer::Status(rules(client, method, message, out)),
+            MONITOR_OBJECT => return Answer::Status(self.monitors.asked(client, method)),
+            _ => {}
         }
         let Some(object) = self.objects.get(&id) else { return Answer::Status(Status::NotFound) };
         if object.path.as_ref().is_some_and(|path| self.denied(Right::Access, path, Some(method))) {
@@ -409,7 +444,7 @@ impl Hub {
             attributes.push(Attribute::NoReply(true));
         }
         attributes.extend([Attribute::ObjectId(id), Attribute::Method(method.clone())]);
-        if let Some(Client { user, group }) = self.clients.get(&client) {
+        if let Some(Client { user, group, .. }) = self.clients.get(&client) {
             attributes.extend([Attribute::User(user.clone()), Attribute::Group(group.clone())]);
         }
         attributes.extend(message.data().map(|data| Attribute::Data(data.to_vec())));
@@ -438,9 +473,9 @@ impl Hub {
         let (Some(method), Some(id)) = (message.method(), message.object_id()) else {
             return Answer::Status(Status::InvalidArgument);
         };
-        match self.objects.get(&id) {
+        match self.owner(id) {
             None => return Answer::Status(Status::NotFound),
-            Some(object) if object.client != client => return Answer::Status(Status::PermissionDenied),
+            Some(owner) if owner != Some(client) => return Answer::Status(Status::PermissionDenied),
             Some(_) => {}
         }
         let no_reply = message.no_reply().unwrap_or(false);
@@ -467,9 +502,10 @@ impl Hub {
         let (Some(id), Some(target)) = (message.object_id(), message.target()) else {
             return Status::InvalidArgument;
         };
-        let Some(object) = self.objects.get(&id) else { return Status::NotFound };
-        if object.client != client {
-            return Status::InvalidArgument;
+        match self.owner(id) {
+            None => return Status::NotFound,
+            Some(owner) if owner != Some(client) => return Status::InvalidArgument,
+            Some(_) => {}
         }
         let Some(other) = self.objects.get(&target) else { return Status::NotFound };
         if other.client == client {
@@ -486,7 +522,7 @@ impl Hub {
             return Status::NoMemory;
         }
         let first = !self.subscriptions.iter().any(|link| link.target == target);
-        self.subscriptions.push(Subscription { object: id, target });
+        self.subscriptions.insert(0, Subscription { object: id, target });
         if first {
             self.tell_active(target, true, out);
         }
@@ -497,9 +533,9 @@ impl Hub {
         let (Some(id), Some(target)) = (message.object_id(), message.target()) else {
             return Status::InvalidArgument;
         };
-        match self.objects.get(&id).map(|object| object.client) {
+        match self.owner(id) {
             None => Status::NotFound,
-            Some(owner) if owner != client => Status::InvalidArgument,
+            Some(owner) if owner != Some(client) => Status::InvalidArgument,
             Some(_) if self.unlink(id, target, out) => Status::Ok,
             Some(_) => Status::NotFound,
         }
@@ -533,17 +569,17 @@ impl Hub {
 
     /// The object of events: `register` and `send`.
     fn event(&mut self, client: u32, method: &Text, message: &Message, out: &mut Out) -> Status {
+        if *method != "register" && *method != "send" {
+            return Status::InvalidCommand;
+        }
         let Some(arguments) = message.data().and_then(|data| Table::decode(data).ok()) else {
             return Status::InvalidArgument;
         };
         if *method == "register" {
             return self.register(client, &arguments);
         }
-        if *method != "send" {
-            return Status::InvalidCommand;
-        }
-        let name = arguments.get("id").and_then(Value::as_text);
-        let data = arguments.get("data").and_then(Value::as_table);
+        let name = argument(&arguments, "id", Value::as_text);
+        let data = argument(&arguments, "data", Value::as_table);
         let (Some(name), Some(data)) = (name, data) else { return Status::InvalidArgument };
         if name.as_bytes().starts_with(b"ubus.") || self.denied(Right::Send, name, None) {
             return Status::PermissionDenied;
@@ -553,13 +589,13 @@ impl Hub {
     }
 
     fn register(&mut self, client: u32, arguments: &Table) -> Status {
-        let object = match arguments.get("object") {
-            Some(Value::Int32(number)) => u32::from_be_bytes(number.to_be_bytes()),
-            _ => return Status::InvalidArgument,
+        let number = |value: &Value| match value {
+            Value::Int32(number) => Some(u32::from_be_bytes(number.to_be_bytes())),
+            _ => None,
         };
-        let Some(pattern) = arguments.get("pattern").and_then(Value::as_text) else {
-            return Status::InvalidArgument;
-        };
+        let object = argument(arguments, "object", number);
+        let pattern = argument(arguments, "pattern", Value::as_text);
+        let (Some(object), Some(pattern)) = (object, pattern) else { return Status::InvalidArgument };
         if object < FIRST_FREE {
             return Status::PermissionDenied;
         }
@@ -579,7 +615,8 @@ impl Hub {
         if self.patterns.len() >= MAX_WATCHES || prefix.as_bytes().len() > MAX_NAME {
             return Status::NoData;
         }
-        self.patterns.push(Pattern { object, prefix, partial });
+        let at = self.patterns.partition_point(|other| other.prefix <= prefix);
+        self.patterns.insert(at, Pattern { object, prefix, partial });
         Status::Ok
     }
 
@@ -615,8 +652,21 @@ impl Hub {
     }
 }
 
-fn methods_are_tables(signature: &Table) -> bool {
-    signature.iter().all(|(name, value)| !name.as_bytes().is_empty() && value.as_table().is_some())
+/// The first argument of this name that is of the right type.
+fn argument<'t, T>(arguments: &'t Table, name: &str, read: impl Fn(&'t Value) -> Option<T>) -> Option<T> {
+    arguments.iter().filter(|(other, _)| **other == *name).find_map(|(_, value)| read(value))
+}
+
+/// The ACL object: no rules of nobody, as where no ACL file is.
+fn rules(client: u32, method: &Text, message: &Message, out: &mut Out) -> Status {
+    if *method != "query" {
+        return Status::InvalidCommand;
+    }
+    let rules = Table::new().with("seq", 0).with("acl", Vec::<Value>::new());
+    let Ok(data) = rules.encode() else { return Status::NoMemory };
+    let attributes = vec![Attribute::ObjectId(ACL_OBJECT), Attribute::Data(data)];
+    send(out, client, &Message::new(Kind::Data, message.sequence, message.peer, attributes));
+    Status::Ok
 }
 
 /// What is too large for a message came in none: only the few octets that a broker adds could make it so.

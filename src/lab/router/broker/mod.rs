@@ -8,6 +8,7 @@
 //! once 8 MiB wait for it.
 
 pub mod hub;
+mod monitors;
 
 use std::fs;
 use std::io::{self, Read, Write};
