@@ -202,11 +202,17 @@ impl<'o> Who<'o> {
         let answer = commands::perform(&mut model, command);
         let more = model.backend().take_complaints();
         model.complaints().iter().chain(&more).for_each(|line| eprintln!("{line}"));
-        let touched = model.backend().take_touched();
-        let root = &self.options.root;
-        let told = apply::tell_services(model.backend(), root, &touched);
-        for mut child in told.into_iter().chain(apply::fulfil(model.backend(), root)) {
-            let _ = child.wait();
+        // A daemon that runs and is not on ubus tells its own.
+        if command.changes() {
+            let root = &self.options.root;
+            let (told, untold) = apply::tell_once(model.backend(), root);
+            if !untold.is_empty() {
+                let untold = untold.join(" ");
+                eprintln!("procd was not told of {untold}: the agent tells it when it starts");
+            }
+            for mut child in told.into_iter().chain(apply::fulfil(model.backend(), root)) {
+                let _ = child.wait();
+            }
         }
         Ok(answer)
     }

@@ -21,6 +21,7 @@ mod reading;
 #[cfg(test)]
 mod reloads;
 mod runtime;
+mod services;
 mod sessions;
 mod statistics;
 mod transfers;
@@ -58,6 +59,7 @@ use self::transfers::Transfers;
 use self::trials::Trials;
 use self::units::Units;
 use self::xmpp::Xmpp;
+use super::apply::Services;
 use super::desk::Desk;
 use super::exchange::Exchange;
 use super::history::History;
@@ -184,6 +186,7 @@ struct Daemon {
     bulk: Bulk,
     xmpp: Xmpp,
     discovery: Discovery,
+    services: Services,
     children: Vec<Child>,
     /// When sensors are looked at again.
     measure_at: Option<Duration>,
@@ -279,6 +282,7 @@ impl Daemon {
             bulk: Bulk::default(),
             xmpp: Xmpp::default(),
             discovery: Discovery::new(options),
+            services: Services::default(),
             children: Vec::new(),
             measure_at: None,
             leaving: None,
@@ -422,6 +426,7 @@ impl Daemon {
         self.pump();
         self.run_transfers();
         self.run_units();
+        self.tell_services_again(now);
         self.look_for_changes(now);
         self.look_for_wishes();
         self.run_light();
@@ -494,6 +499,7 @@ impl Daemon {
             self.statistics_deadline(),
             self.bulk_deadline(),
             self.transfer_deadline(),
+            self.services_deadline(),
             self.unit_deadline(now),
             self.leaving_deadline(),
             self.light_deadline(),
