@@ -14,6 +14,7 @@ mod bulk;
 mod changes;
 mod control;
 mod discovery;
+mod icwmp;
 mod leaving;
 mod light;
 mod port;
@@ -311,6 +312,7 @@ impl Daemon {
             }
         }
         daemon.set_alarms(now);
+        daemon.take_over_from_icwmp();
         daemon.greet();
         daemon.resume_units();
         daemon.look_at_packages();
@@ -335,7 +337,8 @@ impl Daemon {
         let boot_id = boot_id.map(|text| text.trim().to_owned()).unwrap_or_default();
         let state = &mut self.file.state;
         let first = state.bootstrapped.is_none() && state.queue.is_empty();
-        let booted = self.options.boot || first || (!boot_id.is_empty() && boot_id != state.boot_id);
+        let booted =
+            self.options.boot || first || state.heir || (!boot_id.is_empty() && boot_id != state.boot_id);
         state.boot_id = boot_id;
         if booted {
             let keys = std::mem::take(&mut state.reboot_keys);

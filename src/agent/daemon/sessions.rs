@@ -61,7 +61,7 @@ impl Daemon {
         if acs.username.is_empty() && !acs.password.is_empty() {
             acs.username = inform::username(&device_id);
         }
-        let identity = format!("{}-{}-{}", device_id.oui, device_id.product_class, device_id.serial_number);
+        let identity = inform::identity(&device_id);
         let state = &mut self.file.state;
         let known =
             state.bootstrapped.as_deref() == Some(&self.settings.acs.url) && state.identity == identity;

@@ -48,8 +48,10 @@ impl Daemon {
 
     /// Takes over what icwmp was asked to watch, once: an ACS that knew it then has set it, and does not do so again.
     pub(super) fn take_icwmp_notifications(&mut self) {
+        let state = &mut self.file.state;
+        let heir = std::mem::take(&mut state.heir);
         // Whoever was spoken to by us has had its own say since.
-        if std::mem::replace(&mut self.file.state.migrated, true) || self.file.state.bootstrapped.is_some() {
+        if std::mem::replace(&mut state.migrated, true) || (state.bootstrapped.is_some() && !heir) {
             return;
         }
         let Some(text) = self.model.backend().text(ICWMP_NOTIFICATIONS) else { return };
