@@ -538,11 +538,29 @@ fn devices_are_told_who_the_gateway_is() {
     fs::write(router.dir.path().join("changes"), "dhcp.lan.leasetime\n").unwrap();
     assert!(!told(&router.init("start")));
     fs::remove_file(router.dir.path().join("changes")).unwrap();
-    router.run_uci(&["set", "cwmp.cpe.default_lan_interface=guest"]);
-    assert!(!told(&router.init("start")));
     router.run_uci(&["set", "cwmp.cpe.default_lan_interface=lan; touch owned"]);
     assert!(!told(&router.init("start")));
     assert_eq!(force(), before);
+    // Another LAN: the devices of the one before are not ours any more, whether the new one serves DHCP or not.
+    router.run_uci(&["set", "cwmp.cpe.default_lan_interface=guest"]);
+    assert!(told(&router.init("start")));
+    assert_eq!(force(), "6,192.0.2.1 125,00:00:0c:04:01:30");
+    assert!(!told(&router.init("start")));
+    for option in ["guest=dhcp", "guest.interface=guest"] {
+        router.run_uci(&["set", &format!("dhcp.{option}")]);
+    }
+    router.run_uci(&["commit", "dhcp"]);
+    assert!(told(&router.init("start")));
+    assert_eq!(sent(&router.uci()["dhcp.guest.dhcp_option_force"]).1[1], (5, text("another")));
+    // Switched off, and on again.
+    router.run_uci(&["set", "cwmp.cpe.enable=0"]);
+    assert!(told(&router.init("reload")));
+    assert_eq!(router.uci()["dhcp.guest.dhcp_option_force"], "");
+    assert_eq!(force(), "6,192.0.2.1 125,00:00:0c:04:01:30");
+    assert!(!told(&router.init("reload")));
+    router.run_uci(&["set", "cwmp.cpe.enable=1"]);
+    assert!(told(&router.init("reload")));
+    assert!(!told(&router.init("reload")));
     assert!(!router.dir.path().join("owned").exists());
 }
 
