@@ -184,8 +184,6 @@ fn what_make_would_install() {
         // The settings hold passwords: whoever may only look at the agent does not see them.
         assert!(acl["rcwmp"]["read"]["uci"].is_null() && acl["rcwmp"]["read"]["file"].is_null());
         assert_eq!(acl["rcwmp-settings"]["read"]["uci"], serde_json::json!(["cwmp"]));
-        let keep = fs::read_to_string(to.join("lib/upgrade/keep.d/rcwmp")).unwrap();
-        assert_eq!(keep, "/etc/config/cwmp\n/etc/rcwmp/\n");
     }
     // What is copied is enough for cargo to read it, and not the tests or what was built.
     let build = dir.path().join("build");
@@ -196,6 +194,35 @@ fn what_make_would_install() {
         .unwrap();
     assert!(cargo.status.success(), "{}", text(&cargo));
     assert!(build.join("Cargo.lock").exists() && !build.join("target").exists());
+}
+
+/// What is kept over sysupgrade lies in memory meanwhile: the state, and no stored image of many megabytes.
+#[test]
+fn what_an_upgrade_keeps() {
+    let Some(router) = Box::new(&[]) else { return };
+    let state =
+        ["etc/rcwmp/state.json", "etc/rcwmp/model.json", "etc/rcwmp/asked", "etc/rcwmp/journal/journal"];
+    for file in
+        state.iter().chain(&["etc/config/cwmp", "etc/rcwmp/stored-image.bin", "etc/rcwmp/.rcwmp-coming"])
+    {
+        put(&router.root(), file, "x");
+    }
+    let list = fs::read_to_string(format!("{PACKAGE}/files/rcwmp.keep")).unwrap();
+    let list: String = list.lines().map(|line| format!("{}{line}\n", router.root().display())).collect();
+    put(router.dir.path(), "keep", &list);
+    // As sysupgrade makes a list of it.
+    router.program(
+        "list",
+        "find $(sed -ne '/^[[:space:]]*$/d; /^#/d; p' keep) \\( -type f -o -type l \\) > kept\n",
+    );
+    router.command(&router.dir.path().join("list").display().to_string(), &[], &[]);
+    let kept = fs::read_to_string(router.dir.path().join("kept")).unwrap();
+    let mut kept: Vec<_> =
+        kept.lines().filter_map(|line| Path::new(line).strip_prefix(router.root()).ok()).collect();
+    kept.sort_unstable();
+    let mut expected: Vec<_> = state.iter().chain(&["etc/config/cwmp"]).map(Path::new).collect();
+    expected.sort_unstable();
+    assert_eq!(kept, expected);
 }
 
 #[test]
@@ -228,8 +255,9 @@ fn what_make_says_of_the_packages() {
     check("rcwmp-notls DEFAULT_VARIANT", "");
     check("rcwmp-notls DEPENDS", "@(mipsel||x86_64)");
     check("rcwmp TITLE", "TR-069 (CWMP) agent with TLS");
-    check("rcwmp conffiles", "/etc/config/cwmp /etc/rcwmp/");
-    check("rcwmp-notls conffiles", "/etc/config/cwmp /etc/rcwmp/");
+    // A folder here would be kept by sysupgrade with all that is in it.
+    check("rcwmp conffiles", "/etc/config/cwmp");
+    check("rcwmp-notls conffiles", "/etc/config/cwmp");
     for package in ["rcwmp", "rcwmp-notls"] {
         let about = &tls[&format!("{package} description")];
         assert!(about.contains("1.19 MB") && about.contains("1.01 MB"), "{about}");
