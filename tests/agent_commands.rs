@@ -648,6 +648,29 @@ fn services_are_told_when_ubus_is_back() {
     acs.finish();
 }
 
+/// What the configuration makes of names holds for a command with the daemon and without it.
+#[test]
+fn aliases_are_known_to_both_or_to_none() {
+    let router = router("");
+    let alias = "Device.IP.Interface.[cpe-1].Alias";
+    assert!(command(&router, &["set", "Device.IP.Interface.1.Alias", "cpe-1"]).0);
+    let told = |amendment: &str| {
+        router.set("cpe", "amd_version", amendment);
+        let bus = procd(&router);
+        let without = command(&router, &["get", alias]);
+        let agent = router.start(&[]);
+        agent.wait_for("is on ubus", 1);
+        let with = command(&router, &["get", alias]);
+        assert!(agent.stop().0.success());
+        drop(bus);
+        assert_eq!(without, with, "{amendment}");
+        without
+    };
+    assert_eq!(told("5"), (true, format!("{alias} => cpe-1\n")));
+    let (good, why) = told("4");
+    assert!(!good && why.starts_with("Fault 9005: Invalid parameter name"), "{why}");
+}
+
 /// Without the daemon nobody is there to try again: the next one does.
 #[test]
 fn what_a_command_could_not_tell_is_told_by_the_agent() {
