@@ -603,6 +603,17 @@ fn a_switch_turned_off_stops_it() {
     assert!(!told.contains("firewall"), "{told}");
 }
 
+/// icwmp's name for the service leads to ours, but a link in /etc/rc.d that is left from it boots nothing.
+#[test]
+fn the_old_name_of_the_service() {
+    let Some(router) = Box::new(&[]) else { return };
+    router.program("root/etc/init.d/rcwmpd", "#!/bin/sh\necho \"rcwmpd $*\" >> \"$STUB/told\"\n");
+    for words in [&["restart"] as &[&str], &["boot"], &["reload", "now"]] {
+        router.run("icwmpd.init", words, &[]);
+    }
+    assert_eq!(router.told(), "rcwmpd restart\nrcwmpd reload now\n");
+}
+
 /// Runs uci-defaults on these options; what the agent would read then.
 fn migrated(config: &[(&str, &str)]) -> Option<(Box, Settings)> {
     let router = Box::new(config)?;
@@ -755,6 +766,8 @@ fn dhcp_is_asked_when_it_may_have_a_say() {
     let (acs, url) = (("cwmp.acs", "acs"), ("cwmp.acs.url", "http://a/"));
     check(&[], ["43", "dslforum.org", "17", class]);
     check(&[acs, url], ["", "", "", ""]);
+    // Nor by an agent that is switched off: the network would be told twice for nothing.
+    check(&[("cwmp.cpe", "cpe"), ("cwmp.cpe.enable", "0")], ["", "", "", ""]);
     check(&[acs, url, ("cwmp.acs.dhcp_discovery", "enable")], ["43", "dslforum.org", "17", class]);
     // What is there stays: either option will do, and somebody's vendor class may be needed elsewhere.
     check(
