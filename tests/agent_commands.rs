@@ -540,25 +540,154 @@ fn services_after_a_session() {
     acs.finish();
 }
 
-/// procd that fails in the middle: whoever was told is not told again by another way.
+/// Waits for the `count`th event since the last look, and for more a while.
+#[track_caller]
+fn wait_for_events(bus: &Bus, count: usize) -> Vec<String> {
+    let mut seen = Vec::new();
+    let end = std::time::Instant::now() + LIMIT;
+    while seen.len() < count && std::time::Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(20));
+        seen.extend(events(bus));
+    }
+    std::thread::sleep(Duration::from_millis(200));
+    seen.extend(events(bus));
+    seen
+}
+
+fn change_of(package: &str) -> String {
+    format!(r#"{{"type":"config.change","data":{{"package":"{package}"}}}}"#)
+}
+
+/// procd that fails in the middle: whoever was told is not told again by another way, and the others are told until
+/// they are taken, also by a successor.
 #[test]
-fn services_are_told_once_when_procd_fails() {
+fn services_are_told_until_procd_takes_it() {
     let router = router("");
     router.program("sbin/reload_config", "exit 0");
-    let first = r#"{"type":"config.change","data":{"package":"cwmp"}}"#;
-    let bus = Offers::new().says_to("service", "event", first, "{}").start_at(&socket(&router), None);
+    let bus =
+        Offers::new().says_to("service", "event", &change_of("cwmp"), "{}").start_at(&socket(&router), None);
     let agent = router.start(&[]);
     agent.wait_for("is on ubus", 1);
     bus.take_calls();
     let both = format!(r#"{{"values":{{"{HOST}":"half","{INTERVAL}":3600}}}}"#);
     check(&router, "set", &both, r#"{"status":1}"#);
-    agent.wait_for("procd was not told of system", 1);
-    assert_eq!(events(&bus), ["cwmp", "system"]);
-    assert!(router.ran().is_empty(), "{:?}", router.ran());
-    // When nobody was told yet, the other way is the only one.
-    check(&router, "set", &format!(r#"{{"path":"{HOST}","value":"none"}}"#), r#"{"status":1}"#);
+    agent.wait_for("procd was not told of system, which is tried again", 1);
+    let told = wait_for_events(&bus, 4);
+    assert_eq!(told, ["cwmp", "system", "system", "system"], "after 1 s, and after 2 s more");
+    assert_eq!(router.read("/var/run/rcwmp/untold"), "system\n");
+    agent.kill();
+    // As many tries as before, from the first on.
+    let agent = router.start(&[]);
+    agent.wait_for("procd was not told of system, which is tried again", 1);
+    bus.now_says_to("service", "event", &change_of("system"), "{}");
+    agent.wait_for("procd was told of system after all", 1);
+    let told = events(&bus);
+    assert!(told.iter().all(|package| package == "system"), "{told:?}");
+    assert!(!router.root().join("var/run/rcwmp/untold").exists());
+    // Taken, it is over.
+    std::thread::sleep(Duration::from_secs(3));
+    assert!(events(&bus).is_empty());
     assert!(agent.stop().0.success());
-    assert_eq!(router.ran(), ["reload_config"]);
+    assert!(router.ran().is_empty(), "{:?}", router.ran());
+}
+
+/// A package of which nobody answers holds up neither the others nor the agent.
+#[test]
+fn a_silent_service_holds_up_nobody() {
+    let router = router("");
+    let bus = procd(&router);
+    let agent = router.start(&[]);
+    agent.wait_for("is on ubus", 1);
+    bus.now_keeps_silent("service", "event");
+    bus.now_says_to("service", "event", &change_of("system"), "{}");
+    bus.now_says_to("service", "event", &change_of("network"), "{}");
+    bus.take_calls();
+    let all = format!(
+        r#"{{"values":{{"{HOST}":"all","{INTERVAL}":3600,"Device.IP.Interface.1.MaxMTUSize":1400}}}}"#
+    );
+    let start = std::time::Instant::now();
+    check(&router, "set", &all, r#"{"status":1}"#);
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    let told = wait_for_events(&bus, 4);
+    assert_eq!(&told[..4], ["cwmp", "system", "network", "cwmp"], "{told:?}");
+    bus.now_says_to("service", "event", &change_of("cwmp"), "{}");
+    agent.wait_for("procd was told of cwmp after all", 1);
+    assert!(agent.stop().0.success());
+    assert!(events(&bus).iter().all(|package| package == "cwmp"));
+}
+
+/// ubusd that is away when a session ends: services are told when it is back.
+#[test]
+fn services_are_told_when_ubus_is_back() {
+    let set = messages::set_values("1", &[(HOST, "xsd:string", "one")], "");
+    let ((away, is_away), (reached, arrived)) = (mpsc::channel::<()>(), mpsc::channel());
+    let acs = Scripted::start(vec![
+        inform(),
+        methods(),
+        step().computed(move |_| {
+            reached.send(()).unwrap();
+            is_away.recv_timeout(LIMIT).unwrap();
+            say(set)
+        }),
+        end(),
+    ]);
+    let router = router(&acs.url());
+    router.program("sbin/reload_config", "exit 0");
+    let bus = procd(&router);
+    let agent = router.start(&[]);
+    agent.wait_for("is on ubus", 1);
+    arrived.recv_timeout(LIMIT).unwrap();
+    drop(bus);
+    away.send(()).unwrap();
+    agent.wait_for("procd was not told of system, which is tried again", 1);
+    let bus = procd(&router);
+    agent.wait_for("procd was told of system after all", 1);
+    assert_eq!(events(&bus), ["system"]);
+    assert!(agent.stop().0.success());
+    assert!(router.ran().is_empty(), "{:?}", router.ran());
+    acs.finish();
+}
+
+/// What the configuration makes of names holds for a command with the daemon and without it.
+#[test]
+fn aliases_are_known_to_both_or_to_none() {
+    let router = router("");
+    let alias = "Device.IP.Interface.[cpe-1].Alias";
+    assert!(command(&router, &["set", "Device.IP.Interface.1.Alias", "cpe-1"]).0);
+    let told = |amendment: &str| {
+        router.set("cpe", "amd_version", amendment);
+        let bus = procd(&router);
+        let without = command(&router, &["get", alias]);
+        let agent = router.start(&[]);
+        agent.wait_for("is on ubus", 1);
+        let with = command(&router, &["get", alias]);
+        assert!(agent.stop().0.success());
+        drop(bus);
+        assert_eq!(without, with, "{amendment}");
+        without
+    };
+    assert_eq!(told("5"), (true, format!("{alias} => cpe-1\n")));
+    let (good, why) = told("4");
+    assert!(!good && why.starts_with("Fault 9005: Invalid parameter name"), "{why}");
+}
+
+/// Without the daemon nobody is there to try again: the next one does.
+#[test]
+fn what_a_command_could_not_tell_is_told_by_the_agent() {
+    let router = router("");
+    let bus =
+        Offers::new().refuses("service", "event", Status::UnknownError).start_at(&socket(&router), None);
+    let (good, told) = command(&router, &["set", HOST, "later"]);
+    assert!(good && told.contains("=> later"), "{told}");
+    assert_eq!(events(&bus), ["system"]);
+    bus.now_says("service", "event", "{}");
+    // Reading is no reason to tell.
+    assert!(command(&router, &["get", HOST]).0);
+    assert!(events(&bus).is_empty());
+    let agent = router.start(&[]);
+    agent.wait_for("is on ubus", 1);
+    assert_eq!(wait_for_events(&bus, 1), ["system"]);
+    assert!(agent.stop().0.success());
 }
 
 /// Parameters that are commands: done after the services are told, each once, and never in vain.

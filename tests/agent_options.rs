@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 
 use bus::Offers;
 use messages::{envelope, get_values};
-use play::{codes, confirm, end, inform, methods, router, say, stays_quiet, value};
-use scripted::{Scripted, step};
+use play::{codes, confirm, end, has, inform, methods, router, say, stays_quiet, value};
+use scripted::{Scripted, Seen, step};
 
 fn transfer(method: &str, file_type: &str, url: &str) -> String {
     let download = "<FileSize>0</FileSize><TargetFileName/>";
@@ -269,6 +269,112 @@ fn what_icwmp_has_watched() {
     agent.wait_for("Periodic event", 1);
     assert!(agent.stop().0.success());
     check("Device.DeviceInfo.HostName", "passive");
+}
+
+const QUEUE: &str = "/etc/icwmpd/.icwmpd_backup_session.xml";
+
+/// A file of icwmp's queue: for this ACS, with these elements more.
+fn icwmp_queue(url: &str, more: &str) -> String {
+    format!("<cwmp><acs><url>{url}</url></acs>{more}</cwmp>")
+}
+
+/// What icwmp had still to tell is told by us, once, to an ACS that is greeted by no second BOOTSTRAP.
+#[test]
+fn what_icwmp_had_to_tell() {
+    let acs = Scripted::start(vec![
+        inform(),
+        methods(),
+        confirm("TransferComplete", ""),
+        confirm("TransferComplete", ""),
+        confirm("TransferComplete", ""),
+        end(),
+        inform(),
+        end(),
+    ]);
+    let router = router(&acs.url());
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let text = format!(
+        "<queue_event><index>7</index><id>1</id><command_key/></queue_event>\
+         <cwmp_event><index>15</index><id>2</id><CommandKey>gone</CommandKey></cwmp_event>\
+         <transfer_complete><command_key>done &amp; $(reboot)</command_key>\
+         <start_time>2026-01-02T03:04:05Z</start_time><complete_time>2026-01-02T03:05:05Z</complete_time>\
+         <old_software_version>1</old_software_version><fault_code>0</fault_code><type>0</type></transfer_complete>\
+         <transfer_complete><command_key>bad</command_key><start_time>2026-01-02T03:04:05Z</start_time>\
+         <fault_code>16</fault_code><type>2</type></transfer_complete>\
+         <download><url>http://127.0.0.1:9/late</url><command_key>late</command_key>\
+         <file_type>1 Firmware Upgrade Image</file_type><time>1000</time></download>\
+         <upload><url>http://127.0.0.1:9/log</url><command_key>log</command_key>\
+         <file_type>2 Vendor Log File</file_type><time>{}</time></upload>\
+         <schedule_inform><command_key>soon</command_key><time>{}</time></schedule_inform>",
+        now + 3600,
+        now + 8
+    );
+    router.write(QUEUE, &icwmp_queue(&acs.url(), &text));
+    router.set("cpe", "ParameterKey", "icwmp-key");
+    router.write(
+        "/etc/icwmpd/cwmp_notifications",
+        "config notifications\n\tlist active 'Device.Time.LocalTimeZone'\n",
+    );
+    let agent = router.start(&[]);
+    agent.wait_for("End session", 1);
+    let log = agent.log();
+    has(&log, &[&format!("{QUEUE}: not taken over: cwmp_event 15 gone")]);
+    has(&log, &["2 transfers that have ended, 2 that have not begun, 1 informs"]);
+    has(&log, &["Download late has failed: it is more than an hour late"]);
+    let told = router.run(&["-c", "get_notif", "Device.Time.LocalTimeZone"]).stdout;
+    assert_eq!(String::from_utf8(told).unwrap(), "Device.Time.LocalTimeZone => active\n");
+    // A ScheduleInform of icwmp's: a session of its own.
+    agent.wait_for("End session", 2);
+    assert!(agent.stop().0.success());
+    let seen: Vec<String> = acs.finish().iter().map(Seen::text).collect();
+    let mut told = codes(&seen[0]);
+    told.retain(|code| code != "4 VALUE CHANGE");
+    assert_eq!(told, ["1 BOOT", "7 TRANSFER COMPLETE", "M Download", "M Upload", "M Download"]);
+    assert_eq!(value(&seen[0], "Device.ManagementServer.ParameterKey"), "icwmp-key");
+    has(&seen[2], &["done &amp; $(reboot)", "<FaultCode>0</FaultCode>", "2026-01-02T03:05:05Z"]);
+    has(&seen[3], &[">bad<", "<FaultCode>9015</FaultCode>", "0001-01-01T00:00:00Z"]);
+    has(&seen[4], &[">late<", "<FaultCode>9010</FaultCode>"]);
+    assert_eq!(codes(&seen[6]), ["3 SCHEDULED", "M ScheduleInform"]);
+    // Its upload waits with ours, and the file is not read again.
+    assert!(router.read("/etc/rcwmp/state.json").contains("http://127.0.0.1:9/log"));
+    assert!(
+        !router.root().join(&QUEUE[1..]).exists()
+            && router.root().join(format!("{}.taken", &QUEUE[1..])).exists()
+    );
+}
+
+/// A queue for another ACS, one that is none, and one whose ACS was not greeted yet.
+#[test]
+fn what_icwmp_leaves_that_is_not_ours() {
+    let done = "<transfer_complete><command_key>k</command_key><fault_code>0</fault_code><type>0</type>\
+        </transfer_complete>";
+    let bootstrap = format!("<queue_event><index>0</index><id>1</id><command_key/></queue_event>{done}");
+    for (url, more, end_of, expected, word) in [
+        (Some("http://127.0.0.1:9/other"), done, "</cwmp>", &["0 BOOTSTRAP", "1 BOOT"][..], "another ACS"),
+        (None, done, "<cwmp>", &["0 BOOTSTRAP", "1 BOOT"][..], "nothing of icwmp's queue is taken over"),
+        (
+            None,
+            &bootstrap,
+            "</cwmp>",
+            &["0 BOOTSTRAP", "1 BOOT", "7 TRANSFER COMPLETE", "M Download"][..],
+            "is taken over",
+        ),
+    ] {
+        let mut steps = vec![inform(), methods()];
+        if expected.len() > 2 {
+            steps.push(confirm("TransferComplete", ""));
+        }
+        steps.push(end());
+        let acs = Scripted::start(steps);
+        let router = router(&acs.url());
+        let own = acs.url();
+        router.write(QUEUE, &icwmp_queue(url.unwrap_or(&own), more).replace("</cwmp>", end_of));
+        let agent = router.start(&[]);
+        agent.wait_for("End session", 1);
+        has(&agent.log(), &[word]);
+        assert!(agent.stop().0.success());
+        assert_eq!(codes(&acs.finish()[0].text()), expected);
+    }
 }
 
 /// What icwmp leaves below /var for firewall scripts and monitoring.

@@ -184,8 +184,6 @@ fn what_make_would_install() {
         // The settings hold passwords: whoever may only look at the agent does not see them.
         assert!(acl["rcwmp"]["read"]["uci"].is_null() && acl["rcwmp"]["read"]["file"].is_null());
         assert_eq!(acl["rcwmp-settings"]["read"]["uci"], serde_json::json!(["cwmp"]));
-        let keep = fs::read_to_string(to.join("lib/upgrade/keep.d/rcwmp")).unwrap();
-        assert_eq!(keep, "/etc/config/cwmp\n/etc/rcwmp/\n");
     }
     // What is copied is enough for cargo to read it, and not the tests or what was built.
     let build = dir.path().join("build");
@@ -196,6 +194,35 @@ fn what_make_would_install() {
         .unwrap();
     assert!(cargo.status.success(), "{}", text(&cargo));
     assert!(build.join("Cargo.lock").exists() && !build.join("target").exists());
+}
+
+/// What is kept over sysupgrade lies in memory meanwhile: the state, and no stored image of many megabytes.
+#[test]
+fn what_an_upgrade_keeps() {
+    let Some(router) = Box::new(&[]) else { return };
+    let state =
+        ["etc/rcwmp/state.json", "etc/rcwmp/model.json", "etc/rcwmp/asked", "etc/rcwmp/journal/journal"];
+    for file in
+        state.iter().chain(&["etc/config/cwmp", "etc/rcwmp/stored-image.bin", "etc/rcwmp/.rcwmp-coming"])
+    {
+        put(&router.root(), file, "x");
+    }
+    let list = fs::read_to_string(format!("{PACKAGE}/files/rcwmp.keep")).unwrap();
+    let list: String = list.lines().map(|line| format!("{}{line}\n", router.root().display())).collect();
+    put(router.dir.path(), "keep", &list);
+    // As sysupgrade makes a list of it.
+    router.program(
+        "list",
+        "find $(sed -ne '/^[[:space:]]*$/d; /^#/d; p' keep) \\( -type f -o -type l \\) > kept\n",
+    );
+    router.command(&router.dir.path().join("list").display().to_string(), &[], &[]);
+    let kept = fs::read_to_string(router.dir.path().join("kept")).unwrap();
+    let mut kept: Vec<_> =
+        kept.lines().filter_map(|line| Path::new(line).strip_prefix(router.root()).ok()).collect();
+    kept.sort_unstable();
+    let mut expected: Vec<_> = state.iter().chain(&["etc/config/cwmp"]).map(Path::new).collect();
+    expected.sort_unstable();
+    assert_eq!(kept, expected);
 }
 
 #[test]
@@ -228,8 +255,9 @@ fn what_make_says_of_the_packages() {
     check("rcwmp-notls DEFAULT_VARIANT", "");
     check("rcwmp-notls DEPENDS", "@(mipsel||x86_64)");
     check("rcwmp TITLE", "TR-069 (CWMP) agent with TLS");
-    check("rcwmp conffiles", "/etc/config/cwmp /etc/rcwmp/");
-    check("rcwmp-notls conffiles", "/etc/config/cwmp /etc/rcwmp/");
+    // A folder here would be kept by sysupgrade with all that is in it.
+    check("rcwmp conffiles", "/etc/config/cwmp");
+    check("rcwmp-notls conffiles", "/etc/config/cwmp");
     for package in ["rcwmp", "rcwmp-notls"] {
         let about = &tls[&format!("{package} description")];
         assert!(about.contains("1.19 MB") && about.contains("1.01 MB"), "{about}");
@@ -538,11 +566,29 @@ fn devices_are_told_who_the_gateway_is() {
     fs::write(router.dir.path().join("changes"), "dhcp.lan.leasetime\n").unwrap();
     assert!(!told(&router.init("start")));
     fs::remove_file(router.dir.path().join("changes")).unwrap();
-    router.run_uci(&["set", "cwmp.cpe.default_lan_interface=guest"]);
-    assert!(!told(&router.init("start")));
     router.run_uci(&["set", "cwmp.cpe.default_lan_interface=lan; touch owned"]);
     assert!(!told(&router.init("start")));
     assert_eq!(force(), before);
+    // Another LAN: the devices of the one before are not ours any more, whether the new one serves DHCP or not.
+    router.run_uci(&["set", "cwmp.cpe.default_lan_interface=guest"]);
+    assert!(told(&router.init("start")));
+    assert_eq!(force(), "6,192.0.2.1 125,00:00:0c:04:01:30");
+    assert!(!told(&router.init("start")));
+    for option in ["guest=dhcp", "guest.interface=guest"] {
+        router.run_uci(&["set", &format!("dhcp.{option}")]);
+    }
+    router.run_uci(&["commit", "dhcp"]);
+    assert!(told(&router.init("start")));
+    assert_eq!(sent(&router.uci()["dhcp.guest.dhcp_option_force"]).1[1], (5, text("another")));
+    // Switched off, and on again.
+    router.run_uci(&["set", "cwmp.cpe.enable=0"]);
+    assert!(told(&router.init("reload")));
+    assert_eq!(router.uci()["dhcp.guest.dhcp_option_force"], "");
+    assert_eq!(force(), "6,192.0.2.1 125,00:00:0c:04:01:30");
+    assert!(!told(&router.init("reload")));
+    router.run_uci(&["set", "cwmp.cpe.enable=1"]);
+    assert!(told(&router.init("reload")));
+    assert!(!told(&router.init("reload")));
     assert!(!router.dir.path().join("owned").exists());
 }
 
@@ -555,6 +601,17 @@ fn a_switch_turned_off_stops_it() {
         "{told}"
     );
     assert!(!told.contains("firewall"), "{told}");
+}
+
+/// icwmp's name for the service leads to ours, but a link in /etc/rc.d that is left from it boots nothing.
+#[test]
+fn the_old_name_of_the_service() {
+    let Some(router) = Box::new(&[]) else { return };
+    router.program("root/etc/init.d/rcwmpd", "#!/bin/sh\necho \"rcwmpd $*\" >> \"$STUB/told\"\n");
+    for words in [&["restart"] as &[&str], &["boot"], &["reload", "now"]] {
+        router.run("icwmpd.init", words, &[]);
+    }
+    assert_eq!(router.told(), "rcwmpd restart\nrcwmpd reload now\n");
 }
 
 /// Runs uci-defaults on these options; what the agent would read then.
@@ -709,6 +766,8 @@ fn dhcp_is_asked_when_it_may_have_a_say() {
     let (acs, url) = (("cwmp.acs", "acs"), ("cwmp.acs.url", "http://a/"));
     check(&[], ["43", "dslforum.org", "17", class]);
     check(&[acs, url], ["", "", "", ""]);
+    // Nor by an agent that is switched off: the network would be told twice for nothing.
+    check(&[("cwmp.cpe", "cpe"), ("cwmp.cpe.enable", "0")], ["", "", "", ""]);
     check(&[acs, url, ("cwmp.acs.dhcp_discovery", "enable")], ["43", "dslforum.org", "17", class]);
     // What is there stays: either option will do, and somebody's vendor class may be needed elsewhere.
     check(

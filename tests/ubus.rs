@@ -13,12 +13,13 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollTimeout, poll};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use rcwmp::lab::router::broker::Broker;
-use rcwmp::lab::router::broker::hub::{Denial, MAX_CLIENTS, Right};
+use rcwmp::lab::router::broker::hub::{Denial, MAX_CLIENTS, MAX_OBJECTS, Right};
 use rcwmp::sys::clock::Monotonic;
 use rcwmp::ubus::blobmsg::{Kind as Type, Table};
 use rcwmp::ubus::client::{CallError, Client};
 use rcwmp::ubus::msg::{Attribute, Kind, Message, Reader, Status};
 use rcwmp::ubus::object::{self, Method};
+use rcwmp::ubus::peer::{Event, Peer};
 use rcwmp::ubus::server::{Incoming, Server, Service};
 
 /// Ample on a busy machine; nothing here takes that long.
@@ -654,4 +655,66 @@ fn a_name_that_becomes_free_is_taken() {
     assert_eq!(bus.client().list(Some("test"), LONG).unwrap().len(), 1);
     let many = Service { events: vec!["x".to_owned(); 17], ..Service::default() };
     assert!(Server::new(&bus.path(), many).is_err());
+}
+
+/// A broker that has no room for more objects: what is not heard is told, and asked for again.
+#[test]
+fn events_that_are_refused_at_first() {
+    let bus = Bus::start(Vec::new());
+    let mut full = UnixStream::connect(bus.path()).unwrap();
+    full.set_read_timeout(Some(LONG)).unwrap();
+    let mut peer = Peer::new();
+    let mut block = [0; 4096];
+    let (mut asked, mut added) = (0, 0);
+    while added < MAX_OBJECTS {
+        let count = full.read(&mut block).unwrap();
+        added += peer.receive(&block[..count]).iter().filter(|one| matches!(one, Event::Added(..))).count();
+        while asked < MAX_OBJECTS && asked < added + 16 {
+            peer.add_receiver().unwrap();
+            asked += 1;
+        }
+        full.write_all(peer.unsent()).unwrap();
+        peer.sent(peer.unsent().len());
+    }
+    let service =
+        Service { events: vec!["news".to_owned()], targets: vec!["test".to_owned()], ..Service::default() };
+    let mut server = Server::new(&bus.path(), service).unwrap();
+    let now = Duration::from_secs(1);
+    let incoming = turn(&mut server, now);
+    let told: Vec<_> = incoming.iter().map(|one| format!("{one:?}")).collect();
+    assert!(
+        matches!(incoming[..], [Incoming::Refused { .. }, Incoming::Refused { .. }, Incoming::Ready]),
+        "{told:?}"
+    );
+    assert!(told[0].contains("news") && told[1].contains("test"), "{told:?}");
+    // Told once, tried again.
+    let now = now + Duration::from_secs(10);
+    assert_eq!(server.deadline(), Some(now));
+    assert_eq!(turn(&mut server, now).len(), 0);
+    drop(full);
+    // The broker may hear of that last.
+    std::thread::sleep(SHORT);
+    let now = now + Duration::from_secs(10);
+    assert_eq!(server.deadline(), Some(now));
+    assert_eq!(turn(&mut server, now).len(), 0);
+    assert_eq!(server.deadline(), None);
+    bus.client().send_event("news", &Table::new(), LONG).unwrap();
+    let incoming = turn(&mut server, now);
+    assert!(matches!(incoming[..], [Incoming::Event { .. }]), "{incoming:?}");
+}
+
+/// The socket of a broker that runs is not taken from it; one that nobody listens at is.
+#[test]
+fn a_living_broker_stays() {
+    let bus = Bus::start(Vec::new());
+    let why = Broker::start(&bus.path(), Vec::new()).unwrap_err();
+    assert_eq!(why.kind(), std::io::ErrorKind::AddrInUse);
+    assert!(why.to_string().starts_with("another ubus runs at /"), "{why}");
+    let server = Running::start(&bus.path(), service("test"));
+    server.wait_for("ready");
+    assert_eq!(bus.client().list(Some("test"), LONG).unwrap().len(), 1);
+    let dead = bus.folder.path().join("dead.sock");
+    drop(UnixListener::bind(&dead).unwrap());
+    assert!(dead.exists());
+    Broker::start(&dead, Vec::new()).unwrap().stop();
 }

@@ -28,14 +28,25 @@ rcwmp_sub_option() {
 	done
 }
 
-# rcwmp_publish LAN: the DHCP server of that interface sends it to everybody, asked or not: a device has told
-# who it is, and need not ask. True if anything has changed.
-rcwmp_publish() {
+# rcwmp_take_away LAN: no other interface's devices are told any more, none's where LAN is empty. True if anything has
+# changed, which is then to be committed.
+rcwmp_take_away() {
+	local at word changed=
+	for at in $(uci -q show dhcp | sed -n 's/^\(dhcp\.[A-Za-z0-9_]*\)\.dhcp_option_force=.*/\1/p'); do
+		[ "$at" != "dhcp.$1" ] || continue
+		for word in $(uci -q get "$at.dhcp_option_force"); do
+			case "$word" in
+				"$RCWMP_OPTION"*) uci -q del_list "$at.dhcp_option_force=$word" && changed=1 ;;
+			esac
+		done
+	done
+	[ -n "$changed" ]
+}
+
+# rcwmp_tell LAN: to be committed where true.
+rcwmp_tell() {
 	local at="dhcp.$1" oui serial class data option old word
-	case "$1" in '' | *[!A-Za-z0-9_]*) return 1 ;; esac
 	[ "$(uci -q get "$at.interface")" = "$1" ] || return 1
-	# Somebody is at work there; another time.
-	[ -z "$(uci -q changes dhcp)" ] || return 1
 	oui="$(rcwmp_identity ManufacturerOUI 6)" && serial="$(rcwmp_identity SerialNumber 64)" &&
 		class="$(rcwmp_identity ProductClass 64)" || return 1
 	[ "${#oui}" -eq 6 ] && [ -n "$serial" ] || return 1
@@ -47,20 +58,24 @@ rcwmp_publish() {
 	for word in $old; do
 		case "$word" in "$RCWMP_OPTION"*) uci -q del_list "$at.dhcp_option_force=$word" ;; esac
 	done
-	uci -q add_list "$at.dhcp_option_force=$option" && uci -q commit dhcp
+	uci -q add_list "$at.dhcp_option_force=$option"
+}
+
+# rcwmp_publish LAN: the DHCP server of that interface sends it to everybody, asked or not: a device has told
+# who it is, and need not ask. What an interface that was the LAN before has sent goes. True if anything has changed.
+rcwmp_publish() {
+	local changed=
+	case "$1" in '' | *[!A-Za-z0-9_]*) return 1 ;; esac
+	# Somebody is at work there; another time.
+	[ -z "$(uci -q changes dhcp)" ] || return 1
+	if rcwmp_take_away "$1"; then changed=1; fi
+	if rcwmp_tell "$1"; then changed=1; fi
+	[ -n "$changed" ] && uci -q commit dhcp
 }
 
 # rcwmp_unpublish: nobody is told any more, whatever interface it was. True if anything has changed.
 rcwmp_unpublish() {
-	local at word changed=
 	# Somebody is at work there, and what they have begun is not ours to commit.
 	[ -z "$(uci -q changes dhcp)" ] || return 1
-	for at in $(uci -q show dhcp | sed -n 's/^\(dhcp\.[A-Za-z0-9_]*\)\.dhcp_option_force=.*/\1/p'); do
-		for word in $(uci -q get "$at.dhcp_option_force"); do
-			case "$word" in
-				"$RCWMP_OPTION"*) uci -q del_list "$at.dhcp_option_force=$word" && changed=1 ;;
-			esac
-		done
-	done
-	[ -n "$changed" ] && uci -q commit dhcp
+	rcwmp_take_away '' && uci -q commit dhcp
 }

@@ -68,6 +68,8 @@ struct Shared {
     errands: Errands,
     calls: VecDeque<Call>,
     answers: Vec<(Request, Result<Table, Word>)>,
+    /// Our objects were on ubus once.
+    has_stood: bool,
     /// The daemon ends.
     over: bool,
 }
@@ -128,6 +130,11 @@ impl Desk {
     /// Whether the thread has ended by itself, which only a panic can make it.
     pub fn is_lost(&self) -> bool {
         self.open.as_ref().is_some_and(JoinHandle::is_finished)
+    }
+
+    /// Whether there was a ubusd in this life.
+    pub fn has_stood(&self) -> bool {
+        lock(&self.shared).has_stood
     }
 
     /// Puts up what `tr069 status` tells from now on.
@@ -223,7 +230,10 @@ impl Clerk {
             }
             Incoming::Refused { name, status } => warn!("ubus refuses {name}: {status}"),
             Incoming::Down(why) => info!("no ubus for now: {why}"),
-            Incoming::Ready => info!("{OBJECT} is on ubus"),
+            Incoming::Ready => {
+                lock(&self.shared).has_stood = true;
+                info!("{OBJECT} is on ubus");
+            }
             Incoming::Event { data, .. } => {
                 let errands = &mut lock(&self.shared).errands;
                 errands.network_changed = true;

@@ -47,6 +47,11 @@ pub fn device_id<B: Backend>(model: &mut Model<B>) -> Result<DeviceId> {
     Ok(id)
 }
 
+/// The device's identity in one word: another one is another device.
+pub fn identity(id: &DeviceId) -> String {
+    format!("{}-{}-{}", id.oui, id.product_class, id.serial_number)
+}
+
 /// The user name of a device that was given a password only (TR-069 3.4.4): its OUI, its ProductClass unless that
 /// is empty, and its SerialNumber, joined by hyphens; what could be mistaken in them is percent-encoded.
 pub fn username(id: &DeviceId) -> String {

@@ -15,6 +15,7 @@ pub mod duties;
 pub mod exchange;
 pub mod history;
 pub mod icwmp_files;
+pub mod icwmp_queue;
 pub mod inform;
 pub mod job;
 pub mod light;

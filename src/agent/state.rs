@@ -82,6 +82,8 @@ pub struct State {
     pub notifications_of: String,
     /// icwmp's notifications were looked for.
     pub migrated: bool,
+    /// What icwmp had to tell was taken over, and its notifications were not.
+    pub heir: bool,
     /// The deployment units that the ACS knows of, while it wants to know of changes by others.
     pub inventory: Option<Inventory>,
 }

@@ -1,7 +1,10 @@
 //! Vendor files: more of the data model from `/usr/share/rcwmp/datamodel.d/*.json`, and from bbfdm's JSON plugins
-//! where a firmware has some.
+//! where a firmware has some; and what the configuration wants of the model.
 
-use crate::backend::functions;
+use super::icwmp_files;
+use super::settings::Settings;
+use crate::backend::{System, functions};
+use crate::model::Model;
 use crate::model::bbf::{self, Around};
 use crate::model::load::{LoadError, MAX_FILE, Templates, load_known};
 use crate::model::schema::Schema;
@@ -49,6 +52,32 @@ pub fn with_vendor_files(schema: Schema, root: &Root, prefix: &str) -> (Schema, 
         }
     }
     (schema, complaints)
+}
+
+/// Has the model do what the options about values want; what is wrong with the files that they name.
+pub fn configure(model: &mut Model<System>, settings: &Settings) -> Vec<String> {
+    model.set_type_check(settings.type_check);
+    model.set_aliases(settings.has_aliases());
+    let path = &settings.forced_inform;
+    let (names, complaints) = match named_file(model.backend(), "forced_inform_json", path) {
+        _ if path.is_empty() => (Vec::new(), Vec::new()),
+        Ok(text) => {
+            let (names, complaints) = icwmp_files::forced_inform(&text);
+            (names, complaints.iter().map(|complaint| format!("{path}: {complaint}")).collect())
+        }
+        Err(why) => (Vec::new(), vec![why]),
+    };
+    model.force_inform(names);
+    complaints
+}
+
+/// The text of a file that an option of `cwmp.cpe` names.
+///
+/// # Errors
+/// A sentence, when it cannot be read.
+pub fn named_file(system: &mut System, option: &str, path: &str) -> Result<String, String> {
+    let text = system.text(path).map(|text| text.to_string());
+    text.ok_or_else(|| format!("cwmp.cpe.{option}: {path} cannot be read"))
 }
 
 fn skipped(mut why: LoadError) -> String {

@@ -95,8 +95,19 @@ impl Bus {
             Some(client) => client,
             None => Client::connect(socket, LIMIT)?,
         };
+        self.has_stood = true;
         let answers = self.client.insert(client).call(object, method, arguments, limit)?;
         Ok(answers.into_iter().next().unwrap_or_default())
+    }
+
+    /// Whether there is no ubusd here at all: none was reached in this life, and nothing lies where it would listen.
+    pub fn is_absent(&self) -> bool {
+        !self.has_stood && self.socket.as_ref().is_none_or(|path| !path.exists())
+    }
+
+    /// Somebody else has reached ubusd.
+    pub fn has_been_seen(&mut self) {
+        self.has_stood = true;
     }
 
     /// The names of all objects there are, asked for once until [`Bus::forget`].

@@ -2,6 +2,10 @@
 //!
 //! They stand in a file as well, from before a commit until services were told: whoever is killed between the two has a
 //! successor who tells them. It lies where a reboot forgets it, for then every service reads its files anew.
+//!
+//! ```text
+//!  announce ─► commit ─► touched ─► take: somebody tells services ─► told(what was not taken), which stays in the file
+//! ```
 
 use std::fs;
 use std::io::ErrorKind;
@@ -29,9 +33,10 @@ impl System {
         !self.touched.packages.is_empty()
     }
 
-    /// Services were told of the packages that were taken; until then a successor of this process would tell them.
-    pub fn told(&mut self) {
-        self.touched.told();
+    /// Services were told of the packages that were taken, but not of these; until then a successor of this process
+    /// would tell them.
+    pub fn told(&mut self, but: Set<String>) {
+        self.touched.told(but);
     }
 }
 
@@ -39,8 +44,12 @@ impl System {
 #[derive(Debug)]
 pub(super) struct Untold {
     path: Option<PathBuf>,
+    /// Nobody has taken these yet.
     packages: Set<String>,
-    is_kept: bool,
+    /// Taken, and not told.
+    taken: Set<String>,
+    /// As in the file.
+    kept: Set<String>,
     /// Why they are not kept.
     pub(super) complaint: Option<String>,
 }
@@ -52,15 +61,14 @@ impl Untold {
         let text = path.as_ref().and_then(|path| read_capped(path, MAX).ok()).unwrap_or_default();
         let lines = String::from_utf8_lossy(&text).into_owned();
         let packages: Set<String> = lines.lines().filter(|name| is_name(name)).map(str::to_owned).collect();
-        Untold { path, is_kept: !packages.is_empty(), packages, complaint: None }
+        Untold { path, kept: packages.clone(), packages, taken: Set::new(), complaint: None }
     }
 
     /// Keeps these as well, before they are changed.
     pub(super) fn announce<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
-        let all: Set<String> = self.packages.iter().cloned().chain(names.map(str::to_owned)).collect();
-        if !all.is_empty() {
-            self.complaint = self.keep(&all).err().map(|why| why.to_string());
-        }
+        let mut all = self.all();
+        all.extend(names.map(str::to_owned));
+        self.keep(all);
     }
 
     /// These were changed.
@@ -70,21 +78,31 @@ impl Untold {
 
     /// Takes them, to tell services.
     pub(super) fn take(&mut self) -> Set<String> {
-        std::mem::take(&mut self.packages)
+        let packages = std::mem::take(&mut self.packages);
+        self.taken.extend(packages.iter().cloned());
+        packages
     }
 
-    /// Services were told of all that was taken.
-    pub(super) fn told(&mut self) {
-        if self.is_kept {
-            let left = std::mem::take(&mut self.packages);
-            self.complaint = self.keep(&left).err().map(|why| why.to_string());
-            self.packages = left;
+    /// Services were told of all that was taken, but of these.
+    pub(super) fn told(&mut self, but: Set<String>) {
+        self.taken = but;
+        self.keep(self.all());
+    }
+
+    fn all(&self) -> Set<String> {
+        self.packages.iter().chain(&self.taken).cloned().collect()
+    }
+
+    /// Writes on change: a service that is asked for again and again is no reason to.
+    fn keep(&mut self, names: Set<String>) {
+        if names != self.kept {
+            self.complaint = self.write(&names).err().map(|why| why.to_string());
+            self.kept = names;
         }
     }
 
-    fn keep(&mut self, names: &Set<String>) -> Result<(), FsError> {
+    fn write(&self, names: &Set<String>) -> Result<(), FsError> {
         let Some(path) = &self.path else { return Ok(()) };
-        self.is_kept = !names.is_empty();
         if names.is_empty() {
             return match fs::remove_file(path) {
                 Err(why) if why.kind() != ErrorKind::NotFound => Err(FsError::io("remove", path)(why)),
@@ -119,7 +137,17 @@ mod tests {
         assert_eq!(Untold::open(&root).take().len(), 2);
         first.extend(["network".to_owned()]);
         assert_eq!(first.take().into_iter().collect::<Vec<_>>(), ["network"]);
-        first.told();
+        // Not taken by whoever was asked, it is left to a successor, and written once.
+        first.told(Set::from(["network".to_owned()]));
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "network\n");
+        assert!(first.take().is_empty());
+        assert_eq!(Untold::open(&root).take().len(), 1);
+        std::fs::remove_file(&file).unwrap();
+        first.told(Set::from(["network".to_owned()]));
+        assert!(!file.exists());
+        first.announce(["dhcp"].into_iter());
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "dhcp\nnetwork\n");
+        first.told(Set::new());
         assert!(!file.exists());
         assert!(Untold::open(&root).take().is_empty());
         // Nobody writes what is empty, and nobody believes what is no name.
@@ -129,7 +157,7 @@ mod tests {
         let mut next = Untold::open(&root);
         assert_eq!(next.take().into_iter().collect::<Vec<_>>(), ["dhcp"]);
         next.extend(["later".to_owned()]);
-        next.told();
+        next.told(Set::new());
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "later\n");
     }
 }

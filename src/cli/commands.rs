@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use crate::agent::apply;
 use crate::agent::commands::{self, Command, OBJECT};
-use crate::agent::daemon::open_model;
-use crate::agent::lock;
+use crate::agent::daemon::{open_model, read_settings};
 use crate::agent::options::Options;
+use crate::agent::{lock, vendor};
 use crate::backend::System;
 use crate::cwmp::fault::{self, Fault};
 use crate::model::Model;
@@ -199,14 +199,23 @@ impl<'o> Who<'o> {
             other => system(&other),
         })?;
         let mut model = open(self.options)?;
+        // What the daemon would make of the same names.
+        let settings = read_settings(model.backend()).map_err(Refusal::System)?;
+        vendor::configure(&mut model, &settings).iter().for_each(|line| eprintln!("{line}"));
         let answer = commands::perform(&mut model, command);
         let more = model.backend().take_complaints();
         model.complaints().iter().chain(&more).for_each(|line| eprintln!("{line}"));
-        let touched = model.backend().take_touched();
-        let root = &self.options.root;
-        let told = apply::tell_services(model.backend(), root, &touched);
-        for mut child in told.into_iter().chain(apply::fulfil(model.backend(), root)) {
-            let _ = child.wait();
+        // A daemon that runs and is not on ubus tells its own.
+        if command.changes() {
+            let root = &self.options.root;
+            let (told, untold) = apply::tell_once(model.backend(), root);
+            if !untold.is_empty() {
+                let untold = untold.join(" ");
+                eprintln!("procd was not told of {untold}: the agent tells it when it starts");
+            }
+            for mut child in told.into_iter().chain(apply::fulfil(model.backend(), root)) {
+                let _ = child.wait();
+            }
         }
         Ok(answer)
     }

@@ -93,7 +93,7 @@ pub enum Incoming {
     /// The connection was lost, or could not be made; it is tried again. Told once until it stands.
     Down(LinkError),
     /// ubusd does not let us offer this object (its name is taken, or an ACL forbids it), hear this event or
-    /// subscribe to this target. Told once a connection.
+    /// subscribe to this target. Told once a connection, and asked for again on the next one at the latest.
     Refused {
         /// Which.
         name: String,
@@ -171,11 +171,13 @@ struct Up {
     steps: HashMap<Call, Step>,
     offered: Vec<Offered>,
     hearer: Option<u32>,
+    /// ubusd did not let us have one.
+    hearer_refused: bool,
     targets: Vec<Target>,
     open: usize,
     /// Until when everything must be registered; nothing once it is.
     patience: Option<Duration>,
-    /// When refused objects are offered again.
+    /// When refused objects are offered again, and receivers asked for.
     again: Option<Duration>,
 }
 
@@ -249,8 +251,12 @@ impl Server {
             }
             Some(up) if up.again.is_some_and(|at| now >= at) => {
                 up.again = None;
-                let missing: Vec<_> = (0..up.offered.len()).filter(|at| up.offered[*at].refused).collect();
-                missing.into_iter().for_each(|at| self.ask(Step::Offer(at)));
+                let offers = (0..up.offered.len()).filter(|at| up.offered[*at].refused).map(Step::Offer);
+                let hearer = (up.hearer_refused && up.hearer.is_none()).then_some(Step::Hearer);
+                let missing = |at: &usize| up.targets[*at].refused && up.targets[*at].subscriber.is_none();
+                let subscribers = (0..up.targets.len()).filter(missing).map(Step::Subscriber);
+                let steps: Vec<Step> = offers.chain(hearer).chain(subscribers).collect();
+                steps.into_iter().for_each(|step| self.ask(step));
                 self.flush(now, &mut incoming);
             }
             Some(_) => {}
@@ -365,6 +371,7 @@ impl Server {
             steps: HashMap::new(),
             offered: vec![Offered::default(); self.service.objects.len()],
             hearer: None,
+            hearer_refused: false,
             targets: vec![Target::default(); self.service.targets.len()],
             open: 0,
             patience: Some(now + PATIENCE),
@@ -500,7 +507,9 @@ impl Server {
                 }
             }
             // Looked up after new objects are heard of, so that none is missed in between.
-            (Step::Hear(None), _) => {
+            (Step::Hear(None), refused) => {
+                let name = OBJECT_ADDED.to_owned();
+                incoming.extend(refused.map(|status| Incoming::Refused { name, status }));
                 (0..self.service.targets.len()).for_each(|at| self.ask(Step::Find(at)));
             }
             (Step::Find(at) | Step::Subscriber(at), None) => self.ask(Step::Subscribe(at)),
@@ -513,6 +522,19 @@ impl Server {
             }
             (Step::Hear(Some(at)), Some(status)) => {
                 incoming.push(Incoming::Refused { name: self.service.events[at].clone(), status });
+            }
+            (Step::Hearer, Some(status)) => {
+                up.again = Some(now + OFFER_AGAIN);
+                if !std::mem::replace(&mut up.hearer_refused, true) {
+                    let names = self.service.events.iter().chain(&self.service.targets).cloned();
+                    incoming.extend(names.map(|name| Incoming::Refused { name, status }));
+                }
+            }
+            (Step::Subscriber(at), Some(status)) => {
+                up.again = Some(now + OFFER_AGAIN);
+                if !std::mem::replace(&mut up.targets[at].refused, true) && !up.hearer_refused {
+                    incoming.push(Incoming::Refused { name: self.service.targets[at].clone(), status });
+                }
             }
             (Step::Subscribe(at), Some(status)) => {
                 (up.targets[at].found, up.targets[at].asked) = (None, None);

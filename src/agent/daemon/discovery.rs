@@ -10,7 +10,6 @@ use std::time::Duration;
 use log::{debug, error, info, warn};
 
 use super::{Daemon, local_addresses, read_settings};
-use crate::agent::apply;
 use crate::agent::changes::ConfigChanges;
 use crate::agent::discovery::{Mechanism, Offer, Outage};
 use crate::agent::offers;
@@ -162,9 +161,8 @@ impl Daemon {
             system.revert();
         }
         // Our own as well: the firewall's rule is made from the ACS's address by the service's script.
-        let touched = system.take_touched();
-        let child = apply::tell_services(system, &self.options.root, &touched);
-        self.children.extend(child);
+        self.services.add(system.take_touched(), self.clock.now());
+        self.tell_services();
         self.model.refresh();
         done
     }

@@ -14,6 +14,7 @@ mod bulk;
 mod changes;
 mod control;
 mod discovery;
+mod icwmp;
 mod leaving;
 mod light;
 mod port;
@@ -21,6 +22,7 @@ mod reading;
 #[cfg(test)]
 mod reloads;
 mod runtime;
+mod services;
 mod sessions;
 mod statistics;
 mod transfers;
@@ -58,6 +60,7 @@ use self::transfers::Transfers;
 use self::trials::Trials;
 use self::units::Units;
 use self::xmpp::Xmpp;
+use super::apply::Services;
 use super::desk::Desk;
 use super::exchange::Exchange;
 use super::history::History;
@@ -184,6 +187,7 @@ struct Daemon {
     bulk: Bulk,
     xmpp: Xmpp,
     discovery: Discovery,
+    services: Services,
     children: Vec<Child>,
     /// When sensors are looked at again.
     measure_at: Option<Duration>,
@@ -279,6 +283,7 @@ impl Daemon {
             bulk: Bulk::default(),
             xmpp: Xmpp::default(),
             discovery: Discovery::new(options),
+            services: Services::default(),
             children: Vec::new(),
             measure_at: None,
             leaving: None,
@@ -307,6 +312,7 @@ impl Daemon {
             }
         }
         daemon.set_alarms(now);
+        daemon.take_over_from_icwmp();
         daemon.greet();
         daemon.resume_units();
         daemon.look_at_packages();
@@ -331,7 +337,8 @@ impl Daemon {
         let boot_id = boot_id.map(|text| text.trim().to_owned()).unwrap_or_default();
         let state = &mut self.file.state;
         let first = state.bootstrapped.is_none() && state.queue.is_empty();
-        let booted = self.options.boot || first || (!boot_id.is_empty() && boot_id != state.boot_id);
+        let booted =
+            self.options.boot || first || state.heir || (!boot_id.is_empty() && boot_id != state.boot_id);
         state.boot_id = boot_id;
         if booted {
             let keys = std::mem::take(&mut state.reboot_keys);
@@ -422,6 +429,7 @@ impl Daemon {
         self.pump();
         self.run_transfers();
         self.run_units();
+        self.tell_services_again(now);
         self.look_for_changes(now);
         self.look_for_wishes();
         self.run_light();
@@ -494,6 +502,7 @@ impl Daemon {
             self.statistics_deadline(),
             self.bulk_deadline(),
             self.transfer_deadline(),
+            self.services_deadline(),
             self.unit_deadline(now),
             self.leaving_deadline(),
             self.light_deadline(),

@@ -12,7 +12,6 @@ use super::trials::Trials;
 use super::units::Units;
 use super::xmpp::Xmpp;
 use super::{Daemon, SESSION, bootstrap, both_clocks, read_settings};
-use crate::agent::apply;
 use crate::agent::exchange::{self, Ended, Exchange};
 use crate::agent::inform;
 use crate::agent::lines::Line;
@@ -62,7 +61,7 @@ impl Daemon {
         if acs.username.is_empty() && !acs.password.is_empty() {
             acs.username = inform::username(&device_id);
         }
-        let identity = format!("{}-{}-{}", device_id.oui, device_id.product_class, device_id.serial_number);
+        let identity = inform::identity(&device_id);
         let state = &mut self.file.state;
         let known =
             state.bootstrapped.as_deref() == Some(&self.settings.acs.url) && state.identity == identity;
@@ -285,18 +284,6 @@ impl Daemon {
         // One after the other: a reboot that is quicker would leave half of the settings.
         if !self.leave(Program::FirstBoot, &["-y"], Then::Reboot) {
             self.leave::<&str>(Program::Reboot, &[], Then::Nothing);
-        }
-    }
-
-    /// Services whose configuration has changed are told, once.
-    pub(super) fn reload_services(&mut self) {
-        let touched = self.model.backend().take_touched();
-        let child = apply::tell_services(self.model.backend(), &self.options.root, &touched);
-        self.children.extend(child);
-        let restarted = apply::fulfil(self.model.backend(), &self.options.root);
-        self.children.extend(restarted);
-        if touched.contains("cwmp") {
-            self.reload();
         }
     }
 

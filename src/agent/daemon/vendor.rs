@@ -4,7 +4,7 @@
 use log::{info, warn};
 
 use super::Daemon;
-use crate::agent::icwmp_files;
+use crate::agent::{icwmp_files, vendor};
 use crate::model::attributes::AttributeChange;
 use crate::model::value::Value;
 
@@ -15,17 +15,8 @@ const SOFTWARE_VERSION: &str = "Device.DeviceInfo.SoftwareVersion";
 impl Daemon {
     /// What the options about values ask of the model; after each look at the settings.
     pub(super) fn configure_model(&mut self) {
-        self.model.set_type_check(self.settings.type_check);
-        self.model.set_aliases(self.settings.has_aliases());
-        let (names, complaints) =
-            match self.vendor_file("forced_inform_json", &self.settings.forced_inform.clone()) {
-                Some(text) => icwmp_files::forced_inform(&text),
-                None => (Vec::new(), Vec::new()),
-            };
-        for complaint in complaints {
-            warn!("{}: {complaint}", self.settings.forced_inform);
-        }
-        self.model.force_inform(names);
+        let complaints = vendor::configure(&mut self.model, &self.settings);
+        complaints.iter().for_each(|complaint| warn!("{complaint}"));
     }
 
     /// Sets the notifications that the firmware wants, once: what the ACS sets later stays until the next
@@ -40,7 +31,10 @@ impl Daemon {
         if self.file.state.notifications_of == marker {
             return;
         }
-        let Some(text) = self.vendor_file("custom_notify_json", &path) else { return };
+        let text = match vendor::named_file(self.model.backend(), "custom_notify_json", &path) {
+            Ok(text) => text,
+            Err(why) => return warn!("{why}"),
+        };
         let (changes, complaints) = icwmp_files::custom_notification(&text);
         self.watch_as_asked(&path, &changes, &complaints);
         self.file.state.notifications_of = marker;
@@ -48,8 +42,10 @@ impl Daemon {
 
     /// Takes over what icwmp was asked to watch, once: an ACS that knew it then has set it, and does not do so again.
     pub(super) fn take_icwmp_notifications(&mut self) {
+        let state = &mut self.file.state;
+        let heir = std::mem::take(&mut state.heir);
         // Whoever was spoken to by us has had its own say since.
-        if std::mem::replace(&mut self.file.state.migrated, true) || self.file.state.bootstrapped.is_some() {
+        if std::mem::replace(&mut state.migrated, true) || (state.bootstrapped.is_some() && !heir) {
             return;
         }
         let Some(text) = self.model.backend().text(ICWMP_NOTIFICATIONS) else { return };
@@ -68,16 +64,5 @@ impl Daemon {
             }
         }
         info!("Notifications of {path} hold: {count}");
-    }
-
-    fn vendor_file(&mut self, option: &str, path: &str) -> Option<String> {
-        if path.is_empty() {
-            return None;
-        }
-        let text = self.model.backend().text(path);
-        if text.is_none() {
-            warn!("cwmp.cpe.{option}: {path} cannot be read");
-        }
-        text.map(|text| text.to_string())
     }
 }

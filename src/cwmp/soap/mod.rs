@@ -27,6 +27,7 @@ mod names;
 mod objects;
 mod read;
 mod reboot;
+mod records;
 mod transfer;
 mod values;
 mod write;
@@ -34,6 +35,7 @@ mod xml;
 
 pub use error::{ReadError, Refusal};
 pub use read::read;
+pub use records::{Record, records};
 pub(super) use write::Out;
 pub use write::write;
 pub use xml::Limits;

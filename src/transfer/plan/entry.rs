@@ -165,10 +165,7 @@ impl Entry {
         if outcome.fault_code == 0 {
             return Outcome::success(start, outcome.complete);
         }
-        let fault_code = match outcome.fault_code {
-            code @ (9001 | 9002 | 9010 | 9011 | 9012 | 9014..=9020) => code,
-            _ => self.request.method().failure(),
-        };
+        let fault_code = self.request.method().told(outcome.fault_code);
         let fault_string = outcome.fault_string.chars().take(MAX_FAULT_STRING).collect();
         Outcome { fault_code, fault_string, start, complete: None }
     }

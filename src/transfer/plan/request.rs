@@ -106,6 +106,14 @@ impl Method {
     pub fn failure(self) -> u16 {
         if self == Method::Upload { 9011 } else { 9010 }
     }
+
+    /// A fault as TransferComplete may tell it (TR-069 A.3.3.2): the general failure for any other than its own.
+    pub fn told(self, fault_code: u16) -> u16 {
+        match fault_code {
+            0 | 9001 | 9002 | 9010 | 9011 | 9012 | 9014..=9020 => fault_code,
+            _ => self.failure(),
+        }
+    }
 }
 
 /// A FileType understood; the numbers differ between the RPCs.

@@ -42,12 +42,18 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Listens on a socket, in place of one that is left there, and denies what the list says.
+    /// Listens on a socket, in place of a dead one that is left there, and denies what the list says.
     ///
     /// # Errors
-    /// When the socket cannot be made, or something else is at its place.
+    /// When the socket cannot be made, or something else is at its place: `AddrInUse` where somebody answers at it,
+    /// who would lose all that come after.
     pub fn start(path: &Path, denials: Vec<Denial>) -> io::Result<Broker> {
         if fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
+            // Only of a dead one this is said; a living one may as well be too busy, or not be for us.
+            if !UnixStream::connect(path).is_err_and(|why| why.kind() == io::ErrorKind::ConnectionRefused) {
+                let why = format!("another ubus runs at {}", path.display());
+                return Err(io::Error::new(io::ErrorKind::AddrInUse, why));
+            }
             fs::remove_file(path)?;
         }
         let listener = UnixListener::bind(path)?;
