@@ -5,6 +5,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use super::dhcp_hosts;
 use super::items::{self, Ids, Item};
 use super::netif;
 use super::netifd::{self, Address6, Logical};
@@ -309,6 +310,7 @@ fn put_ip4(system: &mut System, section: &str, items: &[Item]) -> Result<()> {
     if live == uci_ip4(system, section)? {
         return Ok(());
     }
+    dhcp_hosts::hold(system, section)?;
     let single = matches!(system.option(&format!("{section}.ipaddr"))?, None | Some(Raw::One(_)));
     let old_way = !topology::text(system, section, "netmask")?.is_empty();
     match live.as_slice() {
