@@ -136,8 +136,9 @@ impl<B: Backend> Model<B> {
         let referrers = self.referrers(&going);
         self.changing(|model, before| {
             let mut before = before.clone();
+            let mut refused = Vec::new();
             if !referrers.is_empty() {
-                model.release(referrers);
+                refused = model.release(referrers);
                 // An emptied option may have named its row.
                 model.renumber(&before, None);
                 before = std::mem::take(&mut model.listed);
@@ -150,6 +151,7 @@ impl<B: Backend> Model<B> {
             let memory = if rows.volatile { &mut model.passing } else { &mut model.memory };
             memory.forget(&table_name, &gone.row.name, &instance);
             model.renumber(&before, Some((&table_name, gone.number)));
+            model.complain_of(refused);
             Ok(())
         })
     }
