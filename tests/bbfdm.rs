@@ -395,6 +395,47 @@ fn large_subtrees_are_read_in_parts() {
     assert_eq!(calls(&bus).join("\n") + "\n", expected);
 }
 
+/// After a change instances are asked for anew; an answer that is too large comes in parts, or is a fault.
+#[test]
+fn instances_that_do_not_come_are_asked_for_in_parts() {
+    let rows = [NAMES[2], NAMES[3], NAMES[7], ("Device.Users.User.9.", "1", "object")];
+    let some = r#"{"path":"Device.Users.User.","first_level":true}"#;
+    let bus = offers()
+        .says("bbfdm", "add", &results(&[("Device.Users.User.", "9", "")]))
+        .keeps_silent_to("bbfdm", "instances", &path("Device.Users."))
+        .keeps_silent_to("bbfdm", "instances", &path("Device.Users.User."))
+        .says_to("bbfdm", "instances", &path("Device.Users.Group."), r#"{"results":[]}"#)
+        .says_to("bbfdm", "schema", some, &results(&rows))
+        .says_to("bbfdm", "instances", &path("Device.Users.User.2."), r#"{"results":[]}"#)
+        .says_to(
+            "bbfdm",
+            "instances",
+            &path("Device.Users.User.5."),
+            r#"{"results":[{"path":"Device.Users.User.5.Role.1"}]}"#,
+        )
+        .says_to(
+            "bbfdm",
+            "instances",
+            &path("Device.Users.User.9."),
+            r#"{"results":[{"path":"Device.Users.User.9.Role.4"}]}"#,
+        )
+        .start();
+    let mut router = users(&bus);
+    assert_eq!(router.model.add("Device.Users.User.", None).unwrap(), 9);
+    let mut listed = |path: &str| -> Vec<String> {
+        router.model.names(path, true).unwrap().into_iter().map(|(name, _)| name).collect()
+    };
+    assert_eq!(
+        listed("Device.Users.User."),
+        ["Device.Users.User.2.", "Device.Users.User.5.", "Device.Users.User.9."]
+    );
+    assert_eq!(listed("Device.Users.User.9.Role."), ["Device.Users.User.9.Role.4."]);
+    assert_eq!(listed("Device.Users.User.5.Role."), ["Device.Users.User.5.Role.1."]);
+    // A part that is lost is never an empty one.
+    bus.now_says_to("bbfdm", "schema", some, "{}");
+    assert!(router.model.add("Device.Users.User.", None).is_err());
+}
+
 #[test]
 fn all_of_device_but_the_agents_own() {
     let names = [

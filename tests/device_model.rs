@@ -662,6 +662,13 @@ fn port_mappings() {
     );
     assert!(router.try_set(&new, &[("InternalClient", "$(reboot)")]).is_err());
     assert!(router.try_set(&new, &[("Interface", &wan6)]).is_err(), "the zone's face is another interface");
+    // What comes in by the LAN is no row here: the ACS would lose what it has.
+    let lan = router.interface("lan");
+    let before = router.config("firewall");
+    let why = router.try_set(&new, &[("Description", "else"), ("Interface", &lan)]).unwrap_err();
+    assert!(why.contains("Interface") && why.contains("would not be there"), "{why}");
+    router.check(&new, &[("Interface", &wan), ("Description", "it's \"mine\"")]);
+    assert_eq!(router.config("firewall"), before);
 
     router.set("Device.NAT.InterfaceSetting.1.", &[("Enable", "0"), ("SourceNetwork", "10.0.0.0/8")]);
     router.has("firewall", &["option masq '0'", "list masq_src '10.0.0.0/8'"]);

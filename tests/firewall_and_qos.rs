@@ -453,3 +453,62 @@ fn what_the_firewall_logs_and_how_it_is_told_apart() {
     ]);
     router.has("firewall", &["option src_mac '!02:00:00:00:01:12'"]);
 }
+
+/// What fw4 leaves out, or applies to more than it says, does not show as if it worked.
+#[test]
+fn what_the_firewall_cannot_apply() {
+    let zones = "config zone\n\toption name 'lan'\n\tlist network 'lan'\n\nconfig zone\n\toption name 'wan'\n\tlist network 'wan'\n\toption masq '1'\n\n\
+        config zone\n\toption name 'six'\n\toption network 'wan6'\n\toption family 'ipv6'\n";
+    let rule = "Device.Firewall.Chain.1.Rule.1.";
+    let policy = "Device.Firewall.Policy.1.";
+    let mapping = "Device.NAT.PortMapping.1.";
+    for (path, options, status) in [
+        (rule, "src=wan proto=tcp dest_port=22 target=ACCEPT", "Enabled"),
+        (rule, "src=wan dest_port=22 target=ACCEPT", "Enabled"),
+        (rule, "src=* dest=* proto=all target=DROP", "Enabled"),
+        (rule, "src=gone proto=tcp target=ACCEPT", "Error_Misconfigured"),
+        (rule, "src=lan dest=gone target=ACCEPT", "Error_Misconfigured"),
+        (rule, "src=gone enabled=0 target=ACCEPT", "Disabled"),
+        (rule, "src=wan family=ipv4 src_ip=2001:db8::/32 target=ACCEPT", "Error_Misconfigured"),
+        (rule, "src=wan family=ipv6 src_ip=2001:db8::/32 target=ACCEPT", "Enabled"),
+        (rule, "src=lan src_ip=192.0.2.1 dest=wan dest_ip=2001:db8::1 target=DROP", "Error_Misconfigured"),
+        (rule, "src=six family=ipv4 target=ACCEPT", "Error_Misconfigured"),
+        (rule, "src=lan src_ip=lan target=ACCEPT", "Enabled"),
+        // All packets would be let in.
+        (rule, "src=wan proto=all dest_port=22 target=ACCEPT", "Error_Misconfigured"),
+        (rule, "src=wan proto=icmp dest_port=22 target=ACCEPT", "Error_Misconfigured"),
+        (rule, "src=wan proto=tcp dest_port=ssh target=ACCEPT", "Error_Misconfigured"),
+        (policy, "src=lan dest=*", "Enabled"),
+        (policy, "src=lan dest=gone", "Error_Misconfigured"),
+        (policy, "src=lan", "Error_Misconfigured"),
+        (mapping, "src=wan src_dport=80 dest=lan dest_ip=192.168.1.9 target=DNAT", "Enabled"),
+        (mapping, "src=wan src_dport=80 dest=gone dest_ip=192.168.1.9 target=DNAT", "Error_Misconfigured"),
+        (mapping, "src=wan src_dport=80 dest_ip=192.168.1.9 family=ipv6 target=DNAT", "Error_Misconfigured"),
+        (mapping, "src=wan src_dport=80 proto=all dest_ip=192.168.1.9", "Error_Misconfigured"),
+        (mapping, "src=wan src_dport=80-70 dest_ip=192.168.1.9", "Error_Misconfigured"),
+        (mapping, "src=wan src_dport=80", "Error_Misconfigured"),
+    ] {
+        let ty = if path == rule {
+            "rule"
+        } else if path == policy {
+            "forwarding"
+        } else {
+            "redirect"
+        };
+        let lines = options.split(' ').map(|one| one.replacen('=', " '", 1) + "'\n");
+        let section: String = lines.map(|line| format!("\toption {line}")).collect();
+        let firewall = format!("{zones}\nconfig {ty}\n{section}");
+        let mut router = router_with(&[("etc/config/network", NETWORK), ("etc/config/firewall", &firewall)]);
+        assert_eq!(router.value(&format!("{path}Status")), status, "{ty} {options}");
+    }
+    // The interface that a mapping came in by is gone, and its zone goes on without any.
+    let mapping_of =
+        "config redirect\n\toption src 'wan'\n\toption dest 'lan'\n\toption dest_ip '192.168.1.9'\n";
+    let firewall = format!("{zones}\n{mapping_of}");
+    let mut router = router_with(&[("etc/config/network", NETWORK), ("etc/config/firewall", &firewall)]);
+    router.check(&format!("{mapping}Status"), "Enabled");
+    let wan = router.find("Device.IP.Interface.", "Name", "wan");
+    router.delete(&wan);
+    router.check(&format!("{mapping}Interface"), "");
+    router.check(&format!("{mapping}Status"), "Error_Misconfigured");
+}

@@ -48,6 +48,46 @@ fn a_list_loses_one_item_and_keeps_the_others() {
     router.check(&format!("{interface}LowerLayers"), &link);
 }
 
+/// An interface loses the device that goes, and not the wireless networks that lie on it.
+#[test]
+fn networks_outlive_what_their_interface_stood_on() {
+    let network = format!(
+        "{}\nconfig interface 'guest'\n\toption proto 'static'\n\toption device 'vl9'\n\nconfig device\n\toption name 'vl9'\n\
+         \toption type '8021q'\n\toption ifname 'wan'\n\toption vid '9'\n",
+        support::NETWORK
+    );
+    let of = |name: &str, networks: &str| {
+        format!(
+            "\nconfig wifi-iface '{name}'\n\toption device 'radio0'\n\toption mode 'ap'\n\toption ssid '{name}'\n\toption network '{networks}'\n"
+        )
+    };
+    let wireless = format!("{}{}{}", support::WIRELESS, of("one", "iptv guest lan"), of("two", "guest"));
+    let mut router =
+        support::router_with(&[("etc/config/network", &network), ("etc/config/wireless", &wireless)]);
+    let networks = |router: &support::Router| -> Vec<String> {
+        router.config("wireless").into_iter().filter(|line| line.contains(" network ")).collect()
+    };
+    let before = networks(&router);
+    let vlan = router.find("Device.Ethernet.VLANTermination.", "Name", "vl9");
+    let interface = router.find("Device.IP.Interface.", "Name", "guest");
+    router.check(&format!("{interface}LowerLayers"), vlan.trim_end_matches('.'));
+    router.delete(&vlan);
+    assert_eq!(networks(&router), before);
+    assert!(router.config("network").iter().all(|line| !line.contains("vl9")));
+    // It stands on them now, on one still when the other goes, and on nothing in the end.
+    let (one, two) =
+        (router.find("Device.WiFi.SSID.", "SSID", "one"), router.find("Device.WiFi.SSID.", "SSID", "two"));
+    let both = format!("{},{}", one.trim_end_matches('.'), two.trim_end_matches('.'));
+    router.check(&format!("{interface}LowerLayers"), &both);
+    router.delete(&two);
+    router.check(&format!("{interface}LowerLayers"), one.trim_end_matches('.'));
+    assert_eq!(networks(&router), &before[..2]);
+    router.delete(&one);
+    router.check(&format!("{interface}LowerLayers"), "");
+    let complaints = router.model.complaints();
+    assert!(complaints.is_empty(), "{complaints:?}");
+}
+
 #[test]
 fn what_refers_to_a_row_below_goes_with_it() {
     let mut router = router();

@@ -8,7 +8,7 @@ mod folder;
 use std::fs;
 use std::path::Path;
 
-use folder::{DHCP, NETWORK, WIRELESS, put, router, router_with};
+use folder::{DHCP, NETWORK, Router, WIRELESS, put, router, router_with};
 
 #[test]
 #[cfg(target_endian = "little")]
@@ -84,6 +84,69 @@ fn dhcp_clients_come_and_go() {
     router.delete(&again);
     router.delete(&client);
     assert!(router.config("network").iter().all(|line| !line.contains("dhcp")));
+}
+
+/// A guest network beside the LAN, each with a pool.
+fn two_pools() -> Router {
+    let network = format!(
+        "{}\nconfig interface 'guest'\n\toption device 'lan3'\n\toption proto 'static'\n\toption ipaddr '192.168.9.1'\n\toption netmask '255.255.255.0'\n",
+        NETWORK
+    );
+    let dhcp = format!(
+        "{}\nconfig dhcp 'guest'\n\toption interface 'guest'\n\nconfig host\n\toption mac '02:00:00:00:01:13'\n\toption ip '192.168.9.7'\n\nconfig host 'six'\n\toption mac '02:00:00:00:01:14'\n\toption hostid '7'\n",
+        DHCP
+    );
+    router_with(&[("etc/config/network", &network), ("etc/config/dhcp", &dhcp)])
+}
+
+/// What a value would push out of its table is refused.
+#[test]
+fn a_static_address_outside_of_its_pool() {
+    let mut router = two_pools();
+    let lan = router.find("Device.DHCPv4.Server.Pool.", "MinAddress", "192.168.1.100");
+    let yiaddr = format!("{lan}StaticAddress.1.Yiaddr");
+    let before = router.config("dhcp");
+    // In nobody's subnet, in that of another pool, and together with something that could be taken.
+    for address in ["10.9.9.9", "192.168.9.8"] {
+        let asked = [(&*yiaddr, address), (&*format!("{lan}StaticAddress.1.Chaddr"), "02:00:00:00:01:99")];
+        let why = router.try_set(&asked).unwrap_err();
+        assert!(why.contains(&yiaddr) && why.contains("outside of the subnet"), "{why}");
+        router.check(&yiaddr, "192.168.1.200");
+        assert_eq!(router.config("dhcp"), before);
+    }
+    // None at all is no other pool's.
+    router.set(&[(&yiaddr, "")]);
+    router.set(&[(&yiaddr, "192.168.1.201")]);
+    // With the router's address in one request it can move, whichever stands first.
+    let interface = router.find("Device.IP.Interface.", "Name", "lan");
+    let own = format!("{interface}IPv4Address.1.IPAddress");
+    router.set(&[(&yiaddr, "192.168.5.200"), (&own, "192.168.5.1")]);
+    router.set(&[(&own, "192.168.6.1"), (&yiaddr, "192.168.6.200")]);
+}
+
+/// dnsmasq's hosts know no pools; ours keep theirs when the router gets another address.
+#[test]
+fn static_addresses_outlive_the_address_of_the_router() {
+    let mut router = two_pools();
+    for (name, min, host) in
+        [("lan", "192.168.1.100", "192.168.1.200"), ("guest", "192.168.9.100", "192.168.9.7")]
+    {
+        let pool = router.find("Device.DHCPv4.Server.Pool.", "MinAddress", min);
+        let interface = router.find("Device.IP.Interface.", "Name", name);
+        router.check(&format!("{pool}StaticAddressNumberOfEntries"), "1");
+        router.set(&[(&format!("{interface}IPv4Address.1.IPAddress"), &format!("10.77.{}.1", name.len()))]);
+        router.check(&format!("{pool}StaticAddress.1.Yiaddr"), host);
+        router.check(&format!("{pool}StaticAddressNumberOfEntries"), "1");
+        router.set(&[(&format!("{pool}StaticAddress.1.Enable"), "0")]);
+    }
+    // Changed by somebody else, in a file without our notes: in the first pool that serves.
+    let network = NETWORK.replace("192.168.1.1'", "172.16.0.1'");
+    let files = [("etc/config/network", &*network), ("etc/config/dhcp", DHCP)];
+    let mut router = router_with(&files);
+    let pool = router.find("Device.DHCPv4.Server.Pool.", "MinAddress", "172.16.0.100");
+    router.check(&format!("{pool}StaticAddress.1.Yiaddr"), "192.168.1.200");
+    router.delete(&format!("{pool}StaticAddress.1."));
+    assert!(router.config("dhcp").iter().all(|line| !line.contains("printer")));
 }
 
 #[test]

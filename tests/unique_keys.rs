@@ -131,6 +131,17 @@ fn rows_that_say_the_same_are_refused() {
         &[("DestIPPrefix", "2001:db8:7::/48"), ("Interface", lan)],
     );
     check(&mut router, "Device.Firewall.Set.", &[("Name", "both")]);
+    // No key of TR-181, but the kernel has one device for a tag of a link; the outer tag is another one.
+    let vlans = "Device.Ethernet.VLANTermination.";
+    let link = router.value(&format!("{vlans}1.LowerLayers"));
+    check(&mut router, vlans, &[("LowerLayers", &link), ("VLANID", "77")]);
+    let outer = router.add(vlans);
+    router.set(&[
+        (&format!("{outer}LowerLayers"), &link),
+        (&format!("{outer}VLANID"), "77"),
+        (&format!("{outer}TPID"), "34984"),
+        (&format!("{outer}Enable"), "1"),
+    ]);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use super::settings::Settings;
 use crate::backend::{System, functions};
 use crate::model::Model;
 use crate::model::bbf::{self, Around};
+use crate::model::hidden;
 use crate::model::load::{LoadError, MAX_FILE, Templates, load_known};
 use crate::model::schema::Schema;
 use crate::sys::fs::Root;
@@ -22,9 +23,10 @@ const MAX_FILES: usize = 64;
 /// The schema with the router's vendor files and plugins. A broken file is skipped, with a complaint that has
 /// file, line, column and a caret; of a plugin only the broken member, if the file is JSON at all.
 ///
-/// `prefix` is the vendor's; empty for [`PREFIX`].
+/// What our own model hides stays hidden. `prefix` is the vendor's; empty for [`PREFIX`].
 pub fn with_vendor_files(schema: Schema, root: &Root, prefix: &str) -> (Schema, Vec<String>) {
     let mut complaints = Vec::new();
+    let own = schema.clone();
     let mut schema = schema;
     let present = |path: &str| root.resolve(path).is_ok_and(|path| path.exists());
     let around = Around { prefix: if prefix.is_empty() { PREFIX } else { prefix }, present: &present };
@@ -51,7 +53,13 @@ pub fn with_vendor_files(schema: Schema, root: &Root, prefix: &str) -> (Schema, 
             Err(why) => complaints.push(why),
         }
     }
-    (schema, complaints)
+    match hidden::kept(&own, schema) {
+        Ok(schema) => (schema, complaints),
+        Err(why) => {
+            complaints.push(format!("no vendor file is served: {why}"));
+            (own, complaints)
+        }
+    }
 }
 
 /// Has the model do what the options about values want; what is wrong with the files that they name.

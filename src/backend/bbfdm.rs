@@ -58,6 +58,8 @@ pub struct Bbfdm {
     instances: Option<Map<String, Set<u32>>>,
     /// The subtrees served.
     subtrees: Vec<String>,
+    /// The tables in them, with `{i}.` at the end.
+    tables: Vec<&'static str>,
     /// The schema without bbfdm.
     base: Option<Schema>,
     /// Something is staged.
@@ -79,6 +81,7 @@ impl Default for Bbfdm {
             sizes: HashMap::new(),
             instances: None,
             subtrees: Vec::new(),
+            tables: Vec::new(),
             base: None,
             dirty: false,
             kept: HashSet::new(),
@@ -175,7 +178,9 @@ impl System {
         }
         self.bbfdm.instances = Some(instances);
         self.bbfdm.subtrees = subtrees.to_vec();
-        Ok(self.bbfdm.objects(&lines))
+        let objects = self.bbfdm.objects(&lines);
+        self.bbfdm.tables = objects.iter().filter(|it| it.is_table()).map(|object| object.path).collect();
+        Ok(objects)
     }
 
     /// All names at and below a path, in parts where the whole does not come.
@@ -265,10 +270,7 @@ impl System {
         if self.bbfdm.instances.is_none() {
             let mut found = Map::default();
             for subtree in self.bbfdm.subtrees.clone() {
-                let lines = self.bbfdm_call("instances", Table::new().with("path", &*subtree), &subtree);
-                for line in lines.map_err(|(why, _)| why)? {
-                    note_instances(&format!("{}.", line.path.trim_end_matches('.')), &mut found);
-                }
+                self.bbfdm_instances(&subtree, &mut found)?;
             }
             self.bbfdm.instances = Some(found);
         }
@@ -276,6 +278,48 @@ impl System {
         let numbers = self.bbfdm.instances.as_ref().and_then(|all| all.get(&table));
         let row = |number: &u32| Row { name: number.to_string(), addr: number.to_string(), cols: Vec::new() };
         Ok(numbers.into_iter().flatten().map(row).collect())
+    }
+
+    /// All instances below a path, in parts where the whole does not come.
+    fn bbfdm_instances(&mut self, path: &str, out: &mut Map<String, Set<u32>>) -> Result<()> {
+        match self.bbfdm_call("instances", Table::new().with("path", path), path) {
+            Ok(lines) => {
+                for line in lines {
+                    note_instances(&format!("{}.", line.path.trim_end_matches('.')), out);
+                }
+                Ok(())
+            }
+            Err((why, false)) => Err(why),
+            Err((why, true)) => {
+                let Some(parts) = self.bbfdm_parts(path, out)? else { return Err(why) };
+                parts.iter().try_for_each(|part| self.bbfdm_instances(part, out))
+            }
+        }
+    }
+
+    /// The next objects below a path that have tables: of a table its instances, which are kept. `None` when there is
+    /// nothing to be asked instead.
+    fn bbfdm_parts(&mut self, path: &str, out: &mut Map<String, Set<u32>>) -> Result<Option<Vec<String>>> {
+        let own = general(path.trim_end_matches('.')).unwrap_or_default();
+        let rest = self.bbfdm.tables.iter().filter_map(|table| table.strip_prefix(&*own));
+        let below: Set<String> = rest.filter(|rest| !rest.is_empty()).map(str::to_owned).collect();
+        if below.iter().all(|rest| !rest.starts_with("{i}.")) {
+            let parts = below.iter().filter_map(|rest| rest.split('.').next());
+            let parts: Set<String> = parts.map(|part| format!("{path}{part}.")).collect();
+            return Ok((!parts.is_empty()).then(|| parts.iter().cloned().collect()));
+        }
+        let arguments = Table::new().with("path", path).with("first_level", true);
+        let lines = self.bbfdm_call("schema", arguments, path).map_err(|(why, _)| why)?;
+        let mut rows = Vec::new();
+        for line in lines {
+            let row = line.path.strip_prefix(path).and_then(|rest| rest.strip_suffix('.'));
+            if row.is_some_and(number) {
+                note_instances(&line.path, out);
+                rows.push(line.path);
+            }
+        }
+        // Tables in it are what is still to be asked for.
+        Ok(Some(if below.iter().any(|rest| rest != "{i}.") { rows } else { Vec::new() }))
     }
 
     pub(super) fn bbfdm_read(&mut self, at: Place<'_>) -> Result<Option<Raw>> {

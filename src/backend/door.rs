@@ -229,7 +229,9 @@ impl Backend for System {
     }
 
     fn check(&mut self) -> Result<()> {
-        functions::nat::check_ranges(self)?;
+        for check in std::mem::take(&mut self.later).into_iter().rev() {
+            check(self)?;
+        }
         self.make_moves()?;
         self.uci.changes().map(drop).map_err(|why| Error::backend("checking the change", why))
     }

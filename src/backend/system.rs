@@ -108,12 +108,15 @@ pub struct System {
     waits: bool,
     /// Sections that are to stand elsewhere once all is staged.
     pub(super) moves: Vec<Move>,
-    /// Staged ranges of ports, each with the parameter to blame: whether they are any is known once all is staged.
-    pub(super) ranges: Vec<(String, String)>,
+    /// What can be told of staged values once all is staged; the last one that was written speaks first.
+    pub(super) later: Vec<Check>,
     /// Frozen for a session, as everything else.
     now: (i64, u64),
     complaints: Vec<String>,
 }
+
+/// Looks whether a staged value can stay.
+pub(super) type Check = Box<dyn FnOnce(&mut System) -> Result<()>>;
 
 /// The marks of a package's sections at one revision of it.
 struct Placed {
@@ -192,7 +195,7 @@ impl System {
             orders: Vec::new(),
             waits: false,
             moves: Vec::new(),
-            ranges: Vec::new(),
+            later: Vec::new(),
             now: (clock::epoch_seconds(), 0),
             complaints,
         };
@@ -384,7 +387,7 @@ impl System {
         self.forcing.clear();
         self.ordered.clear();
         self.moves.clear();
-        self.ranges.clear();
+        self.later.clear();
         self.tellings.clear();
         if let Err(why) = self.bbfdm_end(false) {
             self.complain(why.to_string());

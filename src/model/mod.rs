@@ -7,6 +7,7 @@ pub mod bbf;
 pub mod compiled;
 pub mod date;
 pub mod error;
+pub mod hidden;
 pub mod informed;
 mod layers;
 pub mod load;

@@ -6,7 +6,9 @@
 use std::collections::HashSet;
 use std::rc::Rc;
 
+use super::addressing::in_numbers;
 use super::backend::{Backend, Place};
+use super::error::Error;
 use super::path::Path;
 use super::schema::{Origin, Param, Rows};
 use super::tree::{Model, Target, What};
@@ -20,12 +22,11 @@ pub(super) struct Referrer {
 }
 
 impl<B: Backend> Model<B> {
-    /// The writable parameters outside of the first instance that refer to one of these or to something below it:
+    /// The writable parameters outside of these instances that refer to one of them or to something below it:
     /// names with numbers and the final dot.
     pub(super) fn referrers(&mut self, gone: &[String]) -> Vec<Referrer> {
         let tables = |name: &String| Path::parse(name).ok().map(|path| path.schema_path());
         let tables: Vec<String> = gone.iter().filter_map(tables).collect();
-        let Some(instance) = gone.first() else { return Vec::new() };
         let schema = Rc::clone(&self.schema);
         let mut out = Vec::new();
         for object in schema.objects() {
@@ -42,7 +43,7 @@ impl<B: Backend> Model<B> {
                 let targets = path.ok().and_then(|path| self.locate(&path).ok()).unwrap_or_default();
                 for target in targets {
                     let What::Param(at, _) = target.what else { continue };
-                    if target.name.starts_with(instance.as_str()) {
+                    if gone.iter().any(|one| target.name.starts_with(one.as_str())) {
                         continue;
                     }
                     let Ok(value) = self.value(at, position, &target.name, &target.rows) else { continue };
@@ -61,14 +62,18 @@ impl<B: Backend> Model<B> {
 
     /// An instance that is about to be deleted, and those of other tables that go with it because they are the same
     /// section seen otherwise: the IP interface of a PPP link, the tunnel of an IP interface. It is tried, and taken
-    /// back; nothing else is staged. Only tables that are referred to matter.
+    /// back; nothing else is staged. Only tables that are referred to matter, and those that refer to this one.
     pub(super) fn going(&mut self, rows: &Rows, target: &Target, instance: String) -> Vec<String> {
         let own = Path::parse(&instance).map(|path| path.schema_path()).unwrap_or_default();
         let mut tables: Vec<&'static str> = Vec::new();
-        for param in self.schema.objects().iter().flat_map(|object| object.params.iter()) {
-            for table in param.source.refs.iter().filter(|_| param.write) {
-                if !table.starts_with(&own) && !tables.contains(table) {
-                    tables.push(table);
+        for object in self.schema.objects() {
+            for param in object.params.iter().filter(|param| param.write) {
+                let concerned = |table: &&str| table.starts_with(&own);
+                let refers = object.is_table() && param.source.refs.iter().any(concerned);
+                for table in param.source.refs.iter().copied().chain(refers.then_some(object.path)) {
+                    if !table.starts_with(&own) && !tables.contains(&table) {
+                        tables.push(table);
+                    }
                 }
             }
         }
@@ -97,14 +102,29 @@ impl<B: Backend> Model<B> {
     }
 
     /// Stages what is left of them. A place that cannot hold nothing keeps its word, which no longer names a
-    /// row and is read as none.
-    pub(super) fn release(&mut self, referrers: Vec<Referrer>) {
-        for Referrer { target, param, left } in referrers {
-            let staged = self.raw_of(&param, &target.name, &left).and_then(|raw| {
+    /// row and is read as none; those that refused are given, for [`Model::complain_of`].
+    pub(super) fn release(&mut self, referrers: Vec<Referrer>) -> Vec<(Referrer, Error)> {
+        let mut refused = Vec::new();
+        for referrer in referrers {
+            let Referrer { target, param, left } = &referrer;
+            let staged = self.raw_of(param, &target.name, left).and_then(|raw| {
                 let place = Place { name: &target.name, rows: &target.rows };
                 self.backend.release(&param.source, place, &raw)
             });
             if let Err(why) = staged {
+                refused.push((referrer, why));
+            }
+        }
+        refused
+    }
+
+    /// Complains of those that the removal itself has not emptied either.
+    pub(super) fn complain_of(&mut self, refused: Vec<(Referrer, Error)>) {
+        for (Referrer { target, param, .. }, why) in refused {
+            let now = Path::parse(&in_numbers(&target)).ok().and_then(|path| self.locate(&path).ok());
+            let Some(now) = now.and_then(|list| list.into_iter().next()) else { continue };
+            let left = self.backend.read(&param.source, Place { name: &now.name, rows: &now.rows });
+            if left.ok().flatten().is_some_and(|raw| !raw.text().is_empty()) {
                 self.complain(&target.name, "cannot be emptied", &why.to_string());
             }
         }

@@ -66,6 +66,8 @@ impl Backend for Fake {
             && option == "name"
         {
             for list in self.rows.values_mut() {
+                // With this name it belongs to another table.
+                list.retain(|found| raw.text() != "elsewhere" || !row.ends_with(&found.addr));
                 for found in list.iter_mut().filter(|found| row.ends_with(&found.addr)) {
                     found.name = raw.text();
                 }

@@ -73,7 +73,7 @@ impl<B: Backend> Model<B> {
             model.backend.check()?;
             model.renumber(&known, None);
             for change in &ready {
-                model.verify(change)?;
+                model.verify(change, &ready)?;
                 model.check_unique(&change.target)?;
             }
             Ok(())
@@ -136,8 +136,9 @@ impl<B: Backend> Model<B> {
         let referrers = self.referrers(&going);
         self.changing(|model, before| {
             let mut before = before.clone();
+            let mut refused = Vec::new();
             if !referrers.is_empty() {
-                model.release(referrers);
+                refused = model.release(referrers);
                 // An emptied option may have named its row.
                 model.renumber(&before, None);
                 before = std::mem::take(&mut model.listed);
@@ -150,6 +151,7 @@ impl<B: Backend> Model<B> {
             let memory = if rows.volatile { &mut model.passing } else { &mut model.memory };
             memory.forget(&table_name, &gone.row.name, &instance);
             model.renumber(&before, Some((&table_name, gone.number)));
+            model.complain_of(refused);
             Ok(())
         })
     }
@@ -296,17 +298,29 @@ impl<B: Backend> Model<B> {
     }
 
     /// Reads back what was staged: a mapping that cannot hold the value says so before anything happens.
-    fn verify(&mut self, change: &Change) -> Result<()> {
+    fn verify(&mut self, change: &Change, all: &[Change]) -> Result<()> {
         let Change { target, param, text, .. } = change;
         let What::Param(at, position) = target.what else { return Ok(()) };
         // bbfdm has checked it, and does not show secrets.
         if param.hidden || matches!(param.source.from, Origin::Alias | Origin::Bbfdm) {
             return Ok(());
         }
-        let path = Path::parse(&target.name)?;
-        // The instance may be gone from this table now: its condition was what changed.
-        let Some(now) = self.locate(&path).ok().and_then(|list| list.into_iter().next()) else {
-            return Ok(());
+        // By its number: the request may have changed an alias on the way.
+        let path = Path::parse(&in_numbers(target))?;
+        // What a value would push out of its own table could neither be seen nor taken back by the ACS.
+        let now = match self.locate(&path) {
+            Ok(list) => list.into_iter().next(),
+            Err(why) if matches!(why.kind(), ErrorKind::Backend { .. }) => return Err(why),
+            Err(_) => None,
+        };
+        let Some(now) = now else {
+            // Which of its values does is not known.
+            let here = |other: &&Change| other.target.rows == target.rows;
+            let each = all.iter().filter(here).map(|other| other.target.name.clone());
+            let why = "with this request the instance would not be there any more";
+            return Err(Error::several(
+                each.map(|name| (name.clone(), Error::bad_value(name, why))).collect(),
+            ));
         };
         let value = self.value(at, position, &now.name, &now.rows)?;
         // The digits of hexBinary have two cases, and the system may keep the other one.

@@ -6,6 +6,7 @@
 
 use std::rc::Rc;
 
+use super::addressing::in_numbers;
 use super::backend::{Backend, Instance};
 use super::error::{Error, Result};
 use super::path::Path;
@@ -29,8 +30,8 @@ impl<B: Backend> Model<B> {
             if name != ENABLE && key.params().all(|part| part != name) {
                 continue;
             }
-            // Its own change may have given the row another name.
-            let found = Path::parse(&changed.name).ok().and_then(|path| self.locate(&path).ok());
+            // Its own change may have given the row another name, or another alias.
+            let found = Path::parse(&in_numbers(changed)).ok().and_then(|path| self.locate(&path).ok());
             let Some(now) = found.and_then(|list| list.into_iter().next()) else { return Ok(()) };
             let Some((own, parents)) = now.rows.split_last() else { return Ok(()) };
             let mine = self.key_of(at, object, &key, &now.rows);

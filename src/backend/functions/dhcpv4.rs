@@ -1,4 +1,4 @@
-//! DHCPv4: the server's pools, static addresses, leases and relays (TR-181 `Device.DHCPv4.Server.`).
+//! DHCPv4: the server, its pools, and relays (TR-181 `Device.DHCPv4.Server.`).
 //!
 //! They are the sections of `/etc/config/dhcp`, which dnsmasq and odhcpd read alike. Nothing that an ACS
 //! wrote reaches their scripts but addresses, numbers, hexadecimal digits and names of hosts.
@@ -7,20 +7,16 @@ use std::net::Ipv4Addr;
 use std::rc::Rc;
 
 use super::{dhcp_conditions, dhcp_options, ip, topology};
-use crate::backend::{System, TableFn, ValueFn, marks};
+use crate::backend::{System, TableFn, ValueFn};
 use crate::model::backend::{Place, Raw, Row};
 use crate::model::{Error, Result};
 
-/// Marks a host that is nobody.
-const RESERVED: &str = "Reserved";
-/// What dnsmasq says no to when it starts.
-const TWICE: &str = "cannot stand twice";
 /// On the server's section `0` while no relay works; on a relay's `1` if it would.
 const RELAY_MARK: &str = "rcwmp_relay";
 /// dnsmasq's first address above the network, and how many, when the pool does not say.
 const DEFAULT_RANGE: (u32, u32) = (100, 150);
 /// The most sections of one type that are looked at.
-const MAX_SECTIONS: usize = 1024;
+pub(super) const MAX_SECTIONS: usize = 1024;
 
 /// The functions behind parameters.
 pub const VALUES: &[ValueFn] = &[
@@ -34,9 +30,6 @@ pub const VALUES: &[ValueFn] = &[
     ValueFn { name: "dhcp_pool_mask", get: pool_mask, set: Some(set_pool_mask) },
     ValueFn { name: "dhcp_pool_servers", get: pool_servers, set: Some(set_pool_servers) },
     ValueFn { name: "dhcp_pool_domain", get: pool_domain, set: Some(set_pool_domain) },
-    ValueFn { name: "dhcp_pool_reserved", get: reserved, set: Some(set_reserved) },
-    ValueFn { name: "dhcp_host_ip", get: host_address, set: Some(set_host_address) },
-    ValueFn { name: "dhcp_host_mac", get: host_mac, set: Some(set_host_mac) },
     ValueFn { name: "dhcp_relay", get: relay, set: Some(set_relay) },
     ValueFn { name: "dhcp_relay_status", get: relay_status, set: None },
     ValueFn { name: "dhcp_relays_enable", get: relays_enable, set: Some(set_relays_enable) },
@@ -45,7 +38,6 @@ pub const VALUES: &[ValueFn] = &[
 /// The functions behind tables.
 pub const TABLES: &[TableFn] = &[
     TableFn { name: "dhcp_pools", rows: pool_rows, add: Some(add_pool), delete: Some(delete_pool) },
-    TableFn { name: "dhcp_hosts", rows: host_rows, add: Some(add_host), delete: Some(delete_section) },
     TableFn { name: "dhcp_relays", rows: relay_rows, add: Some(add_relay), delete: Some(delete_section) },
 ];
 
@@ -92,12 +84,12 @@ fn flag(on: bool) -> Result<Option<Raw>> {
 }
 
 /// The section of the innermost row.
-fn section(at: &Place<'_>) -> Result<String> {
+pub(super) fn section(at: &Place<'_>) -> Result<String> {
     let row = at.row().ok_or_else(|| Error::unknown_name(at.name))?;
     Ok(format!("dhcp.{}", row.addr))
 }
 
-fn delete_section(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
+pub(super) fn delete_section(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
     let section = section(&at)?;
     system.delete_section(&section)
 }
@@ -183,7 +175,7 @@ pub fn add_pool(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<
 }
 
 /// The pool that the place lies in.
-fn pool(at: &Place<'_>) -> Result<String> {
+pub(super) fn pool(at: &Place<'_>) -> Result<String> {
     let row = at.rows.first().ok_or_else(|| Error::unknown_name(at.name))?;
     Ok(format!("dhcp.{}", row.row.addr))
 }
@@ -198,9 +190,9 @@ pub fn subnet(system: &mut System, pool: &str) -> Result<Option<Subnet>> {
 }
 
 /// Pools by their addresses, each with its subnet.
-type Subnets = Rc<[(String, Option<Subnet>)]>;
+pub(super) type Subnets = Rc<[(String, Option<Subnet>)]>;
 
-fn subnets(system: &mut System) -> Result<Subnets> {
+pub(super) fn subnets(system: &mut System) -> Result<Subnets> {
     system.once("subnets", ["dhcp", "network"], |system| {
         let mut out = Vec::new();
         for pool in pools(system)? {
@@ -223,7 +215,8 @@ fn find_subnet(system: &mut System, pool: &str) -> Result<Option<Subnet>> {
     Ok(Some(Subnet { router, bits }))
 }
 
-fn pool_is_on(system: &mut System, pool: &str) -> Result<bool> {
+/// Whether a pool serves IPv4, while the server does.
+pub(super) fn pool_is_on(system: &mut System, pool: &str) -> Result<bool> {
     let ignored = topology::truth(&topology::text(system, pool, "ignore")?);
     Ok(!ignored && topology::text(system, pool, "dhcpv4")? != "disabled")
 }
@@ -443,152 +436,6 @@ fn set_pool_domain(system: &mut System, at: Place<'_>, _argument: &str, raw: &Ra
     }
     let told = !text.is_empty() || !system.option_text("dhcp.@dnsmasq[0].domain")?.is_empty();
     dhcp_options::put_payload(system, &pool, 15, told.then_some(text.as_str()))
-}
-
-// --- reserved addresses
-
-/// dnsmasq and odhcpd leave an address alone that a `host` has. For one that is only to be left alone the host is
-/// nobody: its hardware address is of a group, which no client comes from.
-fn nobody(address: Ipv4Addr) -> String {
-    let [a, b, c, d] = address.octets();
-    format!("01:00:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
-}
-
-/// The sections that reserve an address for nobody.
-fn reservations(system: &mut System) -> Result<Vec<(String, Ipv4Addr)>> {
-    let mut out = Vec::new();
-    for section in system.sections("dhcp", "host")?.into_iter().take(MAX_SECTIONS) {
-        let address = format!("dhcp.{}", section.addr);
-        let ip = topology::text(system, &address, "ip")?.parse::<Ipv4Addr>().ok();
-        if let Some(ip) = ip.filter(|_| section.name.is_some())
-            && topology::text(system, &address, "rcwmp_kind")? == RESERVED
-        {
-            out.push((address, ip));
-        }
-    }
-    Ok(out)
-}
-
-fn reserved(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
-    let pool = pool(&at)?;
-    let Some(subnet) = subnet(system, &pool)? else { return Ok(None) };
-    let all = reservations(system)?.into_iter().filter(|(_, ip)| subnet.holds(*ip));
-    Ok(Some(Raw::Many(all.map(|(_, ip)| ip.to_string()).collect())))
-}
-
-fn set_reserved(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
-    let pool = pool(&at)?;
-    let mut wanted = Vec::new();
-    let subnet = subnet(system, &pool)?;
-    for item in raw.items() {
-        let address: Option<Ipv4Addr> = item.parse().ok();
-        let address = address.filter(|address| subnet.is_some_and(|subnet| subnet.holds(*address)));
-        wanted.push(
-            address
-                .ok_or_else(|| Error::bad_value(at.name, "outside of the subnet of the pool's interface"))?,
-        );
-    }
-    let known = reservations(system)?;
-    for section in system.sections("dhcp", "host")?.into_iter().take(MAX_SECTIONS) {
-        let address = format!("dhcp.{}", section.addr);
-        let ip = topology::text(system, &address, "ip")?.parse::<Ipv4Addr>().ok();
-        if let Some(ip) = ip.filter(|ip| wanted.contains(ip) && known.iter().all(|(_, other)| other != ip)) {
-            return Err(Error::bad_value(at.name, format!("{ip} {TWICE}, and a StaticAddress has it")));
-        }
-    }
-    for (section, ip) in &known {
-        if subnet.is_some_and(|subnet| subnet.holds(*ip)) && !wanted.contains(ip) {
-            system.delete_section(section)?;
-        }
-    }
-    for ip in wanted.into_iter().filter(|ip| known.iter().all(|(_, other)| other != ip)) {
-        let name = topology::free_name(system, "dhcp", "reserved")?;
-        let section = topology::new_section(system, "dhcp", "host", Some(&name))?;
-        for (option, value) in
-            [("mac", nobody(ip)), ("ip", ip.to_string()), ("rcwmp_kind", RESERVED.to_owned())]
-        {
-            topology::put(system, &section, option, &value)?;
-        }
-    }
-    Ok(())
-}
-
-// --- static addresses
-
-fn host_rows(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
-    let here = pool(&at)?;
-    let mine = at.rows.first().map(|instance| instance.row.name.clone()).unwrap_or_default();
-    let nets = subnets(system)?;
-    let mut out: Vec<Row> = Vec::new();
-    for section in system.sections("dhcp", "host")?.into_iter().take(MAX_SECTIONS) {
-        let address = format!("dhcp.{}", section.addr);
-        if topology::text(system, &address, "rcwmp_kind")? == RESERVED {
-            continue;
-        }
-        let told = topology::text(system, &address, "rcwmp_pool")?;
-        let ip = topology::text(system, &address, "ip")?.parse::<Ipv4Addr>().ok();
-        let home = |ip: Ipv4Addr| nets.iter().find(|(_, net)| net.is_some_and(|net| net.holds(ip)));
-        let belongs = match ip.and_then(home) {
-            Some((pool, _)) => *pool == here,
-            None => marks::from_place(&told) == mine,
-        };
-        if !belongs {
-            continue;
-        }
-        if section.name.is_none() {
-            let mac = first_mac(system, &address)?;
-            system.was(&section.id, &mac);
-        }
-        out.push(Row { name: section.id, addr: section.addr, cols: Vec::new() });
-    }
-    Ok(out)
-}
-
-fn add_host(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Row> {
-    let mine = at.rows.first().map(|instance| instance.row.name.clone()).unwrap_or_default();
-    let name = topology::free_name(system, "dhcp", "host")?;
-    let section = topology::new_section(system, "dhcp", "host", Some(&name))?;
-    topology::put(system, &section, "enable", "0")?;
-    topology::put(system, &section, "rcwmp_pool", &mine)?;
-    Ok(Row { name: name.clone(), addr: name, cols: Vec::new() })
-}
-
-fn first_mac(system: &mut System, section: &str) -> Result<String> {
-    Ok(topology::words(system, section, "mac")?.into_iter().next().unwrap_or_default())
-}
-
-fn host_mac(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
-    let section = section(&at)?;
-    Ok(Some(Raw::one(first_mac(system, &section)?)))
-}
-
-fn set_host_mac(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
-    let section = section(&at)?;
-    let text = raw.text();
-    let mut macs = topology::words(system, &section, "mac")?;
-    // A host may have more than one; TR-181 sees the first.
-    match (macs.first_mut(), text.is_empty()) {
-        (Some(_), true) => {
-            macs.remove(0);
-        }
-        (Some(first), false) => *first = text,
-        (None, true) => {}
-        (None, false) => return topology::put(system, &section, "mac", &text),
-    }
-    topology::put_list(system, &section, "mac", macs)
-}
-
-fn host_address(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
-    system.option(&format!("{}.ip", section(&at)?))
-}
-
-fn set_host_address(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
-    let text = raw.text();
-    let reservations = reservations(system)?;
-    if text.parse().is_ok_and(|ip: Ipv4Addr| reservations.iter().any(|(_, other)| *other == ip)) {
-        return Err(Error::bad_value(at.name, format!("{text} {TWICE}, and ReservedAddresses has it")));
-    }
-    topology::put(system, &section(&at)?, "ip", &text)
 }
 
 // --- relays

@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::backend::functions::kernel_routes::network;
 use crate::backend::functions::nat::{ports, with_port};
-use crate::backend::functions::netif::{self, put, unless_off, words};
+use crate::backend::functions::netif::{self, put, words};
 use crate::backend::functions::topology::{self, truth};
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::Result;
@@ -248,10 +248,7 @@ fn aspect(what: &str) -> (&'static str, &'static str) {
         "mac_not" => ("src_mac", "without"),
         "icmp" => ("icmp_type", "number"),
         "protocols" | "ports" | "prefixes" => ("", "list"),
-        "gate" => ("", "gate"),
-        "order" => ("", "order"),
-        "policy" => ("", "policy"),
-        _ => ("", "status"),
+        _ => ("", "order"),
     }
 }
 
@@ -283,44 +280,7 @@ fn read(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>> {
         }
         "bare" => text.split(' ').next().unwrap_or_default().trim_start_matches('!').to_owned(),
         "number" => text.parse::<u8>().map(|number| number.to_string()).unwrap_or_default(),
-        "gate" => {
-            // A rule without a zone to come from would be about the router's own packets.
-            let complete = !system.option_text(&format!("{base}.src"))?.is_empty();
-            let redirects = system.option_text(&format!("{base}.target"))?.eq_ignore_ascii_case("dnat");
-            let aimed = !redirects || !system.option_text(&format!("{base}.dest_ip"))?.is_empty();
-            match (unless_off(system, &format!("{base}.enabled"))?, complete && aimed) {
-                (false, _) => "Disabled",
-                (true, true) => "Enabled",
-                (true, false) => "Error_Misconfigured",
-            }
-            .to_owned()
-        }
-        "policy" => {
-            let zones = netif::zones(system)?;
-            let mut known = true;
-            for end in ["src", "dest"] {
-                let name = system.option_text(&format!("{base}.{end}"))?;
-                known = known && zones.iter().any(|zone| zone.name == name);
-            }
-            match (unless_off(system, &format!("{base}.enabled"))?, known) {
-                (false, _) => "Disabled",
-                (true, true) => "Enabled",
-                (true, false) => "Error_Misconfigured",
-            }
-            .to_owned()
-        }
-        _ => {
-            let on = unless_off(system, &format!("{base}.enabled"))?;
-            // A rule that marks nothing is left out by the firewall.
-            let target = system.option_text(&format!("{base}.target"))?;
-            let marks = dscp(&system.option_text(&format!("{base}.set_dscp"))?).is_some();
-            match (on, target.eq_ignore_ascii_case("dscp") && !marks) {
-                (false, _) => "Disabled",
-                (true, false) => "Enabled",
-                (true, true) => "Error_Misconfigured",
-            }
-            .to_owned()
-        }
+        _ => return Ok(None),
     };
     Ok((!word.is_empty()).then_some(Raw::One(word)))
 }
@@ -334,7 +294,7 @@ fn number(proto: &[String]) -> i16 {
 }
 
 /// The code point of `AF41`, `CS6`, `EF`, `0x2e` or `46`, with or without `!`.
-fn dscp(text: &str) -> Option<u8> {
+pub(super) fn dscp(text: &str) -> Option<u8> {
     let word = text.trim_start_matches('!').trim().to_ascii_uppercase();
     let digits = |text: &str| -> Option<Vec<u8>> {
         text.chars().map(|c| c.to_digit(10).and_then(|digit| u8::try_from(digit).ok())).collect()
@@ -425,7 +385,7 @@ fn write(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<()
             let port = given.parse::<i32>().unwrap_or(-1).max(0);
             let port = u16::try_from(port).map_err(|_| Error::bad_value(at.name, "not a port"))?;
             let ports = with_port(&old, aspect == "port_max", port);
-            system.ranges.push((at.name.to_owned(), address.clone()));
+            system.check_range(at.name, &address);
             if old.starts_with('!') && !ports.is_empty() { format!("!{ports}") } else { ports }
         }
         "dscp" => match (given.parse::<u8>().ok().filter(|number| *number < 64), given.starts_with('-')) {

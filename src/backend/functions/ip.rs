@@ -5,6 +5,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use super::dhcp_hosts;
 use super::items::{self, Ids, Item};
 use super::netif;
 use super::netifd::{self, Address6, Logical};
@@ -119,11 +120,15 @@ fn lower(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<R
 
 fn set_lower(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
     let given = raw.items();
+    let interface = interface(system, &at)?;
+    // What stood on something that goes keeps the wireless networks that stay.
+    if system.releasing && interface.device.is_empty() {
+        return wifi::release(system, &interface.name, &given);
+    }
     if given.len() > 1 {
         return Err(Error::bad_value(at.name, "an interface stands on one device"));
     }
     let device = given.first().copied().unwrap_or_default();
-    let interface = interface(system, &at)?;
     if let Some(link) = topology::ppp_device(system, &interface.name, &interface.proto)? {
         // A reference that is emptied because the link is deleted: the interface goes with it.
         let same = device == link || device.is_empty();
@@ -142,7 +147,7 @@ fn set_lower(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> 
         return Err(Error::bad_value(at.name, "the interface makes its own bridge"));
     }
     let option = topology::lower_option_name(system, &section)?;
-    let carried = wifi::carry(system, &interface.name, device)?;
+    let carried = !system.releasing && wifi::carry(system, &interface.name, device)?;
     topology::put(system, &section, option, if carried { "" } else { device })
 }
 
@@ -309,6 +314,7 @@ fn put_ip4(system: &mut System, section: &str, items: &[Item]) -> Result<()> {
     if live == uci_ip4(system, section)? {
         return Ok(());
     }
+    dhcp_hosts::hold(system, section)?;
     let single = matches!(system.option(&format!("{section}.ipaddr"))?, None | Some(Raw::One(_)));
     let old_way = !topology::text(system, section, "netmask")?.is_empty();
     match live.as_slice() {

@@ -13,6 +13,7 @@ pub mod deviceinfo;
 pub mod dhcp6_options;
 pub mod dhcp_clients;
 pub mod dhcp_conditions;
+pub mod dhcp_hosts;
 pub mod dhcp_options;
 pub mod dhcpv4;
 pub mod dhcpv6;
@@ -21,6 +22,7 @@ pub mod dns;
 pub mod ethernet;
 pub mod firewall;
 pub mod firewall_sets;
+pub mod firewall_status;
 pub mod fixed;
 pub mod forwarding_table;
 pub mod gateway;
@@ -134,6 +136,7 @@ const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (dns::VALUES, dns::TABLES),
     (firewall::VALUES, firewall::TABLES),
     (firewall_sets::VALUES, firewall_sets::TABLES),
+    (firewall_status::VALUES, &[]),
     (shaping::VALUES, shaping::TABLES),
     (&[], fixed::TABLES),
     (hosts::VALUES, hosts::TABLES),
@@ -165,6 +168,7 @@ const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (dhcp_clients::VALUES, dhcp_clients::TABLES),
     (dhcp_options::VALUES, dhcp_options::TABLES),
     (dhcp_conditions::VALUES, &[]),
+    (dhcp_hosts::VALUES, dhcp_hosts::TABLES),
     (dhcp6_options::VALUES, dhcp6_options::TABLES),
     (profiles::VALUES, profiles::TABLES),
     (wifi::VALUES, wifi::TABLES),

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::backend::functions::netif::{self, put, unless_off, words};
+use crate::backend::functions::netif::{self, put, words};
 use crate::backend::functions::topology;
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::Result;
@@ -53,20 +53,21 @@ fn raw_ports(text: &str) -> (Option<u16>, Option<u16>) {
     (from.parse().ok(), to.parse().ok())
 }
 
-/// Whether the ranges of ports that were staged are ranges, now that all is staged.
-///
-/// # Errors
-/// [`Error::several`] with the parameter that was written last, when one is not.
-pub fn check_ranges(system: &mut System) -> Result<()> {
-    for (name, option) in std::mem::take(&mut system.ranges).into_iter().rev() {
-        let why = match raw_ports(&system.option_text(&option)?) {
-            (Some(0), Some(_)) => "a range needs a first port of 1 or later".to_owned(),
-            (Some(from), Some(to)) if to < from => format!("the range would run from {from} back to {to}"),
-            _ => continue,
-        };
-        return Err(Error::several(vec![(name.clone(), Error::bad_value(name, why))]));
+impl System {
+    /// Whether the range of ports in an option is one: the check is made once all is staged, and `name` is to blame.
+    pub(super) fn check_range(&mut self, name: &str, option: &str) {
+        let (name, option) = (name.to_owned(), option.to_owned());
+        self.later.push(Box::new(move |system| {
+            let why = match raw_ports(&system.option_text(&option)?) {
+                (Some(0), Some(_)) => "a range needs a first port of 1 or later".to_owned(),
+                (Some(from), Some(to)) if to < from => {
+                    format!("the range would run from {from} back to {to}")
+                }
+                _ => return Ok(()),
+            };
+            Err(Error::several(vec![(name.clone(), Error::bad_value(name, why))]))
+        }));
     }
-    Ok(())
 }
 
 /// Puts a new first or last port into the text of a rule. 0 as the first stands for all ports, 0 as the
@@ -126,16 +127,6 @@ fn read(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>> {
     let base = format!("firewall.{}", row.addr);
     let mut option = |option: &str| system.option_text(&format!("{base}.{option}"));
     let text = match what {
-        "status" => {
-            let given = ports(&option("src_dport")?).is_some() || option("src_dport")?.is_empty();
-            let complete = given && option("dest_ip")?.parse::<IpAddr>().is_ok();
-            match (unless_off(system, &format!("{base}.enabled"))?, complete) {
-                (false, _) => "Disabled",
-                (true, false) => "Error_Misconfigured",
-                (true, true) => "Enabled",
-            }
-            .to_owned()
-        }
         "origin" => if row.addr.starts_with(PREFIX) { "Controller" } else { "User" }.to_owned(),
         "interface" => {
             let zone = option("src")?;
@@ -193,7 +184,7 @@ fn write(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<()
             let new = with_port(&old, what == "external_end", port()?);
             let option = format!("{base}.src_dport");
             put(system, &option, &new)?;
-            system.ranges.push((at.name.to_owned(), option));
+            system.check_range(at.name, &option);
             Ok(())
         }
         "internal" => {

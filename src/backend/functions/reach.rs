@@ -18,6 +18,7 @@ const ROWS: &[(&str, &[&str], bool)] = &[
     ("time_zone", &["system"], false),
     ("time_", &["system"], true),
     ("firewall_rule", &["firewall", "network"], true),
+    ("firewall_status", &["firewall", "network"], true),
     ("firewall_", &["firewall"], true),
     ("shaper", &["network", "qosify", "sqm"], true),
     ("nat_", &["firewall", "network"], true),

@@ -195,6 +195,25 @@ pub(super) fn below(system: &mut System, interface: &str) -> Result<Vec<String>>
     Ok(out)
 }
 
+/// Takes an interface off what it stood on, but for these: the others go, and what is no network of ours is left alone.
+///
+/// # Errors
+/// As [`System::set_option`].
+pub(super) fn release(system: &mut System, interface: &str, left: &[&str]) -> Result<()> {
+    keep_on(system, interface, |iface| iface.mode == Mode::Other || left.contains(&&*iface.id))
+}
+
+fn keep_on(system: &mut System, interface: &str, stays: impl Fn(&Iface) -> bool) -> Result<()> {
+    for iface in ifaces(system)?.into_iter().filter(|iface| !stays(iface)) {
+        let mut words = topology::words(system, &iface.section(), "network")?;
+        if words.iter().any(|word| word == interface) {
+            words.retain(|word| word != interface);
+            topology::put_list(system, &iface.section(), "network", words)?;
+        }
+    }
+    Ok(())
+}
+
 /// Has the network `id` alone carry an interface; without such a network an interface that has no device stands on
 /// none any more. Whether there is one.
 ///
@@ -207,14 +226,11 @@ pub(super) fn carry(system: &mut System, interface: &str, id: &str) -> Result<bo
     let moves = found
         || id.is_empty()
         || topology::interface(system, interface)?.is_some_and(|one| one.device.is_empty());
-    for iface in all {
-        let mut words = topology::words(system, &iface.section(), "network")?;
-        if found && iface.id == id {
-            topology::put(system, &iface.section(), "network", interface)?;
-        } else if moves && words.iter().any(|word| word == interface) {
-            words.retain(|word| word != interface);
-            topology::put_list(system, &iface.section(), "network", words)?;
-        }
+    if let Some(iface) = all.iter().find(|iface| found && iface.id == id) {
+        topology::put(system, &iface.section(), "network", interface)?;
+    }
+    if moves {
+        keep_on(system, interface, |iface| iface.id == id)?;
     }
     Ok(found)
 }

@@ -78,7 +78,10 @@ pub fn extended(
             return Err(file.fail(piece.get(), &format!("version {version} of plugins is not known here")));
         }
     }
-    for (name, piece) in members.0 {
+    // A parameter of the file itself may belong to an object behind it.
+    let (objects, others): (Vec<_>, Vec<_>) =
+        members.0.into_iter().partition(|(name, _)| name.ends_with('.'));
+    for (name, piece) in objects.into_iter().chain(others) {
         if piece.get().starts_with('{') {
             reader.member("", &name, piece, 0);
         }
@@ -396,6 +399,9 @@ impl<'t> Reader<'t, '_> {
             return self.fail(piece, &format!("{name:?} is not a parameter name"));
         }
         let protocols = self.protocols(members)?;
+        if self.trail.len() == 1 && protocols == Protocols::Cwmp && is_object_path(path) {
+            self.parents(&format!("{path}{name}."), piece)?;
+        }
         let Some(at) = self.find(path) else {
             return self.fail(piece, &format!("there is no object {path}"));
         };

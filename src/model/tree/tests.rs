@@ -145,6 +145,12 @@ fn what_the_system_cannot_hold_is_taken_back() {
     let mut model = model();
     for list in [
         &[("Device.If.1.Mtu", "1400"), ("Device.If.1.Short", "three")][..],
+        &[("Device.If.1.Name", "elsewhere"), ("Device.If.2.Mtu", "1400")],
+        &[
+            ("Device.If.2.Mtu", "1400"),
+            ("Device.If.1.Alias", "home"),
+            ("Device.If.[cpe-1].Name", "elsewhere"),
+        ],
         &[("Device.If.1.Mtu", "1400"), ("Device.If.1.Name", "unacceptable")],
     ] {
         assert!(set(&mut model, list).is_err());
