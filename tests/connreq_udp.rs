@@ -113,7 +113,7 @@ fn what_is_not_valid_is_ignored_and_never_answered() {
 #[test]
 fn a_replay_is_refused_after_a_restart_too() {
     let mut steps = first();
-    for _ in 0..3 {
+    for _ in 0..4 {
         steps.extend(requested());
     }
     let acs = Scripted::start(steps);
@@ -146,6 +146,20 @@ fn a_replay_is_refused_after_a_restart_too() {
     agent.wait_for("Configuration read again", 1);
     sender.send(&at, request_by("another", &at, now + 1, 6), 1);
     agent.wait_for("End session", 2);
+    // They are no way back for what was recorded of the old ones, though, in this life and the next.
+    router.set("cpe", "passwd", PASSWORD);
+    agent.signal("HUP");
+    agent.wait_for("Configuration read again", 2);
+    sender.send(&at, request(&at, now + 1000, 5), 1);
+    sender.send(&at, request(&at, now, 1), 1);
+    stays_quiet(&agent, "Start session", 2);
+    agent.kill();
+    let agent = router.start(&[]);
+    agent.wait_for("Connection Request server initiated", 1);
+    sender.send(&at, request(&at, now + 1000, 5), 1);
+    stays_quiet(&agent, "Start session", 0);
+    sender.send(&at, request(&at, now + 1001, 7), 1);
+    agent.wait_for("End session", 1);
     acs.finish();
 }
 

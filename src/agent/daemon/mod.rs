@@ -624,10 +624,12 @@ impl Daemon {
         self.set_alarms(now);
         let path = &self.file.state.connection_request_path;
         let rule = rule_settings(&self.settings, path);
-        if rule.credentials != self.rule.settings().credentials {
-            self.file.state.last_datagram = None;
+        let (old, new) = (&self.rule.settings().credentials, &rule.credentials);
+        if old != new {
+            self.file.state.other_credentials(old, new);
         }
         self.rule.set(rule);
+        self.file.state.known_sources = self.rule.known();
         self.listener = None;
         self.port_retry = now.mono;
         self.follow_address(now.mono);
