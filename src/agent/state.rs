@@ -1,6 +1,7 @@
 //! What the agent itself must not forget: the state file, written whole and only on change.
 
 use std::fs;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,8 @@ pub struct State {
     version: u32,
     /// The URL of the ACS that has had our BOOTSTRAP (TR-069 table 8).
     pub bootstrapped: Option<String>,
+    /// Where the last successful session went: what leads there is where requests reach us.
+    pub reached: Option<IpAddr>,
     /// How the first ACS was found, since the last factory reset (TR-069 3.1).
     pub located: Option<Mechanism>,
     /// Who we were then; another identity is another device.

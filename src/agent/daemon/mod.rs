@@ -307,6 +307,7 @@ impl Daemon {
             }
         }
         daemon.set_alarms(now);
+        daemon.recall_favourite();
         daemon.greet();
         daemon.resume_units();
         daemon.look_at_packages();

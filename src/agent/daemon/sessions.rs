@@ -197,6 +197,9 @@ impl Daemon {
                 if let Some(peer) = ended.peer {
                     self.rule.met(peer);
                     self.file.state.known_sources = self.rule.known();
+                    self.file.state.reached = Some(peer.to_canonical());
+                    // A name may have led elsewhere than the default route does.
+                    self.follow_address(now);
                 }
                 self.file.state.fall_back = false;
                 if self.file.state.first_use.is_none() && clock::is_set() {
