@@ -4,6 +4,7 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use log::{error, info};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -128,6 +129,8 @@ pub struct StateFile {
     path: PathBuf,
     /// What stands in the file.
     written: Vec<u8>,
+    /// Why that is not what is to stand there, as was said already.
+    complaint: Option<String>,
     /// What is to stand there.
     pub state: State,
 }
@@ -150,7 +153,19 @@ impl StateFile {
             Err(why) if why.is_missing() => (State::default(), Vec::new(), None),
             Err(why) => damaged(why.to_string()),
         };
-        (StateFile { path, written, state }, complaint)
+        (StateFile { path, written, complaint: None, state }, complaint)
+    }
+
+    /// As [`StateFile::save`] for whoever goes on without: an error is said once, until it is over.
+    pub fn keep(&mut self) {
+        match self.save().map_err(|why| why.to_string()) {
+            Ok(()) if self.complaint.take().is_some() => info!("the state is saved again"),
+            Err(why) if self.complaint.as_ref() != Some(&why) => {
+                error!("the state is not saved: {why}");
+                self.complaint = Some(why);
+            }
+            _ => {}
+        }
     }
 
     /// Writes the state if it differs from what is written.

@@ -151,6 +151,8 @@ fn route_to_bbfdm(model: &mut Model<System>) -> Vec<String> {
 
 struct Daemon {
     model: Model<System>,
+    /// Why it is not saved, as was said already.
+    unsaved: Option<String>,
     file: StateFile,
     settings: Settings,
     zone: Zone,
@@ -295,6 +297,7 @@ impl Daemon {
             options: options.clone(),
             _alone: alone,
             model,
+            unsaved: None,
             file,
             settings,
             zone,
@@ -666,9 +669,7 @@ impl Daemon {
     }
 
     fn save(&mut self) {
-        if let Err(why) = self.file.save() {
-            error!("the state is not saved: {why}");
-        }
+        self.file.keep();
     }
 
     /// SIGTERM: the open session is given up, what it has not delivered stays.
