@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use agent::Router;
 use messages::{get_values, set_values};
-use play::{Knock, SERIAL, codes, end, has, inform, knock, methods, request_url, router, say};
+use play::{Knock, SERIAL, codes, end, has, inform, inform_with, knock, methods, request_url, router, say};
 use scripted::{Scripted, step};
 
 const SSID: &str = "Device.WiFi.SSID.1.SSID";
@@ -289,6 +289,41 @@ fn damaged_state() {
         }
         assert!(codes(&acs.finish()[0].text()).contains(&"0 BOOTSTRAP".to_owned()));
     }
+}
+
+/// What an earlier version has written knows less, and has words that nobody knows any more: it is taken up as it is.
+/// A later format is put aside, as [`damaged_state`] has it.
+#[test]
+fn state_of_an_older_version() {
+    let knocked = || [inform_with(&["6 CONNECTION REQUEST"]), end()];
+    let mut steps = vec![inform_with(&["0 BOOTSTRAP"]), methods(), end()];
+    steps.extend((0..2).flat_map(|_| knocked()));
+    let acs = Scripted::start(steps);
+    let router = router(&acs.url());
+    router.play();
+    router.set("acs", "get_rpc_methods", "0");
+    let url = request_url(&acs.seen()[0].text());
+    let first =
+        ["bootstrapped", "identity", "boot_id", "queue", "ladder", "connection_request_path", "phase"];
+    for version in [None, Some(0)] {
+        let state: serde_json::Value = serde_json::from_str(&router.read("/etc/rcwmp/state.json")).unwrap();
+        let mut old: serde_json::Map<_, _> =
+            first.iter().map(|name| ((*name).to_owned(), state[*name].clone())).collect();
+        assert!(old.values().all(|value| !value.is_null()), "{state}");
+        old.insert("a_word_of_old".to_owned(), serde_json::json!({"x": [1]}));
+        old.extend(version.map(|version| ("version".to_owned(), serde_json::json!(version))));
+        router.write("/etc/rcwmp/state.json", &serde_json::Value::Object(old).to_string());
+        let agent = router.start(&[]);
+        agent.wait_for("Connection Request server initiated", 1);
+        assert_eq!(knock(&url, Knock::default()), 200, "the path is the same");
+        agent.wait_for("End session", 1);
+        assert!(!agent.log().contains("put aside"), "{}", agent.log());
+        assert!(agent.stop().0.success());
+    }
+    let seen = acs.finish();
+    assert_eq!(codes(&seen[3].text()), ["6 CONNECTION REQUEST"]);
+    assert_eq!(codes(&seen[5].text()), ["6 CONNECTION REQUEST"]);
+    assert!(router.read("/etc/rcwmp/state.json").contains("\"version\":1"));
 }
 
 #[test]

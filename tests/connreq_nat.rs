@@ -23,11 +23,12 @@ mod stun;
 use std::fs;
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use agent::{Agent, Router};
-use play::{end, inform_with, methods, request_url, router};
+use agent::{Agent, Router, free_port};
+use play::{Knock, end, inform_with, knock, methods, request_url, router, stays_quiet};
 use scripted::Scripted;
 use stun::{Server, epoch, request, set_stun, skip, wait_for_server};
 
@@ -36,7 +37,11 @@ struct World {
     nat: String,
     inside: String,
     cable: String,
+    _alone: MutexGuard<'static, ()>,
 }
+
+/// There is one such world at a time.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// Runs commands, one a line; what the first says that fails.
 fn run(lines: &str) -> Result<(), String> {
@@ -54,8 +59,13 @@ fn run(lines: &str) -> Result<(), String> {
 impl World {
     fn make() -> Option<World> {
         let id = std::process::id() % 100_000;
-        let world = World { nat: format!("rcn{id}"), inside: format!("rci{id}"), cable: format!("rch{id}") };
-        let World { nat, inside, cable } = &world;
+        let world = World {
+            nat: format!("rcn{id}"),
+            inside: format!("rci{id}"),
+            cable: format!("rch{id}"),
+            _alone: ALONE.lock().unwrap_or_else(PoisonError::into_inner),
+        };
+        let World { nat, inside, cable, .. } = &world;
         let made = run(&format!(
             "ip netns add {nat}
              ip netns add {inside}
@@ -91,13 +101,32 @@ impl World {
         }
     }
 
+    /// A program where the agent is.
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.inside, program]).stdin(Stdio::null()).stdout(Stdio::null());
+        command
+    }
+
+    /// From here, the addresses inside are reached as they are.
+    fn open(&self) {
+        let World { nat, cable, .. } = self;
+        run(&format!(
+            "ip addr add fd78::1/64 dev {cable} nodad
+             ip -n {nat} addr add fd78::2/64 dev n0 nodad
+             ip netns exec {nat} sysctl -q -w net.ipv6.conf.all.forwarding=1
+             ip route add 192.168.77.0/24 via 198.18.0.2
+             ip -6 route add fd77::/64 via fd78::2"
+        ))
+        .unwrap();
+    }
+
     fn start(&self, router: &Router) -> Agent {
         let log = router.root().with_file_name("agent.log");
-        let child = Command::new("ip")
-            .args(["netns", "exec", &self.inside, env!("CARGO_BIN_EXE_rcwmpd"), "-f", "--root"])
+        let child = self
+            .command(env!("CARGO_BIN_EXE_rcwmpd"))
+            .args(["-f", "--root"])
             .arg(router.root())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
             .stderr(fs::File::create(&log).unwrap())
             .spawn()
             .unwrap();
@@ -113,9 +142,9 @@ impl Drop for World {
     }
 }
 
-/// The scripted ACS at an address that the namespaces reach; its URL.
-fn forwarded(acs: &Scripted) -> String {
-    let door = TcpListener::bind("198.18.0.1:0").unwrap();
+/// The scripted ACS at another address of this machine; its URL.
+fn forwarded(acs: &Scripted, address: &str) -> String {
+    let door = TcpListener::bind((address, 0)).unwrap();
     let at = door.local_addr().unwrap();
     let url = acs.url();
     let host = url.trim_start_matches("http://").split('/').next().unwrap().to_owned();
@@ -183,7 +212,7 @@ fn through_a_nat_that_forgets_and_moves() {
         inform_with(&["4 VALUE CHANGE"]),
         end(),
     ]);
-    let router = router(&forwarded(&acs));
+    let router = router(&forwarded(&acs, "198.18.0.1"));
     router.set("cpe", "periodic_notify_interval", "1");
     router.set("cpe", "use_curl_ifname", "1");
     router.set("cpe", "interface", "i0");
@@ -237,4 +266,100 @@ fn through_a_nat_that_forgets_and_moves() {
     agent.wait_for(&format!("STUN server 198.18.0.1:{port}\n"), 2);
     let seen = acs.finish();
     assert_eq!(request_url(&seen[5].text()), format!("http://192.168.77.3:{number}/"));
+}
+
+/// The interface has two addresses, and another program the port of the one that is told first.
+#[test]
+fn one_of_two_addresses_is_taken_for_a_while() {
+    let Some(world) = World::make() else { return };
+    let mut steps = vec![inform_with(&["0 BOOTSTRAP"]), methods(), end()];
+    for event in [&["6 CONNECTION REQUEST"], &["4 VALUE CHANGE"], &["6 CONNECTION REQUEST"]] {
+        steps.extend([inform_with(event), end()]);
+    }
+    let acs = Scripted::start(steps);
+    let router = router(&forwarded(&acs, "198.18.0.1"));
+    let port = free_port();
+    router.set("cpe", "port", &port.to_string());
+    router.set("cpe", "use_curl_ifname", "1");
+    router.set("cpe", "interface", "i0");
+    world.open();
+    let folder = tempfile::tempdir().unwrap();
+    let mut other = world.command(env!("CARGO_BIN_EXE_rcwmpd"));
+    other
+        .args([
+            "mini-acs",
+            "--allow-remote",
+            "--auth",
+            "digest:u:p",
+            "--listen",
+            &format!("192.168.77.2:{port}"),
+            "--db",
+        ])
+        .arg(folder.path().join("db"));
+    let taken = Server(other.spawn().unwrap());
+    let end = Instant::now() + Duration::from_secs(20);
+    while TcpStream::connect(("192.168.77.2", port)).is_err() {
+        assert!(Instant::now() < end, "the other program does not listen");
+        thread::sleep(Duration::from_millis(50));
+    }
+    let agent = world.start(&router);
+    agent.wait_for("End session", 1);
+    let url = request_url(&acs.seen()[0].text());
+    assert_eq!(url, format!("http://[fd77::2]:{port}/"), "the one that can be had");
+    assert_eq!(listens_on(&agent).len(), 2, "the other program, and the agent");
+    assert_eq!(knock(&url, Knock::default()), 200);
+    agent.wait_for("End session", 2);
+    // One retry at least was in vain, and none cost the loop its rest.
+    let busy = agent.cpu();
+    thread::sleep(Duration::from_secs(6));
+    assert!(agent.cpu() - busy < Duration::from_millis(500), "a loop that spins");
+    let said = format!(
+        "received at another address only, tried again every 5 s: port {port} for connection requests \
+         (192.168.77.2:{port}) is in use by another program"
+    );
+    assert_eq!(agent.log().matches(&said).count(), 1, "{}", agent.log());
+    drop(taken);
+    agent.wait_for("End session", 3);
+    let url = request_url(&acs.seen()[5].text());
+    assert_eq!(url, format!("http://192.168.77.2:{port}/"));
+    assert_eq!(listens_on(&agent).len(), 2, "both are the agent's");
+    assert_eq!(knock(&url, Knock::default()), 200);
+    agent.wait_for("End session", 4);
+    acs.finish();
+}
+
+/// The name of the ACS has no address but one of IPv6, and the default route of this machine is as it is: what leads
+/// to the ACS is known once a session has been there, and in the next life from the start.
+#[test]
+fn an_acs_that_has_only_ipv6_by_name() {
+    let acs = Scripted::start(vec![
+        inform_with(&["0 BOOTSTRAP"]),
+        methods(),
+        end(),
+        inform_with(&["4 VALUE CHANGE"]),
+        end(),
+        inform_with(&["6 CONNECTION REQUEST"]),
+        end(),
+    ]);
+    if TcpListener::bind(("::1", 0)).is_err() {
+        return skip("no IPv6 here");
+    }
+    let url = forwarded(&acs, "::1");
+    let router = router(&url.replace("[::1]", "acs.test"));
+    router.set("acs", "get_rpc_methods", "1");
+    let start = || router.start_with_hosts("127.0.0.1 localhost\n::1 acs.test\n");
+    let Some(agent) = start() else { return skip("no mounts of its own here") };
+    agent.wait_for("End session", 2);
+    agent.wait_for("Waiting the next session", 2);
+    let url = request_url(&acs.seen()[3].text());
+    assert!(url.starts_with("http://[::1]:"), "{url}");
+    agent.stop();
+    router.set("acs", "get_rpc_methods", "0");
+    let agent = start().unwrap();
+    agent.wait_for("Connection Request server initiated", 1);
+    assert_eq!(knock(&url, Knock::default()), 200);
+    agent.wait_for("End session", 1);
+    stays_quiet(&agent, "Start session", 1);
+    let seen = acs.finish();
+    assert_eq!(request_url(&seen[5].text()), url);
 }

@@ -14,7 +14,10 @@ mod scripted;
 #[path = "support/stun.rs"]
 mod stun;
 
+use std::net::{SocketAddr, UdpSocket};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use agent::{Agent, Router};
@@ -113,7 +116,7 @@ fn what_is_not_valid_is_ignored_and_never_answered() {
 #[test]
 fn a_replay_is_refused_after_a_restart_too() {
     let mut steps = first();
-    for _ in 0..3 {
+    for _ in 0..4 {
         steps.extend(requested());
     }
     let acs = Scripted::start(steps);
@@ -146,6 +149,20 @@ fn a_replay_is_refused_after_a_restart_too() {
     agent.wait_for("Configuration read again", 1);
     sender.send(&at, request_by("another", &at, now + 1, 6), 1);
     agent.wait_for("End session", 2);
+    // They are no way back for what was recorded of the old ones, though, in this life and the next.
+    router.set("cpe", "passwd", PASSWORD);
+    agent.signal("HUP");
+    agent.wait_for("Configuration read again", 2);
+    sender.send(&at, request(&at, now + 1000, 5), 1);
+    sender.send(&at, request(&at, now, 1), 1);
+    stays_quiet(&agent, "Start session", 2);
+    agent.kill();
+    let agent = router.start(&[]);
+    agent.wait_for("Connection Request server initiated", 1);
+    sender.send(&at, request(&at, now + 1000, 5), 1);
+    stays_quiet(&agent, "Start session", 0);
+    sender.send(&at, request(&at, now + 1001, 7), 1);
+    agent.wait_for("End session", 1);
     acs.finish();
 }
 
@@ -204,6 +221,76 @@ fn a_server_that_is_away_is_said_once_and_asked_on() {
     let (length, _) = server.recv_from(&mut block).unwrap();
     assert_eq!((length, &block[44..48]), (48, &[0xC0, 0x02, 0, 0][..]), "BINDING-CHANGE at once");
     assert_eq!(agent.log().matches("does not answer").count(), 1, "{}", agent.log());
+}
+
+/// What a STUN server answers to a request.
+fn mapped(request: &[u8], at: SocketAddr) -> Vec<u8> {
+    let SocketAddr::V4(at) = at else { panic!("IPv4 here") };
+    let head = [&[1, 1, 0, 12][..], &request[4..20], &[0, 1, 0, 8, 0, 1]].concat();
+    [&head[..], &at.port().to_be_bytes(), &at.ip().octets()].concat()
+}
+
+/// Every port but the first is taken, in a network of the agent's own: that is said once, the binding is kept all the
+/// same, and how long it lives is found out when there is a second one.
+#[test]
+fn a_second_port_that_cannot_be_had_is_waited_for() {
+    const RANGE: &str = "sysctl -q -w net.ipv4.ip_local_port_range";
+    let router = stunned(3478, 1, 4);
+    router.set("stun", "server_address", "127.0.0.1");
+    router.set("cpe", "port", "40000");
+    let before = format!("ip link set lo up && {RANGE}='40000 40000'");
+    let Some(agent) = router.start_apart("--net", &before) else {
+        return stun::skip("no network of its own here");
+    };
+    let pid = agent.child.id().to_string();
+    let there = ["--net", "-t", &pid];
+    let stund = ["stund", "-h", "127.0.0.1", "-a", "127.0.0.2", "-p", "3478", "-o", "3479"];
+    let is_there = Command::new("sh").args(["-c", "command -v stund"]).stdout(Stdio::null()).status();
+    if !is_there.is_ok_and(|status| status.success()) {
+        return stun::skip("stund not installed");
+    }
+    agent.wait_for("no second port for STUN", 1);
+    let _server = stun::Server::start("nsenter", &[&there[..], &stund].concat()).unwrap();
+    // It was tried again after five seconds, and each turn of the loop was a complaint.
+    thread::sleep(Duration::from_secs(7));
+    assert_eq!(agent.log().matches("no second port for STUN").count(), 1, "{}", agent.log());
+    assert!(!agent.log().contains("is kept every"), "{}", agent.log());
+    let busy = agent.cpu();
+    thread::sleep(Duration::from_secs(2));
+    assert!(agent.cpu() - busy < Duration::from_millis(200), "a loop that spins");
+    let wider = format!("{RANGE}='40000 50000'");
+    let done = Command::new("nsenter").args(there).args(["sh", "-c", &wider]).status();
+    assert!(done.unwrap().success());
+    agent.wait_for("The way for Connection Requests by UDP is kept every 4 s", 1);
+    assert_eq!(agent.log().matches("no second port for STUN").count(), 1, "{}", agent.log());
+}
+
+/// A name with two addresses, one of which is silent: whichever is asked first.
+#[test]
+fn the_other_address_of_a_stun_server_is_asked_when_one_is_silent() {
+    let first = UdpSocket::bind("127.0.0.2:0").unwrap();
+    let port = first.local_addr().unwrap().port();
+    let servers = [first, UdpSocket::bind(("127.0.0.3", port)).unwrap()];
+    servers.iter().for_each(|server| server.set_nonblocking(true).unwrap());
+    let router = stunned(port, 1, 1);
+    router.set("stun", "server_address", "stun.test");
+    let hosts = "127.0.0.1 localhost\n127.0.0.2 stun.test\n127.0.0.3 stun.test\n";
+    let Some(agent) = router.start_with_hosts(hosts) else { return stun::skip("no mounts of its own here") };
+    let (start, mut block, mut silent, mut answered) = (Instant::now(), [0; 1500], None, 0);
+    while answered < 3 {
+        for (at, server) in servers.iter().enumerate() {
+            while let Ok((length, from)) = server.recv_from(&mut block) {
+                if *silent.get_or_insert(at) != at {
+                    let _ = server.send_to(&mapped(&block[..length], from), from);
+                    answered += 1;
+                }
+            }
+        }
+        thread::sleep(Duration::from_millis(20));
+        assert!(start.elapsed() < Duration::from_secs(90), "{silent:?}: {}", agent.log());
+    }
+    let other = if silent == Some(0) { "127.0.0.3" } else { "127.0.0.2" };
+    agent.wait_for(&format!("STUN server {other}:{port}"), 1);
 }
 
 #[test]

@@ -7,22 +7,24 @@
 #![cfg(all(feature = "lab", feature = "xmpp"))]
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+#[path = "support/xmpp_server.rs"]
+mod xmpp_server;
+
 use std::fs;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hmac::{Hmac, Mac};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rcwmp::connreq::xmpp::client::{Account, Online, Stats, login};
 use rcwmp::connreq::xmpp::request::{Rule, Settings};
 use rcwmp::http::auth::Credentials;
 use rcwmp::http::wire::{Secure, Secured, Wire};
 use rcwmp::lab::soak::dice::Dice;
-use sha1::{Digest, Sha1};
+use xmpp_server::{HEADER, JID, Peer, SECRET};
 
 /// Another seed is another test: `SEED=7 cargo test --test stanzas_generated`.
 const SEED: u32 = 20_261_121;
@@ -32,11 +34,6 @@ const SOON: Duration = Duration::from_secs(30);
 /// KiB.
 const GROWTH: u64 = 1024;
 const NONCE: &str = "fyko+d2lbbFgONRv9qkxdawL";
-const SECRET: &str = "s3cret, with = and ,";
-const JID: &str = "cpe@sha1.example/wan";
-const SASL: &str = "xmlns='urn:ietf:params:xml:ns:xmpp-sasl'";
-const HEADER: &str = "<?xml version='1.0'?><stream:stream xmlns='jabber:client' \
-                      xmlns:stream='http://etherx.jabber.org/streams' id='1' from='sha1.example' version='1.0'>";
 
 fn seed() -> u32 {
     std::env::var("SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(SEED)
@@ -50,137 +47,6 @@ fn memory() -> u64 {
 
 fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
-}
-
-fn mac(key: &[u8], text: &[u8]) -> Vec<u8> {
-    let mut mac = Hmac::<Sha1>::new_from_slice(key).unwrap();
-    mac.update(text);
-    mac.finalize().into_bytes().to_vec()
-}
-
-fn xor(a: &[u8], b: &[u8]) -> Vec<u8> {
-    a.iter().zip(b).map(|(a, b)| a ^ b).collect()
-}
-
-const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-fn base64(bytes: &[u8]) -> String {
-    let mut out = String::new();
-    for chunk in bytes.chunks(3) {
-        let word =
-            chunk.iter().fold(0_u32, |word, byte| (word << 8) | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for at in 0..4 {
-            let digit = usize::try_from((word >> (18 - 6 * at)) & 63).unwrap();
-            out.push(if at <= chunk.len() { char::from(DIGITS[digit]) } else { '=' });
-        }
-    }
-    out
-}
-
-fn from_base64(text: &str) -> Vec<u8> {
-    let mut out = Vec::new();
-    let (mut word, mut bits) = (0_u32, 0);
-    for digit in text.bytes().filter(|byte| *byte != b'=') {
-        let value = DIGITS.iter().position(|known| *known == digit).unwrap();
-        word = (word << 6) | u32::try_from(value).unwrap();
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            out.push(((word >> bits) & 255).to_be_bytes()[3]);
-        }
-    }
-    out
-}
-
-/// The text of an element that a client has sent.
-fn inside(text: &str) -> String {
-    // What is left of the header may stand before it.
-    text.rsplit_once("</").unwrap().0.rsplit('>').next().unwrap().to_owned()
-}
-
-/// The server's end of a connection.
-struct Peer(TcpStream);
-
-impl Peer {
-    fn say(&mut self, text: &str) {
-        self.0.write_all(text.as_bytes()).unwrap();
-    }
-
-    /// Reads until a word has come.
-    fn hear(&mut self, word: &str) -> String {
-        let (mut seen, mut block) = (String::new(), [0; 4096]);
-        while !seen.contains(word) {
-            let count = self.0.read(&mut block).unwrap();
-            assert!(count > 0, "closed, no {word} in {seen}");
-            seen.push_str(&String::from_utf8_lossy(&block[..count]));
-        }
-        seen
-    }
-
-    /// RFC 6120 from the header to the binding.
-    fn log_in(&mut self, by_scram: bool) {
-        self.hear("<stream:stream");
-        self.say(HEADER);
-        match by_scram {
-            true => self.scram(),
-            false => self.plain(),
-        }
-        self.hear("<stream:stream");
-        self.say(HEADER);
-        self.say("<stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></stream:features>");
-        let bind = self.hear("</iq>");
-        let id = bind.split(" id=").nth(1).unwrap().split(['"', '\'']).nth(1).unwrap();
-        self.say(&format!(
-            "<iq type='result' id='{id}'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>{JID}</jid></bind></iq>"
-        ));
-        self.hear("<presence>");
-    }
-
-    /// RFC 5802.
-    fn scram(&mut self) {
-        self.say(
-            "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>SCRAM-SHA-1</mechanism>\
-             </mechanisms></stream:features>",
-        );
-        let first = String::from_utf8(from_base64(&inside(&self.hear("</auth>")))).unwrap();
-        let bare = first.strip_prefix("n,,").unwrap();
-        let challenge = format!("r={NONCE}server,s=QSXC,i=4096");
-        self.say(&format!("<challenge {SASL}>{}</challenge>", base64(challenge.as_bytes())));
-        let last = String::from_utf8(from_base64(&inside(&self.hear("</response>")))).unwrap();
-        let (without, proof) = last.rsplit_once(",p=").unwrap();
-        let mut round = mac(SECRET.as_bytes(), &[from_base64("QSXC"), vec![0, 0, 0, 1]].concat());
-        let mut salted = round.clone();
-        for _ in 1..4096 {
-            round = mac(SECRET.as_bytes(), &round);
-            salted = xor(&salted, &round);
-        }
-        let signed = format!("{bare},{challenge},{without}");
-        let key = mac(&salted, b"Client Key");
-        let expected = xor(&key, &mac(&Sha1::digest(&key), signed.as_bytes()));
-        assert_eq!(from_base64(proof), expected, "the client's proof");
-        let ours = mac(&mac(&salted, b"Server Key"), signed.as_bytes());
-        let proof = base64(format!("v={}", base64(&ours)).as_bytes());
-        self.say(&format!("<success {SASL}>{proof}</success>"));
-    }
-
-    /// RFC 4616.
-    fn plain(&mut self) {
-        self.say(
-            "<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>\
-             </stream:features>",
-        );
-        self.hear("<starttls");
-        self.say("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
-        self.hear("<stream:stream");
-        self.say(HEADER);
-        self.say(
-            "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>PLAIN</mechanism>\
-             </mechanisms></stream:features>",
-        );
-        let told = from_base64(&inside(&self.hear("</auth>")));
-        assert_eq!(String::from_utf8(told).unwrap(), format!("\0cpe\0{SECRET}"));
-        self.say(&format!("<success {SASL}/>"));
-    }
 }
 
 /// A TLS that is none.

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use agent::{Agent, Router};
 use messages::{get_values, set_values};
-use play::{codes, end, has, inform, methods, object, router, say};
+use play::{Knock, codes, end, has, inform, inform_with, knock, methods, object, request_url, router, say};
 use scripted::{Scripted, Seen};
 
 const MAPPINGS: &str = "Device.NAT.PortMapping.";
@@ -197,4 +197,58 @@ fn a_flash_that_is_full() {
     assert!(codes(&seen[5].text()).contains(&"0 BOOTSTRAP".to_owned()));
     has(&seen[8].text(), &["SetParameterValuesResponse"]);
     assert!(router.read("/etc/config/wireless").contains("'taken'"));
+}
+
+/// A flash that has failed, and is read-only since: in the first life, or in a later one.
+#[test]
+fn a_flash_that_is_read_only() {
+    for is_first in [true, false] {
+        let mut steps = Vec::new();
+        if !is_first {
+            steps.extend([inform(), methods(), end()]);
+        }
+        let refused = say(set_values("1", &[(SSID, "xsd:string", "refused")], "k"));
+        steps.extend([inform(), methods(), say(get_values("1", &[UPTIME])), refused, end()]);
+        steps.extend((0..2).flat_map(|_| [inform_with(&["6 CONNECTION REQUEST"]), end()]));
+        let acs = Scripted::start(steps);
+        let router = router(&acs.url());
+        router.set("acs", "get_rpc_methods", "1");
+        let mut before = 0;
+        if !is_first {
+            router.play();
+            before = 3;
+        }
+        let etc = router.root().join("etc").display().to_string();
+        let wireless = router.read("/etc/config/wireless");
+        let mount = format!("mount --bind '{etc}' '{etc}' && mount -o remount,ro,bind '{etc}'");
+        let Some(agent) = router.start_apart("--mount", &mount) else { return };
+        agent.wait_for("Connection Request server initiated", 1);
+        if !is_first {
+            assert_eq!(knock(&request_url(&acs.seen()[0].text()), Knock::default()), 200);
+        }
+        agent.wait_for("End session", 1);
+        agent.wait_for("Waiting the next session", 1);
+        let url = request_url(&acs.seen()[before].text());
+        assert_eq!(knock(&url, Knock::default()), 200);
+        agent.wait_for("End session", 2);
+        agent.wait_for("Waiting the next session", 2);
+        let busy = agent.cpu();
+        std::thread::sleep(Duration::from_secs(3));
+        assert!(agent.cpu() - busy < Duration::from_millis(300), "a loop that spins");
+        let log = agent.log();
+        assert_eq!(log.matches("the state is not saved").count(), 1, "{log}");
+        assert!(log.matches("Read-only file system").count() < 8, "{log}");
+        // Somebody has mended it.
+        let pid = agent.child.id().to_string();
+        let mended = ["-t", &pid, "--mount", "mount", "-o", "remount,rw,bind", &etc];
+        assert!(Command::new("nsenter").args(mended).status().unwrap().success());
+        assert_eq!(knock(&url, Knock::default()), 200);
+        agent.wait_for("End session", 3);
+        agent.wait_for("the state is saved again", 1);
+        assert!(agent.stop().0.success());
+        assert_eq!(router.read("/etc/config/wireless"), wireless);
+        let seen = acs.finish();
+        has(&seen[before + 3].text(), &["GetParameterValuesResponse"]);
+        has(&seen[before + 4].text(), &["<FaultCode>900"]);
+    }
 }

@@ -12,6 +12,8 @@ mod play;
 mod prosody;
 #[path = "support/scripted.rs"]
 mod scripted;
+#[path = "support/xmpp_server.rs"]
+mod xmpp_server;
 
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -266,6 +268,69 @@ fn stanzas_of_strangers_are_survived() {
     let grown = memory(&agent).saturating_sub(before);
     assert!(grown < 1024, "{grown} KB more");
     assert_eq!(agent.log().matches("XMPP connection as").count(), 1, "{}", agent.log());
+    acs.finish();
+}
+
+/// A crowd of addresses has used up what strangers may guess before the ACS has said a word to this life: it is known
+/// by a request to the one before, and a stranger who is right has to wait.
+#[test]
+fn after_a_restart_the_acs_is_known_by_its_requests() {
+    let ask = |peer: &mut xmpp_server::Peer, from: &str, id: &str, password: &str| {
+        peer.say(&format!(
+            "<iq from='{from}' to='{}' id='{id}' type='get'><connectionRequest \
+             xmlns='urn:broadband-forum-org:cwmp:xmppConnReq-1-0'><username>{USER}</username><password>{password}\
+             </password></connectionRequest></iq>",
+            xmpp_server::JID
+        ));
+        let mut answer = peer.hear(id);
+        while !answer.trim_end().ends_with("</iq>") {
+            answer += &peer.hear(">");
+        }
+        answer
+    };
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let accept = || {
+        let (stream, _) = server.accept().unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let mut peer = xmpp_server::Peer(stream);
+        peer.log_in(true);
+        peer
+    };
+    let mut steps = vec![inform(), methods(), end()];
+    steps.extend(requested(vec![]));
+    steps.extend(requested(vec![]));
+    let acs = Scripted::start(steps);
+    let router = router(&acs.url(), server.local_addr().unwrap().port(), "sha1.example");
+    router.set("home", "use_tls", "0");
+    // Nobody looks at blanks here.
+    router.set("home", "keepalive_interval", "0");
+    let agent = router.start(&[]);
+    let mut peer = accept();
+    agent.wait_for("End session", 1);
+    router.set("acs", "get_rpc_methods", "0");
+    has(&ask(&mut peer, "acs@acs.example/desk", "first", PASSWORD), &["type=\"result\""]);
+    agent.wait_for("End session", 2);
+    agent.wait_for("Waiting the next session", 2);
+    agent.stop();
+    let text = router.read("/etc/rcwmp/state.json");
+    has(&text, &["\"known_senders\":{\"proven\":[\""]);
+    assert!(!text.contains("acs.example"), "a hash of the address: {text}");
+
+    let agent = router.start(&[]);
+    let mut peer = accept();
+    agent.wait_for("XMPP connection as", 1);
+    let mut count = 0;
+    while ask(&mut peer, &format!("eve@evil{count}/x"), &format!("e{count}"), "guess")
+        .contains("not-authorized")
+    {
+        count += 1;
+        assert!(count < 1000, "a guess for every address");
+    }
+    assert!(count >= 64, "{count}");
+    has(&ask(&mut peer, "stranger@other.example/x", "s", PASSWORD), &["service-unavailable"]);
+    has(&ask(&mut peer, "acs@acs.example/elsewhere", "second", PASSWORD), &["type=\"result\""]);
+    agent.wait_for("End session", 1);
+    drop(agent);
     acs.finish();
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use log::{debug, error, info, warn};
+use log::{debug, info, warn};
 use nix::sys::eventfd::EventFd;
 
 use super::duties::Desk;
@@ -225,9 +225,7 @@ impl Exchange {
                         let (_, id) = file.state.told.remove(at);
                         file.state.transfers.delivered(id);
                     }
-                    if let Err(why) = file.save() {
-                        error!("the state is not saved: {why}");
-                    }
+                    file.keep();
                 }
                 Output::Learned(methods) => {
                     self.learned = true;
@@ -293,9 +291,7 @@ fn absorb(file: &mut StateFile, model: &mut Model<System>, request: &Request, no
     }
     // Every such change brings a ParameterKey along (TR-069 A.3.2.1).
     file.state.watch.absorb(model, ByAcs::Set(&["Device.ManagementServer.ParameterKey"]));
-    if let Err(why) = file.save() {
-        error!("the state is not saved: {why}");
-    }
+    file.keep();
 }
 
 /// Names of methods as they are worth remembering: `string(64)` by the schema, and no ACS has hundreds.

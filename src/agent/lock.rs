@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::sys::dir;
+use crate::sys::fs::FsError;
 
 /// Held as long as it lives.
 #[derive(Debug)]
@@ -33,21 +34,28 @@ impl fmt::Display for LockError {
     }
 }
 
-/// Takes the state directory, which is made if it is missing, and for us alone: it holds passwords.
+/// Takes the state directory, which is made if it is missing, and for us alone: it holds passwords. One that nothing
+/// can be written to is taken as it is: the agent goes on without a memory.
 ///
 /// # Errors
 /// [`LockError`]; it does not wait.
 pub fn take(place: &Path) -> Result<Lock, LockError> {
     let failed = |why: &dyn fmt::Display| LockError::Io(place.to_path_buf(), why.to_string());
-    dir::make_private(place).map_err(|why| failed(&why))?;
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(place.join("lock"))
-        .map_err(|why| failed(&why))?;
+    let file = match dir::make_private(place).and_then(|()| open(&place.join("lock"))) {
+        Err(why) if why.is_read_only() => {
+            // What is there can be locked all the same: the file, or what it would be in.
+            let there = place.join("lock");
+            let there = there.ancestors().find_map(|path| File::open(path).ok());
+            there.ok_or_else(|| failed(&why))?
+        }
+        opened => opened.map_err(|why| failed(&why))?,
+    };
     Flock::lock(file, FlockArg::LockExclusiveNonblock)
         .map(Lock)
         .map_err(|_| LockError::Taken(place.to_path_buf()))
+}
+
+fn open(path: &Path) -> Result<File, FsError> {
+    let mut how = OpenOptions::new();
+    how.write(true).create(true).truncate(false).mode(0o600).open(path).map_err(FsError::io("open", path))
 }

@@ -1,9 +1,12 @@
 //! What the agent itself must not forget: the state file, written whole and only on change.
 
 use std::fs;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use log::{error, info};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::autonomous::Inventory;
 use super::discovery::Mechanism;
@@ -12,6 +15,7 @@ use super::units::Units;
 use crate::connreq::rule::Known;
 use crate::cwmp::queue::{Queue, Ticket};
 use crate::cwmp::retry::Ladder;
+use crate::http::auth::Credentials;
 use crate::model::watch::Watch;
 use crate::sys::fs::{FsError, read_capped, write_atomic};
 use crate::sys::json;
@@ -19,6 +23,9 @@ use crate::transfer::plan::{Id, Plan};
 
 /// The largest state file that is read, in bytes.
 const MAX_STATE: usize = 4 << 20;
+
+/// The earlier credentials whose last datagrams are remembered.
+const MAX_OLDER: usize = 8;
 
 /// The format that is written.
 const VERSION: u32 = 1;
@@ -31,6 +38,8 @@ pub struct State {
     version: u32,
     /// The URL of the ACS that has had our BOOTSTRAP (TR-069 table 8).
     pub bootstrapped: Option<String>,
+    /// Where the last successful session went: what leads there is where requests reach us.
+    pub reached: Option<IpAddr>,
     /// How the first ACS was found, since the last factory reset (TR-069 3.1).
     pub located: Option<Mechanism>,
     /// Who we were then; another identity is another device.
@@ -63,11 +72,16 @@ pub struct State {
     pub watch: Watch,
     /// The time in the last lightweight notification, in seconds since 1970: each has a later one.
     pub light_time: i64,
-    /// Time and id of the last connection request by UDP: the next has a later one. None is remembered of
-    /// other credentials, so that an ACS whose clock was wrong has a way out.
+    /// Time and id of the last connection request by UDP: the next has a later one. That of
+    /// other credentials does not count, so that an ACS whose clock was wrong has a way out.
     pub last_datagram: Option<(u64, String)>,
+    /// The last ones of earlier credentials, each with a mark of those: should they come back, what was recorded of
+    /// them is no news.
+    older_datagrams: Vec<(u16, u64, String)>,
     /// Who is not held up by the guesses of others at the port for connection requests.
     pub known_sources: Known,
+    /// The same by XMPP, as hashes of addresses.
+    pub known_senders: Known,
     /// The messages in `queue` that tell of transfers.
     pub told: Vec<(Ticket, Id)>,
     /// What waits for a time.
@@ -88,12 +102,37 @@ pub struct State {
     pub inventory: Option<Inventory>,
 }
 
+impl State {
+    /// Other credentials for connection requests: a datagram is compared with the last one of the same.
+    pub fn other_credentials(&mut self, old: &Credentials, new: &Credentials) {
+        let (old, new) = (self.mark(old), self.mark(new));
+        if let Some((time, id)) = self.last_datagram.take() {
+            self.older_datagrams.retain(|(mark, ..)| *mark != old);
+            self.older_datagrams.push((old, time, id));
+            let too_many = self.older_datagrams.len().saturating_sub(MAX_OLDER);
+            self.older_datagrams.drain(..too_many);
+        }
+        let known = self.older_datagrams.iter().find(|(mark, ..)| *mark == new);
+        self.last_datagram = known.map(|(_, time, id)| (*time, id.clone()));
+    }
+
+    /// Tells credentials apart, and is too short to say what they are: so many others have the same one.
+    fn mark(&self, credentials: &Credentials) -> u16 {
+        let parts = [&self.connection_request_path, &credentials.username, credentials.password.as_str()];
+        let hash = parts.iter().fold(Sha256::new(), |hash, part| hash.chain_update(Sha256::digest(part)));
+        let hash = hash.finalize();
+        u16::from_be_bytes([hash[0], hash[1]])
+    }
+}
+
 /// The state with its file.
 #[derive(Debug)]
 pub struct StateFile {
     path: PathBuf,
     /// What stands in the file.
     written: Vec<u8>,
+    /// Why that is not what is to stand there, as was said already.
+    complaint: Option<String>,
     /// What is to stand there.
     pub state: State,
 }
@@ -116,7 +155,19 @@ impl StateFile {
             Err(why) if why.is_missing() => (State::default(), Vec::new(), None),
             Err(why) => damaged(why.to_string()),
         };
-        (StateFile { path, written, state }, complaint)
+        (StateFile { path, written, complaint: None, state }, complaint)
+    }
+
+    /// As [`StateFile::save`] for whoever goes on without: an error is said once, until it is over.
+    pub fn keep(&mut self) {
+        match self.save().map_err(|why| why.to_string()) {
+            Ok(()) if self.complaint.take().is_some() => info!("the state is saved again"),
+            Err(why) if self.complaint.as_ref() != Some(&why) => {
+                error!("the state is not saved: {why}");
+                self.complaint = Some(why);
+            }
+            _ => {}
+        }
     }
 
     /// Writes the state if it differs from what is written.
@@ -148,6 +199,28 @@ fn read(bytes: &[u8]) -> Result<State, String> {
 mod tests {
     use super::*;
     use crate::cwmp::event::{Event, EventCode};
+
+    #[test]
+    fn what_was_recorded_of_credentials_that_come_back_is_no_news() {
+        let credentials = |n: u32| Credentials::new("user", format!("password {n}"));
+        let mut state = State { connection_request_path: "/x".to_owned(), ..State::default() };
+        state.last_datagram = Some((7, "seven".to_owned()));
+        state.other_credentials(&credentials(1), &credentials(2));
+        assert_eq!(state.last_datagram, None);
+        state.other_credentials(&credentials(2), &credentials(1));
+        assert_eq!(state.last_datagram, Some((7, "seven".to_owned())));
+        state.last_datagram = Some((8, "eight".to_owned()));
+        for n in 1..100 {
+            state.other_credentials(&credentials(n), &credentials(n + 1));
+            assert_eq!(state.last_datagram, None);
+            state.last_datagram = Some((n.into(), "x".to_owned()));
+            assert!(state.older_datagrams.len() <= MAX_OLDER);
+        }
+        state.other_credentials(&credentials(100), &credentials(97));
+        assert_eq!(state.last_datagram, Some((96, "x".to_owned())));
+        let written = serde_json::to_string(&state).unwrap();
+        assert!(!written.contains("password"), "{written}");
+    }
 
     #[test]
     fn a_state_survives_and_damage_is_put_aside() {

@@ -234,6 +234,17 @@ impl Client {
         (now >= due && self.flight.is_none()).then(|| self.send(kind, now, random))
     }
 
+    /// There is no second port now for what [`Client::tick`] has given. It says nothing of the binding, which is kept
+    /// as long as it is known to live; the search goes on when there is one.
+    pub fn has_no_second(&mut self, now: Duration) {
+        if self.flight.take_if(|flight| flight.kind == Kind::Probe).is_some() {
+            let Search { survived, trial, .. } = &mut self.search;
+            // No longer silence than that is worth anything now.
+            *trial = (*trial).min(*survived);
+            self.next = (now + (*survived - *trial), Kind::Keep);
+        }
+    }
+
     /// Takes a datagram that came to one of our ports. Gives whether the binding is another now.
     pub fn receive(&mut self, at: Port, from: SocketAddr, bytes: &[u8], now: Duration) -> bool {
         let password = self.seals.then_some(self.settings.password.as_str());
@@ -387,6 +398,7 @@ mod tests {
         used: Option<Duration>,
         public: u16,
         redirects: bool,
+        has_second: bool,
         is_up: bool,
         random: u8,
         /// What the server got: when, and which attributes of ours.
@@ -402,6 +414,7 @@ mod tests {
             used: None,
             public: 4000,
             redirects: true,
+            has_second: true,
             is_up: true,
             random: 0,
             seen: Vec::new(),
@@ -435,6 +448,10 @@ mod tests {
                     octets.fill(*random);
                 });
                 let Some(Datagram { from, bytes }) = datagram else { continue };
+                if from == Port::Second && !self.has_second {
+                    self.client.has_no_second(self.now);
+                    continue;
+                }
                 if from == Port::First {
                     if !self.lives() {
                         self.public += 1;
@@ -525,6 +542,28 @@ mod tests {
         world.until(65);
         assert_eq!(world.kinds(), ["keep", "announce", "probe", "keep", "keep"]);
         assert_eq!(world.client.period(), seconds(30));
+    }
+
+    /// At once, or when the search has found something already.
+    #[test]
+    fn a_search_without_a_second_port_waits_for_one() {
+        for begin in [0, 200] {
+            let mut world = world(settings(30, None), 300);
+            world.until(begin);
+            world.has_second = false;
+            let before = world.client.period();
+            world.until(begin + 2000);
+            let (changes, port) = (world.changes, world.public);
+            let count = world.seen.len();
+            world.until(begin + 5000);
+            assert_eq!((world.changes, world.public), (changes, port), "the binding is kept");
+            assert!(world.client.searches() && world.client.period() == before, "{:?}", world.client);
+            let sent = u64::try_from(world.seen.len() - count).unwrap();
+            assert!(sent <= 3000 / before.as_secs() + 1, "{sent} in 3000 s, every {before:?}");
+            world.has_second = true;
+            world.until(begin + 10_000);
+            assert!(!world.client.searches() && (240..=300).contains(&world.client.period().as_secs()));
+        }
     }
 
     #[test]

@@ -29,6 +29,10 @@ const LIFE: Duration = Duration::from_secs(5);
 const LINGER: Duration = Duration::from_secs(1);
 /// The most connections taken from the queue at one go, so that a flood leaves time for the rest.
 const MAX_ACCEPTS: usize = 64;
+/// The most connections that wait in the kernel: what two turns of the loop take. A queue that is full loses the
+/// ACS's connection too, until it tries again a second later, so it is to hold what comes while a session is prepared;
+/// each that waits costs the kernel some memory, so it is not to hold a flood. Kernels before 5.4 allow no more.
+const WAITING: i32 = 128;
 
 /// Why the port cannot be opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -375,6 +379,6 @@ fn open(address: SocketAddr, interface: Option<&str>) -> Result<TcpListener, Err
         socket::setsockopt(&fd, sockopt::BindToDevice, &OsString::from(name))?;
     }
     socket::bind(fd.as_raw_fd(), &SockaddrStorage::from(address))?;
-    socket::listen(&fd, Backlog::new(128)?)?;
+    socket::listen(&fd, Backlog::new(WAITING)?)?;
     Ok(TcpListener::from(fd))
 }

@@ -100,6 +100,8 @@ impl From<Refusal> for Answer {
 pub struct Rule {
     settings: Settings,
     secret: [u8; 32],
+    /// How often the credentials have changed: a nonce is of those that held when it was made.
+    change: u32,
     used: Vec<Used>,
     accepted: VecDeque<Duration>,
     sources: Sources,
@@ -114,11 +116,18 @@ struct Used {
 impl Rule {
     /// A rule that signs its nonces with a random secret, new with every start of the program.
     pub fn new(settings: Settings, secret: [u8; 32]) -> Rule {
-        Rule { settings, secret, used: Vec::new(), accepted: VecDeque::new(), sources: Sources::default() }
+        let (used, accepted) = (Vec::new(), VecDeque::new());
+        Rule { settings, secret, change: 0, used, accepted, sources: Sources::default() }
     }
 
-    /// Takes new settings, as when the ACS writes other credentials.
+    /// Takes new settings, as when the ACS writes other credentials. No nonce from before is good for those, nor for
+    /// the old ones should they come back.
     pub fn set(&mut self, settings: Settings) {
+        if settings.credentials != self.settings.credentials {
+            self.change = self.change.wrapping_add(1);
+            self.used.clear();
+            self.sources.doubt();
+        }
         self.settings = settings;
     }
 
@@ -228,6 +237,7 @@ impl Rule {
 
     fn seal(&self, text: &[u8]) -> [u8; 16] {
         let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(&self.secret).expect("HMAC takes any key");
+        mac.update(&self.change.to_be_bytes());
         mac.update(text);
         let mut seal = [0; 16];
         seal.copy_from_slice(&mac.finalize().into_bytes()[..16]);
@@ -373,6 +383,33 @@ mod tests {
         assert!(late.headers[0].1.contains("stale=true"), "{late:?}");
         let mut reborn = Rule::new(settings(), [8; 32]);
         assert_eq!(ask(&mut reborn, seconds(1), Some(&answers[0])).status, 401, "a nonce of another boot");
+    }
+
+    /// A challenge answered by the first credentials, which an attacker has held back while they were changed to
+    /// others and back again.
+    #[test]
+    fn nonces_end_with_the_credentials_they_were_for() {
+        let mut rule = rule();
+        let first = ask(&mut rule, seconds(0), None);
+        let mut prompt = digest_auth::parse(&first.headers[0].1).unwrap();
+        let context = AuthContext::new("acs", "secret", PATH);
+        let answers: Vec<_> = (0..2).map(|_| prompt.respond(&context).unwrap().to_string()).collect();
+        assert_eq!(ask(&mut rule, seconds(0), Some(&answers[0])).status, 200);
+        rule.set(Settings { nonce_life: Duration::from_secs(50), ..settings() });
+        assert!(!rule.used.is_empty(), "the same credentials have the same nonces");
+        rule.set(Settings::new(PATH, Credentials::new("acs", "other")));
+        assert!(rule.used.is_empty() && !rule.known().proven.contains(&ACS) && rule.knows(ACS));
+        rule.set(settings());
+        for answer in &answers {
+            let refused = ask(&mut rule, seconds(1), Some(answer));
+            assert_eq!(refused.status, 401);
+            assert!(
+                refused.headers[0].1.contains("stale=true"),
+                "the right ACS need not ask its user: {refused:?}"
+            );
+        }
+        let again = ask(&mut rule, seconds(1), None);
+        assert_eq!(ask(&mut rule, seconds(1), Some(&login(&again, "secret", PATH))).status, 200);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //!
 //! Pure. A source may fail ten times at once and then once a second; all of them together sixty-four times at
 //! once and then twice a second, however many addresses somebody has to guess from. Neither brake is for a source
-//! that was right before, so that nobody who shares its address can lock the right ACS out; and the one for
+//! that was right before by the credentials that still hold, so that nobody who shares its address can lock the right ACS out; and the one for
 //! all is not for where our own sessions go, so that no crowd can, even before the first request.
 
 use std::net::{IpAddr, Ipv6Addr};
@@ -28,7 +28,7 @@ const MAX_MET: usize = 4;
 pub struct Known {
     /// Who has sent a valid request; the last eight.
     pub proven: Vec<IpAddr>,
-    /// Where successful sessions went; the last four.
+    /// Where successful sessions went, and who was right by earlier credentials; the last four.
     pub met: Vec<IpAddr>,
 }
 
@@ -119,6 +119,17 @@ impl Sources {
     /// Notes where a session has been.
     pub(crate) fn met(&mut self, acs: IpAddr) {
         keep(&mut self.met, network(acs), MAX_MET);
+    }
+
+    /// Other credentials are asked for from now on. Who was right before was so by the old ones, which somebody else
+    /// may have had: he is slowed down by himself again, and still not by others, where there is room for that beside
+    /// those that sessions went to.
+    pub(crate) fn doubt(&mut self) {
+        let mut met = std::mem::take(&mut self.proven);
+        met.retain(|network| !self.met.contains(network));
+        met.drain(..met.len().saturating_sub(MAX_MET - self.met.len()));
+        met.append(&mut self.met);
+        self.met = met;
     }
 
     /// Those to remember over a restart.
@@ -240,6 +251,30 @@ mod tests {
             sources.failed(v4(1), at(1000));
         }
         assert_eq!(sources.may_try(v4(1), at(1000)), Ok(()));
+    }
+
+    /// Somebody has had the old credentials, and guesses the new ones.
+    #[test]
+    fn who_was_right_by_other_credentials_guesses_no_faster_than_others() {
+        let mut sources = Sources::default();
+        (1..=8).for_each(|n| sources.succeeded(v4(n)));
+        sources.met(v4(8));
+        sources.met(v4(9));
+        sources.doubt();
+        let known = Known { proven: Vec::new(), met: [6, 7, 8, 9].map(v4).to_vec() };
+        assert_eq!(sources.known(), known, "who was right last stays known, behind those of sessions");
+        (0..BURST).for_each(|_| sources.failed(v4(7), at(0)));
+        assert_eq!(sources.may_try(v4(7), at(0)), Err(Brake::Own));
+        (0..BURST_OF_ALL).for_each(|n| sources.failed(IpAddr::from(n.to_be_bytes()), at(0)));
+        assert_eq!(sources.may_try(v4(1), at(0)), Err(Brake::All));
+        assert_eq!(sources.may_try(v4(6), at(0)), Ok(()));
+        sources.met(v4(10));
+        assert!(
+            !sources.knows(v4(6)) && sources.knows(v4(8)),
+            "the next session takes the place of a doubtful one"
+        );
+        sources.doubt();
+        assert_eq!(sources.known().met, [7, 8, 9, 10].map(v4));
     }
 
     #[test]

@@ -64,6 +64,11 @@ impl FsError {
     pub fn is_missing(&self) -> bool {
         matches!(self, FsError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
     }
+
+    /// True if nothing can be written there.
+    pub fn is_read_only(&self) -> bool {
+        matches!(self, FsError::Io { source, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem)
+    }
 }
 
 impl fmt::Display for FsError {

@@ -65,7 +65,11 @@ impl Journal {
     /// is made if it is missing.
     pub fn new(dir: impl Into<PathBuf>) -> Result<Journal, FsError> {
         let dir = dir.into();
-        dir::make(&dir, dir::PRIVATE)?;
+        match dir::make(&dir, dir::PRIVATE) {
+            // No commit is possible now, and nobody else is to fall with it.
+            Err(why) if why.is_read_only() => {}
+            made => made?,
+        }
         Ok(Journal { dir })
     }
 
@@ -91,6 +95,9 @@ impl Journal {
     ///
     /// A journal that cannot be read is put aside as `damaged` and reported once.
     pub fn recover(&self) -> Result<(), FsError> {
+        if !self.dir.exists() {
+            return Ok(());
+        }
         let _lock = self.lock()?;
         self.recover_locked()
     }
@@ -193,6 +200,7 @@ impl Journal {
     }
 
     fn lock(&self) -> Result<Flock<File>, FsError> {
+        dir::make(&self.dir, dir::PRIVATE)?;
         lock(&self.dir, File::open(&self.dir).map_err(FsError::io("open", &self.dir))?, true)
     }
 }

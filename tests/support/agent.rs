@@ -105,12 +105,29 @@ impl Router {
     /// As [`Router::start`], where looking a name up asks this server, and nobody else is changed; `None`
     /// where the system does not allow that.
     pub fn start_with_name_server(&self, address: &str) -> Option<Agent> {
-        let file = self.dir.path().join("resolv.conf");
-        fs::write(&file, format!("nameserver {address}\noptions timeout:2 attempts:1\n")).unwrap();
+        self.start_over("/etc/resolv.conf", &format!("nameserver {address}\noptions timeout:2 attempts:1\n"))
+    }
+
+    /// As [`Router::start`], where these are the names of hosts, and nobody else is changed; `None` where the system
+    /// does not allow that.
+    pub fn start_with_hosts(&self, hosts: &str) -> Option<Agent> {
+        self.start_over("/etc/hosts", hosts)
+    }
+
+    /// As [`Router::start`], with another text in a file of this system.
+    fn start_over(&self, place: &str, text: &str) -> Option<Agent> {
+        let file = self.dir.path().join("over");
+        fs::write(&file, text).unwrap();
+        let mount = format!("mount --bind '{}' {place}", file.display());
+        self.start_apart("--mount", &mount)
+    }
+
+    /// As [`Router::start`], after a command, with mounts (`--mount`) or a network (`--net`) of its own; `None` where
+    /// the system does not allow that.
+    pub fn start_apart(&self, what: &str, before: &str) -> Option<Agent> {
         let unshare = |then: &str, arguments: &[&std::ffi::OsStr]| {
-            let mount = format!("mount --bind '{}' /etc/resolv.conf && {then}", file.display());
             let mut command = Command::new("unshare");
-            command.args(["--mount", "sh", "-c", &mount, "sh"]).args(arguments);
+            command.args([what, "sh", "-c", &format!("{before} && {then}"), "sh"]).args(arguments);
             command.stdin(Stdio::null()).stdout(Stdio::null());
             command
         };

@@ -204,8 +204,12 @@ impl Peer {
     pub fn hear(&mut self, word: &str) -> String {
         let (mut seen, mut block) = (String::new(), [0; 4096]);
         while !seen.contains(word) {
-            let length =
-                self.stream.read(&mut block).unwrap_or_else(|why| panic!("{why}, no {word} in {seen}"));
+            let length = match self.stream.read(&mut block) {
+                Ok(length) => length,
+                // A machine that was stopped for a moment.
+                Err(why) if why.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(why) => panic!("{why}, no {word} in {seen}"),
+            };
             assert!(length > 0, "closed, no {word} in {seen}");
             seen.push_str(&String::from_utf8_lossy(&block[..length]));
         }

@@ -193,7 +193,7 @@ impl Daemon {
         let url = &self.settings.acs.url;
         let connected = match connected {
             // While no way leads out of this router, nothing is known of the ACS.
-            Some(false) if local_addresses(&self.settings.acs).is_empty() => return,
+            Some(false) if local_addresses(&self.settings.acs, self.reached()).is_empty() => return,
             Some(connected) => connected,
             None => return,
         };

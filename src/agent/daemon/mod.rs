@@ -154,6 +154,8 @@ fn route_to_bbfdm(model: &mut Model<System>) -> Vec<String> {
 
 struct Daemon {
     model: Model<System>,
+    /// Why it is not saved, as was said already.
+    unsaved: Option<String>,
     file: StateFile,
     settings: Settings,
     zone: Zone,
@@ -300,6 +302,7 @@ impl Daemon {
             options: options.clone(),
             _alone: alone,
             model,
+            unsaved: None,
             file,
             settings,
             zone,
@@ -313,6 +316,7 @@ impl Daemon {
         }
         daemon.set_alarms(now);
         daemon.take_over_from_icwmp();
+        daemon.recall_favourite();
         daemon.greet();
         daemon.resume_units();
         daemon.look_at_packages();
@@ -633,10 +637,12 @@ impl Daemon {
         self.set_alarms(now);
         let path = &self.file.state.connection_request_path;
         let rule = rule_settings(&self.settings, path);
-        if rule.credentials != self.rule.settings().credentials {
-            self.file.state.last_datagram = None;
+        let (old, new) = (&self.rule.settings().credentials, &rule.credentials);
+        if old != new {
+            self.file.state.other_credentials(old, new);
         }
         self.rule.set(rule);
+        self.file.state.known_sources = self.rule.known();
         self.listener = None;
         self.port_retry = now.mono;
         self.follow_address(now.mono);
@@ -672,9 +678,7 @@ impl Daemon {
     }
 
     fn save(&mut self) {
-        if let Err(why) = self.file.save() {
-            error!("the state is not saved: {why}");
-        }
+        self.file.keep();
     }
 
     /// SIGTERM: the open session is given up, what it has not delivered stays.

@@ -36,7 +36,7 @@ impl Daemon {
     /// Looks which addresses lead to the ACS, and has the ports move there. While none does, they stay: a
     /// way out that is gone for a moment is no news.
     pub(super) fn follow_address(&mut self, now: Duration) {
-        let addresses = local_addresses(&self.settings.acs);
+        let addresses = local_addresses(&self.settings.acs, self.reached());
         if addresses.is_empty() || addresses == self.addresses {
             return;
         }
@@ -46,6 +46,19 @@ impl Daemon {
         self.addresses = addresses;
         self.listener = None;
         self.port_retry = now;
+    }
+
+    /// Where the ACS that is configured was found last.
+    pub(super) fn reached(&self) -> Option<IpAddr> {
+        let is_known = self.file.state.bootstrapped.as_deref() == Some(&self.settings.acs.url);
+        self.file.state.reached.filter(|_| is_known)
+    }
+
+    /// Has sessions go where the last one of an earlier life went, if a name still leads there (TR-069 3.1).
+    pub(super) fn recall_favourite(&mut self) {
+        if let (Some(reached), Ok(url)) = (self.reached(), Url::parse(&self.settings.acs.url)) {
+            self.favourites.answered(&url.host, reached);
+        }
     }
 
     /// Whether the port is open wherever it is to be.
@@ -176,20 +189,19 @@ pub(super) fn rule_settings(settings: &Settings, random_path: &str) -> rule::Set
 /// Our address on the way to the ACS: asked of the routing table by a UDP socket that sends nothing. Where an
 /// interface is set, it is its address, and that of the other family follows.
 ///
-/// Names are not resolved here, the loop must not wait for DNS: an ACS with a name is taken to be where
-/// the default route leads, for which the documentation prefixes stand (RFC 5737, RFC 3849).
-pub(super) fn local_addresses(acs: &Acs) -> Vec<IpAddr> {
+/// Names are not resolved here, the loop must not wait for DNS: an ACS with a name is where the last session went
+/// (`reached`), and before the first one it is taken to be where the default route leads, for which the documentation
+/// prefixes stand (RFC 5737, RFC 3849).
+pub(super) fn local_addresses(acs: &Acs, reached: Option<IpAddr>) -> Vec<IpAddr> {
     let Ok(url) = Url::parse(&acs.url) else { return Vec::new() };
     let host = url.host.trim_matches(['[', ']']);
     let anywhere: [IpAddr; 2] =
         [Ipv4Addr::new(192, 0, 2, 1).into(), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into()];
-    let mut targets: Vec<IpAddr> = match host.parse() {
-        Ok(literal) => vec![literal],
-        Err(_) if host.eq_ignore_ascii_case("localhost") => vec![Ipv4Addr::LOCALHOST.into()],
-        Err(_) => Vec::new(),
-    };
-    let is_named = targets.is_empty();
-    if is_named || acs.interface.is_some() {
+    let literal: Option<IpAddr> = host.parse().ok();
+    let local = || host.eq_ignore_ascii_case("localhost").then_some(Ipv4Addr::LOCALHOST.into());
+    let mut targets: Vec<IpAddr> = literal.or(reached).or_else(local).into_iter().collect();
+    // What was reached by a name may be so no longer.
+    if literal.is_none() || acs.interface.is_some() {
         let known = targets.first().map(IpAddr::is_ipv4);
         targets.extend(anywhere.into_iter().filter(|target| known != Some(target.is_ipv4())));
     }
@@ -221,14 +233,26 @@ mod tests {
 
     #[test]
     fn the_address_that_leads_to_the_acs() {
-        let local = |url: &str, interface: Option<&str>| {
+        let known = |url: &str, interface: Option<&str>, reached: Option<&str>| {
             let interface = interface.map(str::to_owned);
-            local_addresses(&Acs { url: url.to_owned(), interface, ..Acs::default() })
+            let acs = Acs { url: url.to_owned(), interface, ..Acs::default() };
+            local_addresses(&acs, reached.map(|address| address.parse().unwrap()))
         };
+        let local = |url: &str, interface| known(url, interface, None);
         assert_eq!(local("http://127.0.0.1:7547/x", None), [IpAddr::from(Ipv4Addr::LOCALHOST)]);
         assert_eq!(local("http://localhost/", None), [IpAddr::from(Ipv4Addr::LOCALHOST)]);
         assert_eq!(local("http://127.0.0.1/", Some("lo"))[0], IpAddr::from(Ipv4Addr::LOCALHOST));
         assert!(local("http://127.0.0.1/", Some("nosuch0")).is_empty());
         assert!(local("nonsense", None).is_empty());
+        // The last session went there.
+        for place in ["127.0.0.1", "::1"] {
+            if UdpSocket::bind((place, 0)).is_ok() {
+                assert_eq!(
+                    known("http://acs.example/", None, Some(place)),
+                    [place.parse::<IpAddr>().unwrap()]
+                );
+            }
+        }
+        assert_eq!(known("http://127.0.0.1/", None, Some("::1")), [IpAddr::from(Ipv4Addr::LOCALHOST)]);
     }
 }

@@ -96,7 +96,9 @@ impl Daemon {
         let changed: Vec<&str> = changed.iter().map(String::as_str).collect();
         let built = inform::content(&mut self.model, device_id, snapshot.events, time, count, &changed);
         let mut told = Vec::new();
-        let plan = match built.and_then(|inform| self.model.save().map(|()| inform)) {
+        // A flash that has failed is no reason to keep silent: an ACS may be able to do something about it.
+        self.keep_model();
+        let plan = match built {
             Ok(inform::Content { inform, values }) => {
                 // A heartbeat confirms nothing of what has changed (Annex O).
                 if !heartbeat {
@@ -135,6 +137,18 @@ impl Daemon {
         self.exchange = Some(Exchange::begin(plan, spoken, told, settings, Arc::clone(&self.wake), now));
         self.show_status();
         self.pump();
+    }
+
+    /// Writes down what the model has numbered; an error is said once, until it is over.
+    fn keep_model(&mut self) {
+        let why = self.model.save().err().map(|why| why.to_string());
+        match &why {
+            Some(why) if self.unsaved.as_ref() != Some(why) => {
+                error!("numbers of objects are not saved, and may be others after a restart: {why}");
+            }
+            _ => {}
+        }
+        self.unsaved = why;
     }
 
     /// An ACS at its first contact finds InstanceMode as it was made (TR-069 3.6.1).
@@ -196,6 +210,9 @@ impl Daemon {
                 if let Some(peer) = ended.peer {
                     self.rule.met(peer);
                     self.file.state.known_sources = self.rule.known();
+                    self.file.state.reached = Some(peer.to_canonical());
+                    // A name may have led elsewhere than the default route does.
+                    self.follow_address(now);
                 }
                 self.file.state.fall_back = false;
                 if self.file.state.first_use.is_none() && clock::is_set() {

@@ -33,6 +33,8 @@ const MAX_DATAGRAMS: usize = 64;
 const LOOKUP: Duration = Duration::from_secs(30);
 /// How soon to try again what failed before anything was sent.
 const RETRY: Duration = Duration::from_secs(30);
+/// How long to wait at most for the second port.
+const MAX_SECOND_RETRY: Duration = Duration::from_secs(600);
 
 type Found = io::Result<Vec<SocketAddr>>;
 
@@ -41,6 +43,8 @@ type Found = io::Result<Vec<SocketAddr>>;
 pub(super) struct Udp {
     first: Option<UdpSocket>,
     second: Option<UdpSocket>,
+    /// When to try again to open the second port, and how long that was waited for: zero if nothing was wrong with it.
+    second_retry: (Duration, Duration),
     /// Where the first port is, or is to be, and on which interface alone.
     place: Option<(SocketAddr, Option<String>)>,
     open_at: Duration,
@@ -197,9 +201,10 @@ impl Daemon {
             udp.looking = None;
             udp.look_at = now + RETRY;
             let ours = socket.local_addr().map(|local| local.is_ipv4()).unwrap_or(true);
-            let found = found.and_then(|found| {
-                let other = || io::Error::other("it has no address of our family");
-                found.into_iter().find(|address| address.is_ipv4() == ours).ok_or_else(other)
+            let found = found.and_then(|mut found| {
+                found.retain(|address| address.is_ipv4() == ours);
+                next(&found, udp.client.as_ref().map(Client::server))
+                    .ok_or_else(|| io::Error::other("it has no address of our family"))
             });
             match found {
                 Ok(server) if udp.client.as_ref().is_none_or(|client| client.server() != server) => {
@@ -244,24 +249,37 @@ impl Daemon {
         let udp = &mut self.udp;
         let (Some(client), Some(first)) = (&mut udp.client, &udp.first) else { return };
         if !client.searches() {
+            udp.second_retry = Default::default();
             if udp.second.take().is_some() {
                 info!("The way for Connection Requests by UDP is kept every {} s", client.period().as_secs());
             }
-        } else if udp.second.is_none() {
+        } else if udp.second.is_none() && now >= udp.second_retry.0 {
             let interface = udp.place.as_ref().and_then(|(_, interface)| interface.as_deref());
             let local = first.local_addr().map(|local| SocketAddr::new(local.ip(), 0));
-            let opened = local.and_then(|local| open(local, interface));
-            udp.second = opened.map_err(|why| error!("no second port for STUN: {why}")).ok();
+            let (_, waited) = udp.second_retry;
+            match local.and_then(|local| open(local, interface)) {
+                Ok(socket) => (udp.second, udp.second_retry) = (Some(socket), Default::default()),
+                Err(why) => {
+                    if waited.is_zero() {
+                        error!("no second port for STUN, tried again later: {why}");
+                    }
+                    let wait = (waited * 2).clamp(PORT_RETRY, MAX_SECOND_RETRY);
+                    udp.second_retry = (now + wait, wait);
+                }
+            }
         }
         if let Some(datagram) = client.tick(now, &mut |octets| {
             // Without randomness an answer can be forged by whoever knows the server; the next can as well.
             let _ = rng::fill(octets);
         }) {
-            let from = if datagram.from == Port::First { Some(first) } else { udp.second.as_ref() };
-            // What is not sent is not answered, and that is seen to.
-            let sent = from.map(|socket| socket.send_to(&datagram.bytes, client.server()));
-            if let Some(Err(why)) = sent {
-                debug!("no way to STUN server {}: {why}", client.server());
+            match if datagram.from == Port::First { Some(first) } else { udp.second.as_ref() } {
+                // What is not sent is not answered, and that is seen to.
+                Some(socket) => {
+                    if let Err(why) = socket.send_to(&datagram.bytes, client.server()) {
+                        debug!("no way to STUN server {}: {why}", client.server());
+                    }
+                }
+                None => client.has_no_second(now),
             }
         }
         match (client.failures(), client.refusal()) {
@@ -278,6 +296,13 @@ impl Daemon {
     }
 }
 
+/// Whom to ask among the addresses of a server: the one behind that which does not answer, in a circle.
+fn next(found: &[SocketAddr], silent: Option<SocketAddr>) -> Option<SocketAddr> {
+    let at = silent.and_then(|silent| found.iter().position(|address| *address == silent));
+    let at = at.map_or(0, |at| (at + 1) % found.len());
+    found.get(at).copied()
+}
+
 fn open(at: SocketAddr, interface: Option<&str>) -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind(at)?;
     socket.set_nonblocking(true)?;
@@ -285,4 +310,21 @@ fn open(at: SocketAddr, interface: Option<&str>) -> io::Result<UdpSocket> {
         setsockopt(&socket, sockopt::BindToDevice, &OsString::from(name))?;
     }
     Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_addresses_of_a_server_in_turn() {
+        let [a, b, c] = [1, 2, 3].map(|last| SocketAddr::from(([192, 0, 2, last], 3478)));
+        assert_eq!(next(&[], None), None);
+        assert_eq!(next(&[], Some(a)), None);
+        assert_eq!(next(&[a, b], None), Some(a));
+        assert_eq!(next(&[a, b], Some(a)), Some(b));
+        assert_eq!(next(&[a, b], Some(b)), Some(a));
+        assert_eq!(next(&[a], Some(a)), Some(a));
+        assert_eq!(next(&[b, c], Some(a)), Some(b), "it is elsewhere by now");
+    }
 }

@@ -33,6 +33,8 @@ const STABLE: Duration = Duration::from_secs(60);
 pub(super) struct Xmpp {
     settings: Option<Settings>,
     rule: request::Rule,
+    /// The rule has been told whom an earlier life knew.
+    has_recalled: bool,
     running: Option<Job<Result<Online, Fault>>>,
     online: Option<Online>,
     /// Since when.
@@ -72,6 +74,10 @@ impl Daemon {
         let settings = settings.filter(|_| self.settings.enabled && !self.settings.acs.url.is_empty());
         let allowed = settings.as_ref().map(|settings| settings.allowed.clone()).unwrap_or_default();
         self.xmpp.rule.set(request::Settings { credentials, allowed });
+        if !std::mem::replace(&mut self.xmpp.has_recalled, true) {
+            self.xmpp.rule.recall(&self.file.state.known_senders);
+        }
+        self.file.state.known_senders = self.xmpp.rule.known();
         let used = settings.as_ref().map(|settings| settings.section.clone());
         for section in sections.iter().filter(|section| Some(*section) != used.as_ref()) {
             // Enabled, and waiting for ConnReqXMPPConnection to refer to it.
@@ -220,6 +226,7 @@ impl Daemon {
                     }
                 }
                 if answers.iter().any(|answer| answer.accepted) {
+                    self.file.state.known_senders = self.xmpp.rule.known();
                     self.event(EventCode::ConnectionRequest);
                 }
                 self.tell_xmpp();

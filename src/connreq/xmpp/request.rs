@@ -15,7 +15,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::stream::{CLIENT, Element, escape};
-use crate::connreq::sources::Sources;
+use crate::connreq::sources::{Known, Sources};
 use crate::http::auth::{Credentials, same};
 
 /// The namespace of a connection request (TR-069 Annex K).
@@ -60,7 +60,21 @@ pub struct Rule {
 impl Rule {
     /// Takes new settings.
     pub fn set(&mut self, settings: Settings) {
+        if settings.credentials != self.settings.credentials {
+            self.sources.doubt();
+        }
         self.settings = settings;
+    }
+
+    /// The known senders, to be remembered over a restart: hashes of their bare addresses, of a bounded number.
+    pub fn known(&self) -> Known {
+        self.sources.known()
+    }
+
+    /// Takes up the senders that an earlier life knew. It is for a rule that has its credentials: others make them
+    /// doubtful.
+    pub fn recall(&mut self, known: &Known) {
+        self.sources.recall(known);
     }
 
     /// Decides about a stanza that came to `jid`, our full address. `None` for what needs no answer.
@@ -301,6 +315,34 @@ mod tests {
         assert_eq!(ask("eve@evil/other", "p", 0), (false, false));
         assert_eq!(ask(ACS, "p", 0), (true, false));
         assert_eq!(ask("eve@evil/other", "p", 2), (true, false));
+    }
+
+    /// Strangers have used up what strangers may guess, whoever they say they are; the ACS is asked for by none of
+    /// them, and is heard in the next life too.
+    #[test]
+    fn who_was_right_is_known_in_the_next_life() {
+        let crowd = |rule: &mut Rule| {
+            for n in 0..100 {
+                rule.decide(&request(&format!("eve@evil{n}/x"), "u", "guess"), JID, at(0)).unwrap();
+            }
+        };
+        let ask =
+            |rule: &mut Rule, from: &str| rule.decide(&request(from, "u", "p"), JID, at(0)).unwrap().accepted;
+        let mut first = rule(&[]);
+        assert!(ask(&mut first, ACS));
+        let mut next = rule(&[]);
+        crowd(&mut next);
+        assert!(!ask(&mut next, ACS), "nobody has told it");
+        next.recall(&first.known());
+        assert!(ask(&mut next, "Acs@Example.net/elsewhere") && !ask(&mut next, "other@example.net/d0f3"));
+        assert_eq!(next.known(), first.known());
+        assert_eq!(next.known().proven.len(), 1);
+
+        // Other credentials: it is heard before strangers, and may not guess any more than each of them.
+        next.set(Settings { credentials: Credentials::new("u", "other"), allowed: Vec::new() });
+        let guess = |rule: &mut Rule| rule.decide(&request(ACS, "u", "p"), JID, at(0)).unwrap().why;
+        assert!((0..10).all(|_| guess(&mut next) == "wrong credentials"));
+        assert_eq!(guess(&mut next), "too many wrong credentials from there");
     }
 
     #[test]
