@@ -12,7 +12,8 @@ mod frames;
 
 use frames::{frame, hex, replay};
 use rcwmp::ubus::blobmsg::Table;
-use rcwmp::ubus::msg::{Attribute, Kind, Reader};
+use rcwmp::ubus::json;
+use rcwmp::ubus::msg::{self, Attribute, Kind, Reader};
 use rcwmp::ubus::object;
 
 const FRAMES: &str = include_str!("ubus/stock.txt");
@@ -56,6 +57,20 @@ fn ubus_monitor() {
     replay(part("ubus monitor"));
 }
 
+/// Our daemon's objects there, called by the stock command.
+#[test]
+fn rcwmpd() {
+    let part = part("rcwmpd at a stock ubusd");
+    replay(part);
+    let answers: Vec<_> = part.lines().filter_map(frame).filter(|frame| !frame.from_ubusd).collect();
+    let answers = answers.iter().map(|frame| msg::decode(&frame.octets).unwrap());
+    let answers = answers.filter_map(|message| message.data().and_then(|data| Table::decode(data).ok()));
+    let answers: Vec<_> = answers.map(|table| json::print_line(&table)).collect();
+    for words in ["Session started", "values are looked at", "icwmpd daemon stopped", "24.10.4", "9005"] {
+        assert!(answers.iter().any(|answer| answer.contains(words)), "{words}: {answers:?}");
+    }
+}
+
 #[test]
 fn odd_requests_for_objects() {
     replay(part("odd requests: objects"));
@@ -74,6 +89,12 @@ fn odd_requests_for_subscriptions() {
 #[test]
 fn odd_requests_for_monitors() {
     replay(part("odd requests: monitors"));
+}
+
+/// Everything at once, by chance: what is told to whom in which order while objects come and go.
+#[test]
+fn odd_requests_at_random() {
+    replay(part("odd requests: at random"));
 }
 
 /// What stock programs say is read and written back as it is; of what they tell a monitor, only the head is looked at.

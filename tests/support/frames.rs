@@ -38,23 +38,27 @@ pub fn hex(octets: &[u8]) -> String {
 /// A hub that gives the numbers of the capture, in their order.
 pub fn hub(part: &str) -> Hub {
     let mut numbers: BTreeMap<char, VecDeque<u32>> = BTreeMap::new();
-    // Who has asked for an object, and whether its signature is new.
-    let mut asked: BTreeMap<char, Option<bool>> = BTreeMap::new();
+    // Who has asked for an object with which request, and whether its signature is new.
+    let mut asked: BTreeMap<(char, [u8; 2]), bool> = BTreeMap::new();
     for Frame { from_ubusd, connection, octets } in part.lines().filter_map(frame) {
         let kind = Kind::from_number(octets[1]);
-        if from_ubusd && kind == Some(Kind::Hello) {
-            let peer = u32::from_be_bytes(octets[4..8].try_into().unwrap());
-            numbers.entry('c').or_default().push_back(peer);
-        }
-        if !from_ubusd {
-            let new = || msg::decode(&octets).unwrap().object_type().is_none();
-            asked.insert(connection, (kind == Some(Kind::AddObject)).then(new));
-        } else if kind == Some(Kind::Data)
-            && let Some(new) = asked.insert(connection, None).flatten()
-        {
-            let message = msg::decode(&octets).unwrap();
-            numbers.entry('o').or_default().extend(message.object_id());
-            numbers.entry('s').or_default().extend(message.object_type().filter(|_| new));
+        let request = (connection, [octets[2], octets[3]]);
+        match (from_ubusd, kind) {
+            (true, Some(Kind::Hello)) => {
+                let peer = u32::from_be_bytes(octets[4..8].try_into().unwrap());
+                numbers.entry('c').or_default().push_back(peer);
+            }
+            (false, Some(Kind::AddObject)) => {
+                asked.insert(request, msg::decode(&octets).unwrap().object_type().is_none());
+            }
+            (true, Some(Kind::Data)) if octets[4..8] == [0; 4] => {
+                if let Some(new) = asked.remove(&request) {
+                    let message = msg::decode(&octets).unwrap();
+                    numbers.entry('o').or_default().extend(message.object_id());
+                    numbers.entry('s').or_default().extend(message.object_type().filter(|_| new));
+                }
+            }
+            _ => {}
         }
     }
     let numbers = Mutex::new(numbers);
