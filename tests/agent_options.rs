@@ -320,7 +320,7 @@ fn what_icwmp_had_to_tell() {
     let log = agent.log();
     has(&log, &[&format!("{QUEUE}: not taken over: cwmp_event 15 gone")]);
     has(&log, &["2 transfers that have ended, 2 that have not begun, 1 informs"]);
-    has(&log, &["Download late has failed: it is more than an hour late"]);
+    has(&log, &["Download late has failed: it is more than an hour late, as far as"]);
     let told = router.run(&["-c", "get_notif", "Device.Time.LocalTimeZone"]).stdout;
     assert_eq!(String::from_utf8(told).unwrap(), "Device.Time.LocalTimeZone => active\n");
     // A ScheduleInform of icwmp's: a session of its own.

@@ -188,7 +188,12 @@ impl Life {
     fn keep(&self, old: &Life) {
         copy(&old.root().join("etc/config"), &self.root().join("etc/config"));
         let list = fs::read_to_string(old.root().join("lib/upgrade/keep.d/rcwmp")).unwrap();
-        for path in list.lines().map(|path| path.trim_start_matches('/')) {
+        // As sysupgrade does it: the shell makes names of patterns, and what is not there is no error.
+        let names: String = list.lines().map(|path| format!(" .{path}")).collect();
+        let find = format!("find{names} \\( -type f -o -type l \\) 2> /dev/null");
+        let found = Command::new("sh").args(["-c", &find]).current_dir(old.root()).output().unwrap();
+        for path in String::from_utf8(found.stdout).unwrap().lines() {
+            fs::create_dir_all(self.root().join(path).parent().unwrap()).unwrap();
             copy(&old.root().join(path), &self.root().join(path));
         }
     }

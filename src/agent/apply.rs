@@ -238,6 +238,44 @@ mod tests {
         assert_eq!(services.due(Duration::ZERO), ["system", "wireless", "network", "dhcp"]);
     }
 
+    /// Nobody calls in vain for ever; the program of the system is the last resort, unless procd has taken others.
+    #[test]
+    #[cfg(feature = "lab")]
+    fn what_procd_never_takes_is_given_up() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = tempfile::tempdir().unwrap();
+        let place = |name: &str| folder.path().join(name);
+        let _broker = crate::lab::router::broker::Broker::start(&place("ubus.sock"), Vec::new()).unwrap();
+        std::fs::create_dir(place("sbin")).unwrap();
+        let script = format!("#!/bin/sh\necho reload >> '{}'\n", place("ran").display());
+        std::fs::write(place("sbin/reload_config"), script).unwrap();
+        let executable = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(place("sbin/reload_config"), executable).unwrap();
+        let places = crate::backend::Places {
+            root: Root::new(folder.path()),
+            config_dir: "/etc/config".into(),
+            delta_dir: "/tmp/.uci".into(),
+            state_dir: place("state"),
+            ubus_socket: Some(place("ubus.sock")),
+        };
+        let root = places.root.clone();
+        let (mut system, _) = System::open(places).unwrap();
+        for (has_taken, ran) in [(false, "reload\n"), (true, "reload\n")] {
+            let mut services = Services { has_taken, ..Services::default() };
+            services.add(["system".to_owned()].into(), Duration::ZERO);
+            let (mut now, mut tries, mut children) = (Duration::ZERO, 0, Vec::new());
+            while let Some(at) = services.deadline() {
+                (now, tries) = (at, tries + 1);
+                children.extend(services.tell(&mut system, &root, now));
+            }
+            assert_eq!((tries, now.as_secs()), (MAX_TRIES, 243));
+            assert_eq!(children.len(), usize::from(!has_taken));
+            children.iter_mut().for_each(|child| assert!(child.wait().unwrap().success()));
+            assert_eq!(std::fs::read_to_string(place("ran")).unwrap(), ran);
+        }
+    }
+
     #[test]
     fn pauses_grow_and_end() {
         let all: Vec<u64> = (1..MAX_TRIES).map(|tries| pause(tries).as_secs()).collect();

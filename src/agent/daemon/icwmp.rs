@@ -115,7 +115,7 @@ impl Daemon {
             }
             let accepted = match delay {
                 Some(_) => state.transfers.accept(request, now).map(drop).map_err(|why| why.to_string()),
-                None => Err("it is more than an hour late".to_owned()),
+                None => Err("it is more than an hour late, as far as the clock tells".to_owned()),
             };
             if let Err(why) = accepted {
                 warn!("{path}: {} {key} has failed: {why}", method.name());
@@ -131,7 +131,7 @@ impl Daemon {
             }
         }
         for (key, at) in left.informs {
-            // One that is past is due now.
+            // One that is past is due now, and so is one of which nobody knows.
             let delay = delay(at, now).unwrap_or(0).max(1);
             if let Err(why) = state.alarms.schedule_inform(delay, &key, now) {
                 warn!("{path}: not taken over: ScheduleInform {key}: {why}");
@@ -154,12 +154,13 @@ impl Daemon {
     }
 }
 
-/// For how many seconds to wait for a moment; none if it is too long ago. While the clock is not set, not at all.
+/// For how many seconds to wait for a moment, where 0 is now; none if it is too long ago. Without a clock nobody knows:
+/// an image that was meant for the night is not to come at noon.
 fn delay(at: i64, now: Now) -> Option<u32> {
-    let late = match now.wall {
-        Some(wall) if at > 0 => wall.saturating_sub(at),
-        _ => 0,
-    };
+    if at == 0 {
+        return Some(0);
+    }
+    let late = now.wall?.saturating_sub(at);
     (late <= TOO_LATE).then(|| u32::try_from(late.saturating_neg().max(0)).unwrap_or(u32::MAX))
 }
 
@@ -176,7 +177,7 @@ mod tests {
         assert_eq!(delay(1_000_060, now(Some(1_000_000))), Some(60));
         assert_eq!(delay(996_400, now(Some(1_000_000))), Some(0));
         assert_eq!(delay(996_399, now(Some(1_000_000))), None);
-        assert_eq!(delay(996_399, now(None)), Some(0));
+        assert_eq!((delay(1_000_060, now(None)), delay(0, now(None))), (None, Some(0)));
         assert_eq!(delay(i64::MAX, now(Some(i64::MIN))), Some(u32::MAX));
     }
 }
