@@ -566,7 +566,9 @@ fn without_its_package() {
         let why = router.model.add(table, None).unwrap_err();
         assert!(matches!(why.kind(), ErrorKind::Exhausted(_)), "{table}: {why:?}");
     }
-    for (name, value) in [("Device.DHCPv4.Server.Enable", "0"), ("Device.Firewall.Level.1.DefaultPolicy", "Drop")] {
+    for (name, value) in
+        [("Device.DHCPv4.Server.Enable", "0"), ("Device.Firewall.Level.1.DefaultPolicy", "Drop")]
+    {
         let input = Input { text: value.to_owned(), ..Input::default() };
         let why = router.model.set(&[(name.to_owned(), input)], None).unwrap_err();
         let ErrorKind::Several(list) = why.kind() else { panic!("{why:?}") };
