@@ -6,6 +6,9 @@
 #[path = "support/router.rs"]
 mod router;
 
+use rcwmp::model::transaction::MAX_INSTANCES;
+use rcwmp::model::value::Input;
+use rcwmp::model::{ErrorKind, compiled};
 use router::{DHCP, NETWORK, Router, router_with};
 
 const ODHCPD: &str = "
@@ -528,4 +531,60 @@ config interface 'lab'
     // What a protocol brings is the protocol's.
     let wan = router.find("Device.IP.Interface.", "Name", "wan");
     assert!(router.try_set(&[(&format!("{wan}IPv4Enable"), "0")]).is_err());
+}
+
+/// `Max…Entries` is what AddObject takes: as many as every table, or none of what cannot be added.
+#[test]
+fn the_most_entries_that_are_told() {
+    let schema = compiled::schema();
+    let mut seen = 0;
+    for object in schema.objects() {
+        for param in object.params.iter().filter(|param| param.name.starts_with("Max")) {
+            let Some(table) = param.name[3..].strip_suffix("Entries") else { continue };
+            // Bridges of any kind are of one table, and so are their VLANs.
+            let table = match table {
+                "DBridge" | "QBridge" | "ProviderBridge" => "Bridge.{i}",
+                "VLAN" => "Bridge.{i}.VLAN.{i}",
+                other => &format!("{other}.{{i}}"),
+            };
+            let found = schema.find(&format!("{}{table}.", object.path));
+            let addable =
+                found.is_some_and(|at| schema.objects()[at].add) && param.name != "MaxProviderBridgeEntries";
+            let most = if addable { MAX_INSTANCES } else { 0 };
+            assert_eq!(param.source.spec, most.to_string(), "{}{}", object.path, param.name);
+            seen += 1;
+        }
+    }
+    assert!(seen >= 10, "{seen}");
+}
+
+/// What cannot be because its program is not installed is no internal error of the agent's.
+#[test]
+fn without_its_package() {
+    let mut router = router_with(&[("etc/config/network", NETWORK)]);
+    for table in ["Device.GRE.Tunnel.", "Device.QoS.Shaper.", "Device.NAT.PortMapping."] {
+        let why = router.model.add(table, None).unwrap_err();
+        assert!(matches!(why.kind(), ErrorKind::Exhausted(_)), "{table}: {why:?}");
+    }
+    for (name, value) in
+        [("Device.DHCPv4.Server.Enable", "0"), ("Device.Firewall.Level.1.DefaultPolicy", "Drop")]
+    {
+        let input = Input { text: value.to_owned(), ..Input::default() };
+        let why = router.model.set(&[(name.to_owned(), input)], None).unwrap_err();
+        let ErrorKind::Several(list) = why.kind() else { panic!("{why:?}") };
+        assert!(matches!(list[0].1.kind(), ErrorKind::Exhausted(_)), "{name}: {why:?}");
+    }
+}
+
+/// Below 68 octets the kernel ends IPv4 on a device, whatever TR-181's range begins with.
+#[test]
+fn the_smallest_mtu() {
+    let mut router = router_with(&[("etc/config/network", NETWORK)]);
+    let lan = router.find("Device.IP.Interface.", "Name", "lan");
+    let mtu = format!("{lan}MaxMTUSize");
+    for bad in ["63", "64", "67"] {
+        assert!(router.try_set(&[(&mtu, bad)]).is_err(), "{bad}");
+    }
+    router.set(&[(&mtu, "68")]);
+    router.has("network", &["option mtu '68'"]);
 }

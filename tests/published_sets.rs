@@ -12,6 +12,7 @@ mod router;
 use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use bus::{Bus, Offers};
 use rcwmp::model::value::Input;
@@ -22,9 +23,9 @@ const BLANK: &[&str] = &[".RegulatoryDomain", ".RoamingStatus", ".IMEI"];
 /// Complaints about values that are none of their type in the files themselves, one by one.
 const FOREIGN: &[(&str, &str, &str)] = &[
     // `10.xxx.yyy.zzz`, for the reader to fill in.
-    ("dsa-movistar-iptv", "Device.IP.Interface.5.IPv4Address.1.IPAddress", "is not a string"),
+    ("dsa-movistar-iptv", "Device.IP.Interface.5.IPv4Address.1.IPAddress", "is not an IPv4 address"),
     // `XX:XX:XX:XX:XX:XX`.
-    ("x86-orange-tv", "Device.DHCPv4.Server.Pool.3.StaticAddress.1.Chaddr", "is not a string"),
+    ("x86-orange-tv", "Device.DHCPv4.Server.Pool.3.StaticAddress.1.Chaddr", "is not a MAC address"),
 ];
 /// Object, method, and the published answer: what a router of that age says, whatever the set.
 const ANSWERS: &[(&str, &str, &str)] = &[
@@ -95,6 +96,23 @@ fn build(set: &Path, programs: Option<&Bus>) -> Router {
         fs::copy(&file, to.join(file.file_name().unwrap())).unwrap();
     }
     open_with(dir, programs.map(Bus::socket))
+}
+
+/// What the agent itself says when it is started on the same folder, where that is something else than these names.
+fn as_the_agent(router: &Router, names: &[String]) -> Option<String> {
+    let mut run = Command::new(env!("CARGO_BIN_EXE_rcwmpd"));
+    let out = run.arg("--root").arg(router.dir.path()).args(["-c", "get", "Device."]).output().unwrap();
+    let text = String::from_utf8(out.stdout).unwrap();
+    let told: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("Device."))
+        .filter_map(|line| Some(line.split_once(" =>")?.0))
+        .collect();
+    let same = out.status.success() && told == names.iter().map(String::as_str).collect::<Vec<_>>();
+    (!same).then(|| {
+        let why = String::from_utf8_lossy(&out.stderr).into_owned();
+        format!("the agent: {} of {} names, {:?} {why}", told.len(), names.len(), out.status)
+    })
 }
 
 /// A section of a file: type, name, options in their order, an item of a list each.
@@ -309,6 +327,9 @@ fn all_is_read_and_what_is_configured_shows() {
                 read.iter().map(|(name, _)| name).collect::<Vec<_>>(),
                 names.iter().collect::<Vec<_>>()
             );
+            if !with {
+                wrong.extend(as_the_agent(&router, &names).map(|why| format!("{}: {why}", name_of(set))));
+            }
             for ((name, param), (_, value)) in router.model.params("Device.").unwrap().iter().zip(&read) {
                 let input = Input { text: value.text.clone(), ..Input::default() };
                 // What is not to be read, or what nobody knows, shows as empty.

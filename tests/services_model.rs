@@ -484,7 +484,7 @@ fn samples() {
         }
         for complaint in router.model.complaints() {
             println!("{}: {complaint}", set.display());
-            assert!(complaint.contains(" is not a "), "{complaint}");
+            assert!(complaint.contains(" is not a"), "{complaint}");
         }
     }
     assert!(seen > 10_000, "{seen} values");

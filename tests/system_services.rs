@@ -794,7 +794,7 @@ fn published_routers() {
         let values = router.model.values(["Device."]).unwrap();
         assert_eq!(params, values.iter().map(|(name, _)| name).collect::<Vec<_>>(), "{}", set.display());
         for complaint in router.model.complaints() {
-            assert!(complaint.contains(" is not a "), "{}: {complaint}", set.display());
+            assert!(complaint.contains(" is not a"), "{}: {complaint}", set.display());
         }
         let mut number = |name: &str| router.value(name).parse::<u32>().unwrap();
         listeners += number("Device.UserInterface.HTTPAccessNumberOfEntries");

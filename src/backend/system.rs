@@ -790,5 +790,9 @@ pub(super) fn reading(package: &str, why: &uci::StoreError) -> Error {
 }
 
 fn writing(address: &str, why: &uci::StoreError) -> Error {
-    Error::backend(format!("writing configuration {address}"), why)
+    match why {
+        // Its program is not installed: the device has no room for the value, and nothing is out of order.
+        uci::StoreError::NoPackage(_) => Error::exhausted(format!("writing configuration {address}: {why}")),
+        _ => Error::backend(format!("writing configuration {address}"), why),
+    }
 }

@@ -598,7 +598,9 @@ impl<B: Backend> Model<B> {
                         return cut;
                     }
                 }
-                let why = format!("the system's value of {name} is not a {}", param.ty.kind.name());
+                let plain = || format!("a value of type {}", param.ty.kind.name());
+                let what = param.ty.format.map_or_else(plain, |format| format.words().to_owned());
+                let why = format!("the system's value of {name} is not {what}");
                 self.complain(name, "is shown as its default", &why);
                 blank(param)
             }

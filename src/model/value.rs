@@ -159,6 +159,25 @@ impl Format {
         })
     }
 
+    /// What it is, in a sentence.
+    pub fn words(self) -> &'static str {
+        match self {
+            Format::Ipv4 => "an IPv4 address",
+            Format::Ipv6 => "an IPv6 address",
+            Format::IpAddress => "an IP address",
+            Format::Ipv4Prefix => "an IPv4 prefix",
+            Format::Ipv6Prefix => "an IPv6 prefix",
+            Format::IpPrefix => "an IP prefix",
+            Format::Mac => "a MAC address",
+            Format::Alias => "an alias",
+            Format::Url | Format::HttpUrl => "a URL",
+            Format::Host => "the name or address of a host",
+            Format::Ssid => "an SSID",
+            Format::Passphrase => "a passphrase",
+            Format::InformName | Format::InformEvent => "a text of its kind",
+        }
+    }
+
     fn holds(self, text: &str) -> bool {
         let v4 = |text: &str| text.parse::<Ipv4Addr>().is_ok();
         let v6 = |text: &str| text.parse::<Ipv6Addr>().is_ok();

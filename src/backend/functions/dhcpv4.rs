@@ -106,6 +106,10 @@ fn server_section(system: &mut System) -> Result<Option<String>> {
     Ok(None)
 }
 
+fn no_server(at: &Place<'_>) -> Error {
+    Error::exhausted(format!("{}: there is no DHCP server", at.name))
+}
+
 fn server_on(system: &mut System) -> Result<bool> {
     match server_section(system)? {
         Some(section) => Ok(topology::text(system, &section, "rcwmp_dhcpv4")? != "0"),
@@ -119,7 +123,7 @@ fn server_enable(system: &mut System, _at: Place<'_>, _argument: &str) -> Result
 
 fn set_server_enable(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
     let on = topology::truth(&raw.text());
-    let server = server_section(system)?.ok_or_else(|| Error::backend(at.name, "there is no DHCP server"))?;
+    let server = server_section(system)?.ok_or_else(|| no_server(&at))?;
     if on == server_on(system)? {
         return Ok(());
     }
@@ -525,7 +529,7 @@ fn relays_enable(system: &mut System, _at: Place<'_>, _argument: &str) -> Result
 
 fn set_relays_enable(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
     let on = topology::truth(&raw.text());
-    let server = server_section(system)?.ok_or_else(|| Error::backend(at.name, "there is no DHCP server"))?;
+    let server = server_section(system)?.ok_or_else(|| no_server(&at))?;
     if on == relays_on(system)? {
         return Ok(());
     }

@@ -49,6 +49,9 @@ pub const TABLES: &[TableFn] = &[
 /// On an interface whose IPv4 is off.
 const IP4_MARK: &str = "rcwmp_ip4";
 
+/// The smallest packet that every node takes.
+const LEAST_MTU: u32 = 68;
+
 fn flag(on: bool) -> Result<Option<Raw>> {
     Ok(Some(Raw::one(if on { "1" } else { "0" })))
 }
@@ -168,6 +171,10 @@ fn mtu(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw
 
 fn set_mtu(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
     let section = section(&at)?;
+    // TR-181 begins at 64, but every node of IPv4 takes 68 octets (RFC 791 3.2): below it the kernel ends IPv4 there.
+    if raw.text().parse::<u32>().is_ok_and(|mtu| mtu < LEAST_MTU) {
+        return Err(Error::bad_value(at.name, format!("IPv4 needs {LEAST_MTU} octets")));
+    }
     topology::put(system, &section, "mtu", &raw.text())
 }
 

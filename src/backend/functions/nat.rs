@@ -204,10 +204,8 @@ fn add(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Row> {
     let lan = system.option_text("cwmp.cpe.default_lan_interface")?;
     let lan = if lan.is_empty() { "lan".to_owned() } else { lan };
     let Some(outside) = outside else {
-        return Err(Error::backend(
-            format!("adding to {}", at.name),
-            "the firewall has no zone towards the WAN",
-        ));
+        let why = format!("adding to {}: the firewall has no zone towards the WAN", at.name);
+        return Err(Error::exhausted(why));
     };
     let name = system.free_name("firewall", PREFIX)?;
     let addr = system.add_section("firewall", "redirect", Some(&name))?;

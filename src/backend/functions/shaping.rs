@@ -31,7 +31,7 @@ fn rows(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>
 
 fn add(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Row> {
     if !system.exists("/etc/init.d/sqm") {
-        return Err(Error::backend(format!("adding to {}", at.name), "sqm-scripts is not installed"));
+        return Err(Error::exhausted(format!("adding to {}: sqm-scripts is not installed", at.name)));
     }
     let name = topology::free_name(system, "sqm", "shaper")?;
     let section = topology::new_section(system, "sqm", "queue", Some(&name))?;

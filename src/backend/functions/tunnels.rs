@@ -50,7 +50,7 @@ fn itself(_system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<Ro
 fn add(system: &mut System, at: Place<'_>, protos: &str) -> Result<Row> {
     let proto = protos.split('|').next().unwrap_or_default();
     if !system.exists(&format!("/lib/netifd/proto/{proto}.sh")) {
-        return Err(Error::backend(format!("adding to {}", at.name), format!("no package for {proto}")));
+        return Err(Error::exhausted(format!("adding to {}: no package for {proto}", at.name)));
     }
     // A section's name is a word, which begins with a letter by custom.
     let prefix = if proto.starts_with(|c: char| c.is_ascii_digit()) { "tun" } else { proto };
