@@ -27,6 +27,7 @@ fn a_short_run() {
         rest.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap()
     };
     assert!(number("Informs ×") > 5 && number("ended well ×") > 2, "{report}");
+    assert!(report.contains("lightweight notifications, "), "{report}");
     assert!(
         ["hang-up ×", "503 ×", "reset ×", "garbage ×", "fault ×"].iter().any(|trick| report.contains(trick))
     );

@@ -1,7 +1,7 @@
 //! The connection-request port: non-blocking sockets for somebody's poll loop.
 //!
 //! The port faces the open Internet. At most eight connections live at a time, each for five
-//! seconds; when a ninth comes, one goes: of the source that has the most, the oldest that has not
+//! seconds; when a ninth comes, one goes: of the source (of IPv6 a /64) that has the most, the oldest that has not
 //! got a challenge. So hundreds of idle connections from elsewhere do not keep the ACS out; and one from
 //! where somebody was right before, or where our sessions go, goes last of all, however many sources a flood has
 //! and whatever it knows. A stranger in such a flood has to try again.
@@ -19,6 +19,7 @@ use nix::poll::PollFlags;
 use nix::sys::socket::{self, AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, sockopt};
 
 use crate::connreq::rule::{Answer, Rule};
+use crate::connreq::sources::network;
 use crate::http::serve::{self, Limits, Machine};
 
 /// The most connections at a time.
@@ -267,10 +268,10 @@ impl Listener {
         }
         let mut crowd: HashMap<IpAddr, usize> = HashMap::new();
         for peer in &self.peers {
-            *crowd.entry(peer.source.ip()).or_default() += 1;
+            *crowd.entry(network(peer.source.ip())).or_default() += 1;
         }
         let order = |(_, peer): &(usize, &Peer)| {
-            let share = crowd.get(&peer.source.ip()).copied().unwrap_or_default();
+            let share = crowd.get(&network(peer.source.ip())).copied().unwrap_or_default();
             let is_dear = peer.is_known && share < MAX_PEERS / 2;
             (peer.state != PeerState::Lingering, is_dear, usize::MAX - share, peer.state, peer.born)
         };
@@ -381,4 +382,44 @@ fn open(address: SocketAddr, interface: Option<&str>) -> Result<TcpListener, Err
     socket::bind(fd.as_raw_fd(), &SockaddrStorage::from(address))?;
     socket::listen(&fd, Backlog::new(WAITING)?)?;
     Ok(TcpListener::from(fd))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One customer has a /64 of addresses, has asked for a challenge from each, and stays; a stranger has just come.
+    #[test]
+    fn addresses_of_one_network_are_one_crowd() {
+        let door = TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = door.local_addr().unwrap();
+        let mut listener = Listener { doors: Vec::new(), interface: None, peers: Vec::new(), life: LIFE };
+        let mut come = |source: &str, state, born| {
+            let stream = TcpStream::connect(at).unwrap();
+            let born = Duration::from_secs(born);
+            listener.make_room();
+            listener.peers.push(Peer {
+                stream,
+                source: SocketAddr::new(source.parse().unwrap(), 1),
+                machine: Machine::new(Limits::CONNECTION_REQUEST),
+                unsent: Vec::new(),
+                state,
+                is_known: false,
+                born,
+                deadline: born + LIFE,
+            });
+            listener.peers.iter().map(|peer| peer.source.ip().to_string()).collect::<Vec<_>>()
+        };
+        for n in 1..=7 {
+            come(&format!("2001:db8::{n}"), PeerState::Challenged, n);
+        }
+        come("192.0.2.1", PeerState::New, 0);
+        for n in 8..100 {
+            let there = come(&format!("2001:db8::{n:x}"), PeerState::Challenged, n);
+            assert!(there.len() == MAX_PEERS && there.contains(&"192.0.2.1".to_owned()), "{there:?}");
+        }
+        // Others may take its turn: it has nothing more than they have.
+        let there = come("192.0.2.2", PeerState::New, 200);
+        assert!(there.contains(&"192.0.2.1".to_owned()), "{there:?}");
+    }
 }

@@ -159,8 +159,8 @@ fn keep(list: &mut Vec<IpAddr>, network: IpAddr, most: usize) {
     }
 }
 
-// One IPv6 customer has a whole /64 to guess from.
-fn network(address: IpAddr) -> IpAddr {
+/// Whom an address counts for: one IPv6 customer has a whole /64 of them.
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let [a, b, c, d, ..] = address.segments();

@@ -17,6 +17,7 @@ use std::time::Duration;
 use nix::sys::socket::{setsockopt, sockopt};
 
 use super::dice::Dice;
+use super::light::NAME;
 use super::messages::{Ask, TABLE, answer, fault, id_of, rows, value};
 use crate::http::serve::{Limits, Machine, Request};
 
@@ -77,6 +78,8 @@ struct State {
     rows: Vec<String>,
     /// The agent has been asked for everything: what it keeps from then on is all that there is.
     warm: bool,
+    /// It has asked for lightweight notifications.
+    notified: bool,
     /// The last ConnectionRequestURL that was told.
     url: String,
     ids: u32,
@@ -217,7 +220,7 @@ impl Shared {
         }
         let text = String::from_utf8_lossy(&request.body).into_owned();
         if text.contains(":Inform>") {
-            let least = usize::from(!state.warm);
+            let least = if state.notified { 0 } else { 2 };
             let wanted = state.dice.as_mut().map_or(0, |dice| dice.below(MOST + 1)).max(least);
             *talk = Talk { informed: true, wanted, ..Talk::default() };
             state.count("Informs");
@@ -273,17 +276,20 @@ impl State {
         match last {
             Some(Ask::Add) => self.rows.extend(rows(answer)),
             Some(Ask::Names(TABLE)) => self.rows = rows(answer),
+            Some(Ask::Notify(..)) => self.notified |= answer.contains("SetParameterAttributesResponse"),
             Some(Ask::Values(ALL)) => self.warm |= answer.contains("GetParameterValuesResponse"),
             _ => {}
         }
     }
 
     fn next(&mut self, address: SocketAddr) -> Ask {
-        const NAME: &str = "Device.DeviceInfo.HostName";
         let Some(dice) = &mut self.dice else { return Ask::Plain("GetRPCMethods") };
         let url = format!("http://{address}/file");
         if !self.warm {
             return Ask::Values(ALL);
+        }
+        if !self.notified {
+            return Ask::Notify(NAME, 6);
         }
         match dice.below(19) {
             0 => Ask::Values("Device.DeviceInfo."),
@@ -294,7 +300,7 @@ impl State {
             5 | 6 => Ask::Names(TABLE),
             7 => Ask::Set(NAME, format!("soak-{}", dice.below(1000))),
             8 => Ask::Set("Device.ManagementServer.PeriodicInformTime", "no time".to_owned()),
-            9 => Ask::Notify(NAME, u8::try_from(dice.below(3)).unwrap_or_default()),
+            9 => Ask::Notify(NAME, u8::try_from(dice.below(7)).unwrap_or_default()),
             10 => Ask::Attributes(NAME),
             11 if self.rows.len() < ROWS => Ask::Add,
             11..=13 => self.rows.pop().map_or(Ask::Add, Ask::Delete),

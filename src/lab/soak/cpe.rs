@@ -15,6 +15,7 @@ use nix::unistd::Pid;
 use super::acs::Acs;
 use super::datagrams::{self, Stun};
 use super::dice::Dice;
+use super::light::{self, Light};
 use super::measure::{Sample, sample};
 use crate::lab::acs::knock::knock;
 use crate::lab::acs::office::Settings as Office;
@@ -51,6 +52,8 @@ pub struct Cpe {
     pub name: &'static str,
     /// Its ACS.
     pub acs: Acs,
+    /// Who gets its lightweight notifications.
+    pub light: Light,
     /// How often the agent was ended and started anew.
     pub restarts: u32,
     folder: PathBuf,
@@ -71,6 +74,7 @@ impl Cpe {
         let failed = |what: &str, why: &dyn std::fmt::Display| format!("{name}: {what}: {why}");
         let acs = Acs::start(seed).map_err(|why| failed("no ACS", &why))?;
         let stun = Stun::start(seed).map_err(|why| failed("no STUN server", &why))?;
+        let light = Light::start().map_err(|why| failed("nobody for notifications", &why))?;
         let root = folder.join("r");
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
         let port = port.map_err(|why| failed("no free port", &why))?.port();
@@ -81,12 +85,13 @@ impl Cpe {
             .replace("periodic_inform_interval '1800'", &format!("periodic_inform_interval '{PERIOD}'"))
             .replace("retry_min_wait_interval '5'", "retry_min_wait_interval '1'")
             .replace("retry_interval_multiplier '2000'", "retry_interval_multiplier '1000'");
-        std::fs::write(&config, text + &stun.section()).map_err(|why| failed("no configuration", &why))?;
+        std::fs::write(&config, text + &stun.section() + &light.section())
+            .map_err(|why| failed("no configuration", &why))?;
         let router = Router::start(&root, &folder.join("s")).map_err(|why| failed("no ubus", &why))?;
         let told = Arc::new(Mutex::new(Told::default()));
         let child = spawn(program, &root, router.socket(), &told).map_err(|why| failed("no agent", &why))?;
         let program = program.to_owned();
-        Ok(Cpe { name, acs, restarts: 0, folder: root, router, program, child, told, _stun: stun })
+        Ok(Cpe { name, acs, light, restarts: 0, folder: root, router, program, child, told, _stun: stun })
     }
 
     /// What its log has told.
@@ -166,6 +171,11 @@ impl Cpe {
         if let Some(host) = self.host() {
             datagrams::pester(&host, dice);
         }
+    }
+
+    /// Somebody at the router gives it another name; whether that was possible.
+    pub fn rename(&self, number: u32) -> bool {
+        light::rename(&self.folder, &format!("by-hand-{}", number % 1000)).is_ok()
     }
 
     fn device(&self) -> Device {

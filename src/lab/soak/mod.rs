@@ -4,7 +4,7 @@
 //!  steady      one agent, never restarted: its memory, descriptors and threads must not grow
 //!  restarted   another one, killed or stopped every few minutes: what it keeps on disk must not grow
 //!  both        an Inform every two seconds, connection requests by HTTP and UDP, strangers at both ports, a STUN server
-//!              that misbehaves, SIGHUPs
+//!              that misbehaves, SIGHUPs, lightweight notifications of what somebody changes
 //! ```
 //! An agent informs once an hour or once a day; an hour of this is 1800 of its periods, weeks or years of its
 //! schedule. The clocks are real: what a clock that jumps does to the schedule is `tests/scheduler_days.rs`.
@@ -13,6 +13,7 @@ pub mod acs;
 pub mod cpe;
 pub mod datagrams;
 pub mod dice;
+pub mod light;
 pub mod measure;
 pub mod messages;
 
@@ -86,6 +87,7 @@ pub fn run(
         shown: 0,
         accepted: 0,
         sent: 0,
+        renamed: 0,
         report: Report::default(),
     };
     let begin = Instant::now();
@@ -128,6 +130,8 @@ struct Run {
     accepted: u32,
     /// Connection requests by UDP that were sent.
     sent: u32,
+    /// How often somebody has changed what lightweight notifications are about.
+    renamed: u32,
     report: Report,
 }
 
@@ -145,6 +149,7 @@ impl Run {
                 15 => cpe.reload(),
                 16..=20 => self.sent += u32::from(cpe.knock_by_udp()),
                 21..=30 => cpe.pester_by_udp(&mut self.dice),
+                31..=38 => self.renamed += u32::from(cpe.rename(self.dice.roll())),
                 _ => {}
             }
         }
@@ -231,6 +236,19 @@ impl Run {
         // Some come while an agent is away, or in the second of the one before.
         if self.sent > 20 && by_udp == 0 {
             self.report.faults.push(format!("none of {} connection requests by UDP was accepted", self.sent));
+        }
+        let light: Vec<(u32, u32)> = pair.iter().map(|cpe| cpe.light.counts()).collect();
+        let (right, wrong) = light.iter().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        let renamed = self.renamed;
+        self.report
+            .lines
+            .push(format!("run          {right} lightweight notifications, {renamed} changes by others"));
+        if wrong > 0 {
+            self.report.faults.push(format!("{wrong} lightweight notifications are not whole or not signed"));
+        }
+        // The ACS asks for some, for others, or for none.
+        if renamed > 100 && right == 0 {
+            self.report.faults.push(format!("no lightweight notification of {renamed} changes"));
         }
         for (at, cpe) in pair.iter().enumerate() {
             let found = trends(&self.samples[at]);
