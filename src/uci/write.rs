@@ -131,8 +131,9 @@ impl Chunk {
     /// Sees to a line end, so that another line can follow.
     pub(super) fn close_line(&mut self, eol: &str) {
         let clean = self.tail() == self.rest();
-        // A backslash at the very end would join the next line, and so does one before the last line end.
-        let joins = [&b"\\"[..], b"\\\n", b"\\\r\n"].iter().any(|end| self.raw.ends_with(end));
+        // A backslash at the very end would join the next line, and so does one before the last line end, or before
+        // half of one.
+        let joins = [&b"\\"[..], b"\\\r", b"\\\n", b"\\\r\n"].iter().any(|end| self.raw.ends_with(end));
         let open = joins && !self.rest().trim_ascii_start().starts_with(b"#");
         if self.raw.ends_with(b"\n") && !(open && self.stated.is_some()) {
             return;

@@ -187,6 +187,8 @@ impl Places {
 /// The Envelope's start tag with all that is missing, and the prefix of CWMP.
 fn declare(tag: &str, text: &str) -> Result<(String, String), String> {
     let mut tag = tag.to_owned();
+    // What is no XML does not become some by what is taken out of it.
+    declarations(&tag)?;
     if let Some((start, end)) = attribute(&tag, "xmlns:schemaLocation") {
         tag.replace_range(start..end, "");
     }
