@@ -573,12 +573,18 @@ mod tests {
     #[test]
     fn a_flood_does_not_hold_up_the_loop() {
         let (mut online, mut server) = online();
-        let flood = std::thread::spawn(move || while server.write_all(&[b' '; 65_536]).is_ok() {});
+        let (flooded, is_flooded) = std::sync::mpsc::channel();
+        let flood = std::thread::spawn(move || {
+            server.write_all(&[b' '; BLOCK * (BLOCKS + 1)]).unwrap();
+            flooded.send(()).unwrap();
+            while server.write_all(&[b' '; 65_536]).is_ok() {}
+        });
+        is_flooded.recv().unwrap();
         let mut rule = rule();
+        assert_eq!(online.serve(at(0), &mut rule), Ok(Vec::new()));
+        assert_eq!(online.deadline(at(0)), Some(at(0)), "it came back although there was more");
         for _ in 0..50 {
-            let begun = Instant::now();
             assert_eq!(online.serve(at(0), &mut rule), Ok(Vec::new()));
-            assert!(begun.elapsed() < Duration::from_secs(2));
         }
         drop(online);
         flood.join().unwrap();
