@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use log::{debug, info, warn};
+use log::{Level, debug, info, log_enabled, warn};
 use nix::sys::eventfd::EventFd;
 
 use super::duties::Desk;
@@ -33,8 +33,10 @@ use crate::http::client::{self, Reply};
 use crate::http::url::Url;
 use crate::model::Model;
 use crate::model::date::{self, Moment};
+use crate::model::schema::Schema;
 use crate::model::value::Value;
 use crate::model::watch::ByAcs;
+use crate::set::Set;
 use crate::sys::clock::{self, Now};
 use crate::sys::fs::Root;
 use crate::transfer::plan::Id;
@@ -130,8 +132,8 @@ impl Exchange {
         }
     }
 
-    /// Takes what the worker has brought.
-    pub fn replies(&mut self, now: Duration) {
+    /// Takes what the worker has brought; the schema says what of it is hidden from the log.
+    pub fn replies(&mut self, schema: &Schema, now: Duration) {
         let Some((reply, peer)) = self.worker.as_ref().and_then(Worker::reply) else { return };
         self.peer = peer;
         let connected = connected(&reply, self.server.as_deref());
@@ -146,7 +148,7 @@ impl Exchange {
                 Input::Empty
             }
             Ok(reply) => {
-                dump("IN", &reply.body);
+                dump("IN", &reply.body, schema);
                 read(&reply.body)
             }
             Err(why) => {
@@ -178,7 +180,7 @@ impl Exchange {
                         soap::write(&envelope)
                     });
                     match &body {
-                        Some(body) => dump("OUT", body),
+                        Some(body) => dump("OUT", body, model.schema()),
                         None => info!("{}", Line::SendEmpty),
                     }
                     if let Some(worker) = &self.worker {
@@ -430,9 +432,14 @@ fn subject(request: &Request) -> String {
     }
 }
 
-/// The whole message, at DEBUG only: it holds what the model hides from the log elsewhere.
-fn dump(direction: &str, body: &[u8]) {
-    debug!("XML {direction} <<<<\n{}\n>>>>", redacted(body));
+/// The whole message, at DEBUG only, without what the model hides.
+fn dump(direction: &str, body: &[u8], schema: &Schema) {
+    if !log_enabled!(Level::Debug) {
+        return;
+    }
+    let params = schema.objects().iter().flat_map(|object| object.params.iter());
+    let hidden: Set<&str> = params.filter(|param| param.hidden).map(|param| param.name).collect();
+    debug!("XML {direction} <<<<\n{}\n>>>>", redacted(body, &|name| hidden.contains(name)));
 }
 
 #[cfg(test)]

@@ -24,13 +24,14 @@ const SECRETS: [&str; 10] = [
 /// What stands for a secret.
 const STARS: &str = "***";
 
-/// The message with stars for its secrets.
-pub fn redacted(body: &[u8]) -> String {
+/// The message with stars for its secrets; `is_hidden` knows the last parts of further secret parameters' names, as
+/// a vendor has them. From where it is no XML, nothing of it is shown.
+pub fn redacted(body: &[u8], is_hidden: &dyn Fn(&str) -> bool) -> String {
     let text = String::from_utf8_lossy(body);
     let mut out = String::with_capacity(text.len());
     let mut rest: &str = &text;
-    // Whether the parameter named last is a secret.
-    let mut secret_value = false;
+    // Whether the value of the struct that is open is shown: not before its name, which may come behind it.
+    let mut shows_value = true;
     let mut name = String::new();
     let mut in_name = false;
     while let Some(at) = rest.find('<') {
@@ -40,7 +41,10 @@ pub fn redacted(body: &[u8]) -> String {
         }
         out.push_str(&shown_text(before));
         let special = special(tag);
-        let end = special.or_else(|| tag.find('>').map(|end| end + 1)).unwrap_or(tag.len());
+        let Some(end) = special.or_else(|| end_of(tag)) else {
+            out.push_str(STARS);
+            return out;
+        };
         let (tag, after) = tag.split_at(end);
         match special {
             Some(_) => out.push_str(&shown_text(tag)),
@@ -63,10 +67,11 @@ pub fn redacted(body: &[u8]) -> String {
                 in_name = false;
                 let last = name.trim().rsplit('.').next().unwrap_or_default();
                 // No parameter's name needs a reference: one that has it may be any other's.
-                secret_value = is_secret(last) || last.contains('&');
+                shows_value = !(is_secret(last) || is_hidden(last) || last.contains('&'));
             }
+            ("ParameterValueStruct", _) => shows_value = false,
             (local, false)
-                if !inner.ends_with('/') && ((local == "Value" && secret_value) || is_secret(local)) =>
+                if !inner.ends_with('/') && ((local == "Value" && !shows_value) || is_secret(local)) =>
             {
                 rest = hide(local, after, &mut out);
             }
@@ -83,6 +88,11 @@ fn shown_text(text: &str) -> Cow<'_, str> {
     match text.find("://") {
         None => Cow::Borrowed(text),
         Some(at) if text.contains("&#") => Cow::Owned(format!("{}://{STARS}", &text[..at])),
+        // Several URLs, or one in another: what belongs to which is anybody's guess.
+        Some(at) if text[at + 3..].contains("://") && text[at + 3..].contains('@') => {
+            let end = text.rfind('@').unwrap_or(text.len());
+            Cow::Owned(format!("{}://{STARS}{}", &text[..at], &text[end..]))
+        }
         Some(_) => Cow::Owned(shown_url(text)),
     }
 }
@@ -100,6 +110,22 @@ fn hide<'t>(local: &str, after: &'t str, out: &mut String) -> &'t str {
     }
     out.push_str(STARS);
     ""
+}
+
+/// The length of a tag, up to the first `>` that is not in quotes; none if it has no end or another tag in it, which is
+/// no XML: what seems to stand in quotes then may be anything.
+fn end_of(tag: &str) -> Option<usize> {
+    let mut quote = None;
+    for (at, octet) in tag.bytes().enumerate().skip(1) {
+        match (octet, quote) {
+            (b'<', _) => return None,
+            (b'>', None) => return Some(at + 1),
+            (b'"' | b'\'', None) => quote = Some(octet),
+            (_, Some(open)) if octet == open => quote = None,
+            _ => {}
+        }
+    }
+    None
 }
 
 /// The length of what holds `<` and `>` as text: CDATA, a comment or an instruction, cut short or not.
@@ -135,7 +161,7 @@ mod tests {
     use super::*;
 
     fn check(message: &str, shown: &str) {
-        assert_eq!(redacted(message.as_bytes()), shown);
+        assert_eq!(redacted(message.as_bytes(), &|name| name == "ApiToken"), shown);
     }
 
     #[test]
@@ -177,9 +203,40 @@ mod tests {
         check("<URL>http://u:s3cret&#64;h/x</URL>", "<URL>http://***</URL>");
         check("<URL>http://h/x@y?a=b&amp;c</URL>", "<URL>http://h/x@y?a=b&amp;c</URL>");
         check("<Name>A.B.PrivateKey</Name><Value>s</Value>", "<Name>A.B.PrivateKey</Name><Value>***</Value>");
-        for plain in ["", "<a/>", "no tags", "<", "a<b", "</Name><Value>x</Value>"] {
+        for plain in ["", "<a/>", "no tags", "</Name><Value>x</Value>", "<a b='>'>c</a>"] {
             check(plain, plain);
         }
+    }
+
+    #[test]
+    fn secrets_that_hide_stay_out_too() {
+        // Before its name, in a name of a vendor, and behind a `>` in an attribute.
+        check(
+            "<ParameterValueStruct><Value>s</Value><Name>A.Password</Name></ParameterValueStruct>",
+            "<ParameterValueStruct><Value>***</Value><Name>A.Password</Name></ParameterValueStruct>",
+        );
+        check(
+            "<ParameterValueStruct><Name>A.B</Name><Value>v</Value></ParameterValueStruct><ParameterValueStruct><Value>s",
+            "<ParameterValueStruct><Name>A.B</Name><Value>v</Value></ParameterValueStruct><ParameterValueStruct><Value>***",
+        );
+        check("<Name>A.ApiToken</Name><Value>s</Value>", "<Name>A.ApiToken</Name><Value>***</Value>");
+        check(
+            "<Name a='>'>A.Password</Name><Value>s</Value>",
+            "<Name a='>'>A.Password</Name><Value>***</Value>",
+        );
+        check(
+            "<Name>A.Password</Name><Value a=\"x/>y\">s</Value>",
+            "<Name>A.Password</Name><Value a=\"x/>y\">***</Value>",
+        );
+        check("<Password a=\"/>\">s</Password>", "<Password a=\"/>\">***</Password>");
+        // No XML: what a reader would make of it is not known.
+        check("a<b", "a***");
+        check("<a b=\"><Password>s3cret</Password><c d=\"x\">", "***");
+        check("<a <Password>s3cret</Password>", "***");
+        // Two URLs.
+        check("<URL>http://ok/a,ftp://u:s@h/x</URL>", "<URL>http://***@h/x</URL>");
+        check("<URL>http://ok/?next=http://u:s@h</URL>", "<URL>http://***@h</URL>");
+        check("<URL>http://ok/?next=http://h</URL>", "<URL>http://ok/?next=http://h</URL>");
     }
 
     #[test]

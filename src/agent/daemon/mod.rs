@@ -428,7 +428,7 @@ impl Daemon {
         let _ = self.wake.read();
         let now = self.clock.now();
         if let Some(exchange) = &mut self.exchange {
-            exchange.replies(now);
+            exchange.replies(self.model.schema(), now);
         }
         self.pump();
         self.run_transfers();
