@@ -591,6 +591,24 @@ fn services_are_told_until_procd_takes_it() {
     assert!(router.ran().is_empty(), "{:?}", router.ran());
 }
 
+/// The service's script makes the firewall's rule of what the ACS's name leads to when it looks; a session by an address
+/// that is news lets it look again, and only such a one.
+#[test]
+fn an_address_that_is_news_is_for_the_firewall() {
+    let acs = Scripted::start(vec![inform(), methods(), end(), inform(), end()]);
+    let router = router(&acs.url().replace("127.0.0.1", "localhost"));
+    let bus = procd(&router);
+    let agent = router.start(&[]);
+    agent.wait_for("Waiting the next session", 1);
+    assert_eq!(wait_for_events(&bus, 1), ["cwmp"]);
+    agent.wait_for("is on ubus", 1);
+    assert!(router.run(&["inform"]).status.success());
+    agent.wait_for("Waiting the next session", 2);
+    assert!(events(&bus).is_empty());
+    assert!(agent.stop().0.success());
+    acs.finish();
+}
+
 /// A package of which nobody answers holds up neither the others nor the agent.
 #[test]
 fn a_silent_service_holds_up_nobody() {

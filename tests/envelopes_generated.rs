@@ -389,7 +389,8 @@ fn ten_thousand_envelopes() {
         }
         assert!(world.dir.path().join("root/etc/config/cwmp").exists());
         drop(world);
-        if round == 1 {
+        // By then the allocator has the arenas that it needs for the largest of them, which came by chance.
+        if round + 1 == ROUNDS / 2 {
             before = memory();
         }
     }

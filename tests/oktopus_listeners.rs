@@ -163,6 +163,10 @@ fn errors_stay_where_they_are() {
     assert!(acs.log()[1].contains("<string>:1: no boots"), "{:?}", acs.log());
     // In the others: their own end, with its reason.
     let report = |name: &str| acs.scripts.report(name).unwrap();
+    while ["broken", "failing"].iter().any(|name| report(name).state == State::Running) {
+        assert!(begun.elapsed() < Duration::from_secs(60));
+        thread::sleep(Duration::from_millis(5));
+    }
     assert!(report("broken").reason.starts_with("the script cannot be read: <string>:1:"));
     assert!(report("failing").reason.contains("attempt to index local 't'"), "{}", report("failing").reason);
     let log: Vec<String> = acs.scripts.log("failing").unwrap().into_iter().map(|line| line.text).collect();

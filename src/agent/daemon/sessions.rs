@@ -1,5 +1,6 @@
 //! The daemon's sessions: when one begins, what it tells, how it ends and what follows.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ use crate::cwmp::rpc::Request;
 use crate::cwmp::session::{Close, Limits, Plan};
 use crate::cwmp::soap::envelope::Version;
 use crate::http::body::Compression;
+use crate::http::url::Url;
 use crate::model::date;
 use crate::model::value::Input;
 use crate::sys::{clock, rng};
@@ -208,6 +210,13 @@ impl Daemon {
             Close::Success => {
                 self.file.state.ladder.succeeded();
                 if let Some(peer) = ended.peer {
+                    let is_named = Url::parse(&self.settings.acs.url)
+                        .is_ok_and(|url| url.host.parse::<IpAddr>().is_err());
+                    if is_named && !self.rule.knows(peer) {
+                        // The service's script looks for the addresses of the ACS's name, for the firewall; when it did
+                        // so last, there was no answer yet, or another.
+                        self.services.add(["cwmp".to_owned()].into(), now);
+                    }
                     self.rule.met(peer);
                     self.file.state.known_sources = self.rule.known();
                     self.file.state.reached = Some(peer.to_canonical());
