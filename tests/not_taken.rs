@@ -98,3 +98,70 @@ fn what_is_not_taken_is_a_fault_and_rolled_back() {
     has(&router.read("/etc/config/words"), &["option list 'x y'"]);
     has(&router.read("/etc/dropbear/authorized_keys"), &[GOOD_KEY]);
 }
+
+/// What is hidden is looked at as well, and told nobody: two secrets that live in one option, one of a mode that
+/// the network is not in, one that no network could start with.
+#[test]
+fn a_secret_that_is_not_taken_is_a_fault_too() {
+    let at = |name: &str| format!("Device.WiFi.AccessPoint.1.Security.{name}");
+    let set = |id: &str, list: &[(&str, &str)]| {
+        let list: Vec<(String, &str)> = list.iter().map(|(name, value)| (at(name), *value)).collect();
+        let list: Vec<_> = list
+            .iter()
+            .map(|(name, value)| {
+                let kind = if name.ends_with("WEPKey") || name.ends_with("SharedKey") {
+                    "xsd:hexBinary"
+                } else {
+                    "xsd:string"
+                };
+                (name.as_str(), kind, *value)
+            })
+            .collect();
+        say(set_values(id, &list, ""))
+    };
+    let (phrase, sae, wep, psk, mode) =
+        ("KeyPassphrase", "SAEPassphrase", "WEPKey", "PreSharedKey", "ModeEnabled");
+    let (one, two) = ("firstfirst1", "secondsecond2");
+    let digits = "ab".repeat(32);
+    let refused: [(&[(&str, &str)], &str); 8] = [
+        (&[(phrase, one), (sae, two)], phrase),
+        (&[(sae, two), (phrase, one)], sae),
+        (&[(phrase, one), (psk, &digits)], phrase),
+        (&[(wep, "0102030405")], wep),
+        (&[(mode, "WPA2-Personal"), (phrase, one), (sae, "x")], sae),
+        (&[(sae, "sevenes")], sae),
+        (&[(sae, "")], sae),
+        (&[(mode, "WEP-64"), (wep, "0102030405"), (sae, two)], sae),
+    ];
+    let mut steps = vec![inform(), methods()];
+    steps.extend(refused.iter().enumerate().map(|(nth, (list, _))| set(&nth.to_string(), list)));
+    let done: [&[(&str, &str)]; 4] = [
+        &[(phrase, one), (sae, one)],
+        &[(psk, &digits.to_uppercase())],
+        &[(mode, "WEP-64"), (wep, "0a02030405")],
+        &[(phrase, two), (mode, "WPA3-Personal")],
+    ];
+    steps.extend(done.iter().enumerate().map(|(nth, list)| set(&format!("9{nth}"), list)));
+    steps.push(say(set_values("99", &[("Device.Users.User.1.Password", "xsd:string", two)], "")));
+    steps.push(end());
+    let acs = Scripted::start(steps);
+    let router = router(&acs.url());
+    let before = router.read("/etc/config/wireless");
+    router.play();
+    let seen = acs.finish();
+    for (nth, (_, name)) in refused.iter().enumerate() {
+        let told = seen[nth + 3].text();
+        let name = format!("<ParameterName>{}</ParameterName>", at(name));
+        has(&told, &["<FaultCode>9003</FaultCode>", &name, "<FaultCode>9007</FaultCode>"]);
+        assert_eq!(told.matches("<SetParameterValuesFault>").count(), 1, "{told}");
+        for secret in [one, two, "0102030405", "sevenes", &digits] {
+            assert!(!told.contains(secret), "{told}");
+        }
+    }
+    for nth in 0..=done.len() {
+        has(&seen[refused.len() + 3 + nth].text(), &["<cwmp:SetParameterValuesResponse>"]);
+    }
+    let after = router.read("/etc/config/wireless");
+    assert_eq!(before.matches("config wifi-iface").count(), after.matches("config wifi-iface").count());
+    has(&after, &["option encryption 'sae'", &format!("option key '{two}'")]);
+}

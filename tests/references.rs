@@ -309,3 +309,161 @@ fn services_of_a_deleted_interface_are_off() {
     let uhttpd = router.config("uhttpd");
     assert!(!uhttpd.iter().any(|line| line.contains("list listen_http")), "{uhttpd:?}");
 }
+
+const TWO_NETWORKS: &str = "
+config wifi-device 'radio0'
+\toption type 'mac80211'
+\toption band '5g'
+\toption channel '36'
+
+config wifi-iface 'home'
+\toption device 'radio0'
+\toption network 'lan'
+\toption mode 'ap'
+\toption ssid 'Home'
+\toption encryption 'psk2+ccmp'
+\toption key 'ExamplePassphrase'
+\toption macfilter 'allow'
+\tlist maclist '02:00:00:00:00:01'
+
+config wifi-iface
+\toption device 'radio0'
+\toption network 'guest'
+\toption mode 'ap'
+\toption ssid 'Guests'
+\toption encryption 'sae'
+\toption key 'ExampleGuests'
+\toption isolate '1'
+";
+
+fn two_networks() -> support::Router {
+    support::router_with(&[("etc/config/network", support::NETWORK), ("etc/config/wireless", TWO_NETWORKS)])
+}
+
+/// The sections of the networks, each as its lines.
+fn networks(router: &support::Router) -> Vec<Vec<String>> {
+    let lines = router.config("wireless");
+    let all: Vec<Vec<String>> = lines.split(String::is_empty).map(<[String]>::to_vec).collect();
+    all.into_iter().filter(|lines| lines.iter().any(|line| line.starts_with("config wifi-iface"))).collect()
+}
+
+/// A new access point is open and lets everybody in, whatever the deleted one of the same section was.
+#[test]
+fn a_deleted_half_of_a_network_does_not_come_back() {
+    const AP: &str = "Device.WiFi.AccessPoint.";
+    let mut router = two_networks();
+    router.delete(&format!("{AP}1."));
+    let text = networks(&router)[0].join("\n");
+    for gone in ["Passphrase", "psk2", "macfilter", "maclist"] {
+        assert!(!text.contains(gone), "{text}");
+    }
+    router.check("Device.WiFi.SSID.1.SSID", "Home");
+    let fresh = router.add(AP);
+    for (name, value) in
+        [("SSIDReference", ""), ("Security.ModeEnabled", "None"), ("MACAddressControlEnabled", "0")]
+    {
+        router.check(&format!("{fresh}{name}"), value);
+    }
+    // It can have the SSID that was left.
+    router.set(&[
+        (&format!("{fresh}Enable"), "1"),
+        (&format!("{fresh}SSIDReference"), "Device.WiFi.SSID.1"),
+        (&format!("{fresh}Security.ModeEnabled"), "WPA2-Personal"),
+        (&format!("{fresh}Security.KeyPassphrase"), "AnotherPassphrase"),
+    ]);
+    let all = networks(&router);
+    assert_eq!(all.len(), 2);
+    for line in [
+        "option ssid 'Home'",
+        "option network 'lan'",
+        "option key 'AnotherPassphrase'",
+        "option disabled '0'",
+    ] {
+        assert!(all[0].iter().any(|one| one == line), "{line}: {all:#?}");
+    }
+    router.check(&format!("{fresh}Enable"), "1");
+    // The same over another life, with the same number.
+    let mut router = router.restart();
+    router.check(&format!("{fresh}SSIDReference"), "Device.WiFi.SSID.1");
+    // The other half: what lay on the deleted SSID does not get the next one.
+    router.delete("Device.WiFi.SSID.1.");
+    router.check(&format!("{fresh}SSIDReference"), "");
+    let text = networks(&router)[0].join("\n");
+    assert!(
+        !text.contains("Home") && !text.contains("'lan'") && text.contains("AnotherPassphrase"),
+        "{text}"
+    );
+    let ssid = router.add("Device.WiFi.SSID.");
+    router.check(&format!("{ssid}SSID"), "");
+    router.check(&format!("{fresh}SSIDReference"), "");
+    let path = ssid.trim_end_matches('.').to_owned();
+    // The next access point is this one's.
+    let next = router.add(AP);
+    router.check(&format!("{next}SSIDReference"), &path);
+    assert!(router.try_set(&[(&format!("{fresh}SSIDReference"), &path)]).is_err());
+    router.delete(&next);
+    router.set(&[(&format!("{fresh}SSIDReference"), &path), (&format!("{ssid}SSID"), "New")]);
+    router.check(&format!("{fresh}SSIDReference"), &path);
+    router.check(&format!("{fresh}Security.ModeEnabled"), "WPA2-Personal");
+    assert_eq!(networks(&router).len(), 2);
+    assert!(router.model.complaints().is_empty());
+}
+
+#[test]
+fn access_points_change_places() {
+    let (one, two) = ("Device.WiFi.AccessPoint.1.", "Device.WiFi.AccessPoint.2.");
+    let (first, second) = ("Device.WiFi.SSID.1", "Device.WiFi.SSID.2");
+    let mut router = two_networks();
+    let at = |point: &str, name: &str| format!("{point}{name}");
+    let before = networks(&router);
+    // Two of one SSID cannot be, and nothing of it is done.
+    assert!(router.try_set(&[(&at(one, "SSIDReference"), second)]).is_err());
+    assert_eq!(networks(&router), before);
+    router.set(&[
+        (&at(one, "SSIDReference"), second),
+        (&at(two, "Security.KeyPassphrase"), "ForGuestsAtHome"),
+        (&at(two, "SSIDReference"), first),
+        (&at(one, "IsolationEnable"), "0"),
+    ]);
+    for _ in 0..2 {
+        for (name, value) in [
+            (at(one, "SSIDReference"), second),
+            (at(two, "SSIDReference"), first),
+            (at(one, "Security.ModeEnabled"), "WPA2-Personal"),
+            (at(two, "Security.ModeEnabled"), "WPA3-Personal"),
+            (at(one, "AllowedMACAddress"), "02:00:00:00:00:01"),
+            (at(one, "Enable"), "1"),
+            (at(two, "IsolationEnable"), "1"),
+            (format!("{first}.SSID"), "Home"),
+            (format!("{second}.SSID"), "Guests"),
+            ("Device.WiFi.AccessPointNumberOfEntries".to_owned(), "2"),
+        ] {
+            router.check(&name, value);
+        }
+        router = router.restart();
+    }
+    let all = networks(&router);
+    assert_eq!(all.len(), 2, "{all:#?}");
+    assert!(all[0].iter().any(|line| line == "option key 'ForGuestsAtHome'"), "{all:#?}");
+    assert!(all[1].iter().any(|line| line == "option key 'ExamplePassphrase'"), "{all:#?}");
+    // Off its SSID, and on it again; what is without one is not on the air.
+    router.set(&[(&at(one, "SSIDReference"), "")]);
+    let all = networks(&router);
+    assert_eq!(all.len(), 3);
+    assert!(all[1..].iter().all(|lines| lines.iter().any(|line| line == "option disabled '1'")), "{all:#?}");
+    router.set(&[(&at(one, "SSIDReference"), second)]);
+    router.set(&[(&at(one, "SSIDReference"), first), (&at(two, "SSIDReference"), second)]);
+    let sorted = |lines: &[Vec<String>]| -> Vec<Vec<String>> {
+        let mut lines = lines.to_vec();
+        lines.iter_mut().for_each(|lines| lines.sort());
+        lines
+    };
+    let whole = sorted(&networks(&router));
+    let lines = whole.concat();
+    assert!(lines.iter().all(|line| !line.contains("rcwmp")), "{lines:#?}");
+    for (section, before) in whole.iter().zip(sorted(&before)) {
+        let kept = before.iter().filter(|line| !line.contains("key '"));
+        let lost: Vec<&String> = kept.filter(|line| !section.contains(line)).collect();
+        assert!(lost.is_empty(), "{lost:?} of {section:#?}");
+    }
+}

@@ -58,7 +58,7 @@ const REASONS: &[(&str, &str, &str)] = &[
         "Topic+Direction",
         "the function refuses what another row has",
     ),
-    ("Device.WiFi.AccessPoint.{i}.", "SSIDReference", "an access point and its SSID are one section"),
+    ("Device.WiFi.AccessPoint.{i}.", "SSIDReference", "the function refuses the SSID of another one"),
     ("Device.WiFi.EndPoint.{i}.", "SSIDReference", "an end point and its SSID are one section"),
     ("Device.WiFi.EndPoint.{i}.Profile.{i}.", "SSID+Location+Priority", "an end point has one profile"),
     ("Device.WiFi.SSID.{i}.", "BSSID", "it is read-only, and the driver's"),

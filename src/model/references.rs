@@ -120,11 +120,12 @@ impl<B: Backend> Model<B> {
 
     /// Complains of those that the removal itself has not emptied either.
     pub(super) fn complain_of(&mut self, refused: Vec<(Referrer, Error)>) {
-        for (Referrer { target, param, .. }, why) in refused {
+        for (Referrer { target, param, left }, why) in refused {
             let now = Path::parse(&in_numbers(&target)).ok().and_then(|path| self.locate(&path).ok());
             let Some(now) = now.and_then(|list| list.into_iter().next()) else { continue };
-            let left = self.backend.read(&param.source, Place { name: &now.name, rows: &now.rows });
-            if left.ok().flatten().is_some_and(|raw| !raw.text().is_empty()) {
+            let kept = self.backend.read(&param.source, Place { name: &now.name, rows: &now.rows });
+            let due = left.split(',').filter(|item| !item.is_empty()).count();
+            if kept.ok().flatten().is_some_and(|raw| raw.items().len() > due) {
                 self.complain(&target.name, "cannot be emptied", &why.to_string());
             }
         }

@@ -302,7 +302,7 @@ impl<B: Backend> Model<B> {
         let Change { target, param, text, .. } = change;
         let What::Param(at, position) = target.what else { return Ok(()) };
         // bbfdm has checked it, and does not show secrets.
-        if param.hidden || matches!(param.source.from, Origin::Alias | Origin::Bbfdm) {
+        if matches!(param.source.from, Origin::Alias | Origin::Bbfdm) {
             return Ok(());
         }
         // By its number: the request may have changed an alias on the way.
@@ -322,6 +322,9 @@ impl<B: Backend> Model<B> {
                 each.map(|name| (name.clone(), Error::bad_value(name, why))).collect(),
             ));
         };
+        if param.hidden {
+            return self.verify_hidden(change, &now);
+        }
         let value = self.value(at, position, &now.name, &now.rows)?;
         // The digits of hexBinary have two cases, and the system may keep the other one.
         let same_octets = param.ty.kind == Kind::HexBinary && value.text.eq_ignore_ascii_case(text);
@@ -329,6 +332,23 @@ impl<B: Backend> Model<B> {
             return Ok(());
         }
         let why = format!("the system would keep {:?} instead", super::path::clip(&value.text));
+        Err(Error::several(vec![(target.name.clone(), Error::bad_value(&target.name, why))]))
+    }
+
+    /// As [`Model::verify`], of a secret: by what the system holds, as its value is not shown, and neither of the
+    /// two is told. What a function does not give is kept in another form, as passwords of accounts are.
+    fn verify_hidden(&mut self, change: &Change, now: &Target) -> Result<()> {
+        let Change { target, param, raw, .. } = change;
+        let held = self.backend.read(&param.source, Place { name: &now.name, rows: &now.rows })?;
+        if held.is_none() && param.source.from == Origin::Function {
+            return Ok(());
+        }
+        let (held, staged) = (held.map(|held| held.text()).unwrap_or_default(), raw.text());
+        let same_octets = param.ty.kind == Kind::HexBinary && held.eq_ignore_ascii_case(&staged);
+        if held == staged || same_octets {
+            return Ok(());
+        }
+        let why = "with this request the system would keep another value there";
         Err(Error::several(vec![(target.name.clone(), Error::bad_value(&target.name, why))]))
     }
 

@@ -117,6 +117,8 @@ fn parse_users(passwd: &str, shadow: &str, groups: &[Group<'_>]) -> Vec<Row> {
 fn user(_system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>> {
     let Some(row) = at.row() else { return Ok(None) };
     Ok(match what {
+        // A hash of it is kept.
+        "password" => None,
         "id" => row.cols.first(),
         "enable" => row.cols.get(1),
         "shell" => row.cols.get(2),

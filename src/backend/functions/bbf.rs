@@ -12,7 +12,6 @@ use crate::model::Result;
 use crate::model::backend::{Place, Raw, Row};
 use crate::model::bbf::{HALF, PART};
 use crate::model::error::Error;
-use crate::model::path;
 use crate::ubus::blobmsg::{Table, Value};
 
 /// Behind parameters.
@@ -109,9 +108,9 @@ impl System {
             // Some can only be told.
             let Some(kept) = current(self, &telling.name, &telling.read) else { continue };
             if kept.text() != telling.new.text() && kept.items() != telling.new.items() {
-                let why = format!("the program keeps {:?} instead", path::clip(&kept.text()));
                 self.take_back(&tellings);
-                let why = Error::bad_value(&telling.name, why);
+                // Which one is not said: it may be a secret.
+                let why = Error::bad_value(&telling.name, "the program keeps another value");
                 return Err(Error::several(vec![(telling.name.clone(), why)]));
             }
         }

@@ -72,6 +72,7 @@ pub mod usb;
 pub mod web;
 pub mod wifi;
 pub mod wifi_abilities;
+pub mod wifi_halves;
 pub mod wifi_security;
 pub mod wifi_state;
 pub mod wps;

@@ -125,5 +125,5 @@ fn status(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<
 fn reference(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
     let iface = wifi::iface(system, &at)?;
     let there = iface.mode == Mode::Sta && iface.profile;
-    Ok(Some(Raw::one(if there { iface.id } else { String::new() })))
+    Ok(Some(Raw::one(if there { iface.point } else { String::new() })))
 }

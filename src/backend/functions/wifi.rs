@@ -4,14 +4,15 @@
 //! one after the other: AddObject of an SSID makes a section whose other half is not there yet
 //! (`option rcwmp_half 'ssid'`), and AddObject of an access point gives it that half, or makes a section
 //! that waits for its SSID (`'ap'`). An end point is made as an access point is: it takes the first SSID that
-//! waits, or waits itself. Until both halves are there and both are on, the section is `disabled`; `rcwmp_off`
+//! waits, or waits itself. What has lost its other half waits for none: SSIDReference brings the two together
+//! ([`super::wifi_halves`]). Until both halves are there and both are on, the section is `disabled`; `rcwmp_off`
 //! remembers which ones are off when not all are. The profile of an end point is a third part
 //! ([`super::profiles`]).
 
 use std::rc::Rc;
 
 use super::wifi_state::{self, Network};
-use super::{profiles, radio, topology};
+use super::{profiles, radio, topology, wifi_halves};
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::backend::{Place, Raw, Row};
 use crate::model::{Error, Result};
@@ -29,7 +30,7 @@ pub const VALUES: &[ValueFn] = &[
     ValueFn { name: "wifi_mac", get: mac, set: None },
     ValueFn { name: "wifi_bssid", get: bssid, set: None },
     ValueFn { name: "wifi_mld", get: mld, set: None },
-    ValueFn { name: "wifi_ssid_reference", get: ssid_reference, set: Some(set_ssid_reference) },
+    ValueFn { name: "wifi_ssid_reference", get: ssid_reference, set: Some(wifi_halves::set_reference) },
     ValueFn { name: "wifi_mac_control", get: mac_control, set: Some(set_mac_control) },
     ValueFn { name: "wifi_allowed", get: allowed, set: Some(set_allowed) },
 ];
@@ -62,8 +63,10 @@ pub enum Mode {
 pub struct Iface {
     /// How addresses name the section.
     pub addr: String,
-    /// How tables name it.
+    /// How tables name it, as an SSID.
     pub id: String,
+    /// How tables name it as an access point or end point.
+    pub point: String,
     /// What it is.
     pub mode: Mode,
     /// The section of its radio; empty when it has none yet.
@@ -72,6 +75,8 @@ pub struct Iface {
     pub disabled: bool,
     /// The only half that is there, `ssid` or `ap`; empty: both.
     pub half: String,
+    /// The half that is there has lost the other one.
+    pub alone: bool,
     /// A station that has its profile.
     pub profile: bool,
 }
@@ -127,9 +132,13 @@ fn all_ifaces(system: &mut System) -> Result<Vec<Iface>> {
         };
         let radio = topology::words(system, &address, "device")?.into_iter().next().unwrap_or_default();
         let disabled = topology::truth(&topology::text(system, &address, "disabled")?);
-        let half = topology::text(system, &address, "rcwmp_half")?;
+        let mut halves = topology::words(system, &address, "rcwmp_half")?.into_iter();
+        let (half, alone) = (halves.next().unwrap_or_default(), halves.next().is_some());
+        let point = topology::text(system, &address, wifi_halves::POINT)?;
+        let point = if point.is_empty() { section.id.clone() } else { point };
         let profile = mode == Mode::Sta && profiles::is_there(system, &address)?;
-        out.push(Iface { addr: section.addr, id: section.id, mode, radio, disabled, half, profile });
+        let (addr, id) = (section.addr, section.id);
+        out.push(Iface { addr, id, point, mode, radio, disabled, half, alone, profile });
     }
     Ok(out)
 }
@@ -257,25 +266,30 @@ pub(super) fn iface(system: &mut System, at: &Place<'_>) -> Result<Iface> {
 
 // --- rows
 
-fn rows(system: &mut System, shown: impl Fn(&Iface) -> bool) -> Result<Vec<Row>> {
+/// Of SSIDs, or of what is on them.
+fn rows(system: &mut System, ssids: bool, shown: impl Fn(&Iface) -> bool) -> Result<Vec<Row>> {
     let mut out = Vec::new();
     for iface in ifaces(system)?.into_iter().filter(shown) {
         let device = device(system, &iface.addr)?.unwrap_or_default();
-        out.push(Row { name: iface.id, addr: iface.addr, cols: vec![device] });
+        out.push(Row {
+            name: if ssids { iface.id } else { iface.point },
+            addr: iface.addr,
+            cols: vec![device],
+        });
     }
     Ok(out)
 }
 
 fn ssid_rows(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
-    rows(system, |iface| iface.mode != Mode::Other && iface.half != "ap")
+    rows(system, true, |iface| iface.mode != Mode::Other && iface.half != "ap")
 }
 
 fn ap_rows(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
-    rows(system, |iface| iface.mode == Mode::Ap && iface.half != "ssid")
+    rows(system, false, |iface| iface.mode == Mode::Ap && iface.half != "ssid")
 }
 
 fn endpoint_rows(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
-    rows(system, |iface| iface.mode == Mode::Sta && iface.half != "ssid")
+    rows(system, false, |iface| iface.mode == Mode::Sta && iface.half != "ssid")
 }
 
 fn add_ssid(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Row> {
@@ -290,12 +304,24 @@ fn add_endpoint(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<
     add_half(system, "ap", "ssid", Mode::Sta)
 }
 
-/// Gives the first section that has only the other half this one; else makes a section with this half. An SSID
+/// A name for a section, which no access point has kept either.
+///
+/// # Errors
+/// As [`System::sections`].
+pub(super) fn free_name(system: &mut System) -> Result<String> {
+    let points: Vec<String> = ifaces(system)?.into_iter().map(|iface| iface.point).collect();
+    let named = system.sections("wireless", "*")?.into_iter().filter_map(|section| section.name);
+    let taken: Vec<String> = named.chain(points).collect();
+    Ok(topology::numbered("wifinet", |name| taken.iter().any(|other| other == name)))
+}
+
+/// Gives the first section that waits for this half this one; else makes a section with this half. An SSID
 /// alone is not yet of a mode, and takes that of its other half.
 fn add_half(system: &mut System, half: &str, other: &str, mode: Mode) -> Result<Row> {
-    let waiting = ifaces(system)?.into_iter().find(|iface| iface.half == other && iface.mode != Mode::Other);
+    let waits = |iface: &Iface| iface.half == other && !iface.alone && iface.mode != Mode::Other;
+    let waiting = ifaces(system)?.into_iter().find(waits);
     let Some(mut iface) = waiting else {
-        let name = topology::free_name(system, "wireless", "wifinet")?;
+        let name = free_name(system)?;
         let section = topology::new_section(system, "wireless", "wifi-iface", Some(&name))?;
         let word = if mode == Mode::Sta { "sta" } else { "ap" };
         for (option, value) in
@@ -320,7 +346,8 @@ fn add_half(system: &mut System, half: &str, other: &str, mode: Mode) -> Result<
         profiles::leave_out(system, &iface.section())?;
     }
     put_off(system, &iface, off)?;
-    Ok(Row { name: iface.id, addr: iface.addr, cols: vec![String::new()] })
+    let name = if half == "ap" { iface.point } else { iface.id };
+    Ok(Row { name, addr: iface.addr, cols: vec![String::new()] })
 }
 
 fn delete_ssid(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
@@ -337,31 +364,25 @@ fn delete_ap(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> 
 fn delete_endpoint(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
     let mut iface = iface(system, &at)?;
     if iface.half.is_empty() {
-        let section = iface.section();
-        let ssid = topology::text(system, &section, "ssid")?;
-        profiles::clear(system, &section)?;
-        for (option, value) in [
-            (profiles::MARK, ""),
-            ("ssid", ssid.as_str()),
-            ("mode", "ap"),
-            ("encryption", "none"),
-            ("wpa_group_rekey", "3600"),
-        ] {
-            topology::put(system, &section, option, value)?;
-        }
+        topology::put(system, &iface.section(), "mode", "ap")?;
         iface.mode = Mode::Ap;
     }
     delete_half(system, &iface, "ap", "ssid")
 }
 
-/// Takes a half away; with the last one the section goes.
+/// Takes a half away with all its options, so that nothing of it comes back in another one; with the last half the
+/// section goes.
 fn delete_half(system: &mut System, iface: &Iface, half: &str, other: &str) -> Result<()> {
     if iface.half == half {
         return system.delete_section(&iface.section());
     }
     let mut off = off(system, iface)?;
     *off.part(half) = true;
-    topology::put(system, &iface.section(), "rcwmp_half", other)?;
+    match half {
+        "ssid" => wifi_halves::clear_ssid(system, iface)?,
+        _ => wifi_halves::clear_point(system, iface)?,
+    }
+    wifi_halves::leave(system, iface, other)?;
     put_off(system, iface, off)
 }
 
@@ -523,16 +544,6 @@ fn ssid_reference(system: &mut System, at: Place<'_>, _argument: &str) -> Result
     // Without a profile an end point has no SSID that it uses (TR-181, EndPoint.SSIDReference).
     let none = iface.half == "ap" || iface.mode == Mode::Sta && !iface.profile;
     Ok(Some(Raw::one(if none { String::new() } else { iface.id })))
-}
-
-fn set_ssid_reference(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
-    let iface = iface(system, &at)?;
-    let now = if iface.half == "ap" { "" } else { iface.id.as_str() };
-    if raw.text() == now {
-        return Ok(());
-    }
-    let why = "an access point and its SSID are one section: it refers to the SSID it was made with";
-    Err(Error::bad_value(at.name, why))
 }
 
 fn mac_control(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {

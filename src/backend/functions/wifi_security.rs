@@ -3,7 +3,7 @@
 //! `encryption` is a word with the ciphers behind it (`psk2+tkip+ccmp`), and netifd's scripts understand
 //! many spellings; they are read in the scripts' order, and the plainest one is written.
 
-use super::wifi::{self, section};
+use super::wifi::{self, Mode, section};
 use super::{topology, wifi_abilities};
 use crate::backend::{System, ValueFn};
 use crate::model::backend::{Place, Raw};
@@ -15,6 +15,7 @@ pub const VALUES: &[ValueFn] = &[
     ValueFn { name: "wifi_cipher", get: cipher, set: Some(set_cipher) },
     ValueFn { name: "wifi_wep", get: wep, set: Some(set_wep) },
     ValueFn { name: "wifi_psk", get: psk, set: Some(set_psk) },
+    ValueFn { name: "wifi_sae", get: sae, set: Some(set_sae) },
     ValueFn { name: "wifi_mfp", get: mfp, set: Some(set_mfp) },
 ];
 
@@ -177,15 +178,20 @@ fn wep(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw
     let section = section(&at)?;
     let key = wep_key(system, &section)?;
     let is_hex = matches!(key.len(), 10 | 26) && key.bytes().all(|byte| byte.is_ascii_hexdigit());
-    Ok(is_hex.then(|| Raw::one(key)))
+    Ok(Some(Raw::One(if is_hex { key } else { String::new() })))
 }
 
+/// Only of a network that is one of WEP in the end: otherwise the key of its mode would be lost.
 fn set_wep(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
     let section = section(&at)?;
     let key = raw.text();
     if !matches!(key.len(), 10 | 26) {
         return Err(Error::bad_value(at.name, "a WEP key has 5 or 13 octets"));
     }
+    check_key(system, &at, |_, mode, _| match mode {
+        "WEP-64" | "WEP-128" => None,
+        _ => Some("ModeEnabled is not one of WEP, and its key would be lost"),
+    })?;
     topology::put(system, &section, "key", "1")?;
     topology::put(system, &section, "key1", &key)
 }
@@ -194,7 +200,7 @@ fn psk(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw
     let section = section(&at)?;
     let key = topology::text(system, &section, "key")?;
     let is_hex = key.len() == 64 && key.bytes().all(|byte| byte.is_ascii_hexdigit());
-    Ok(is_hex.then(|| Raw::one(key)))
+    Ok(Some(Raw::One(if is_hex { key } else { String::new() })))
 }
 
 /// hostapd takes 64 digits for the key itself, and anything shorter for a passphrase.
@@ -205,6 +211,52 @@ fn set_psk(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Re
         return Err(Error::bad_value(at.name, "a pre-shared key has 32 octets"));
     }
     topology::put(system, &section, "key", &key)
+}
+
+fn sae(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    let section = section(&at)?;
+    Ok(Some(Raw::One(topology::text(system, &section, "key")?)))
+}
+
+/// A password of SAE may have any length, but netifd's scripts start no access point whose `key` is no passphrase,
+/// and no station either that may use a pre-shared key.
+fn set_sae(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
+    let section = section(&at)?;
+    let key = raw.text();
+    // What is hidden reads as empty, and may be written back.
+    if key.is_empty() && !topology::text(system, &section, "key")?.is_empty() {
+        return Err(Error::bad_value(at.name, "empty: the key of the network would be lost"));
+    }
+    if key.chars().any(char::is_control) {
+        return Err(Error::bad_value(at.name, "a control character has no place there"));
+    }
+    let length = key.len();
+    check_key(system, &at, move |kind, mode, section_key| match (kind, mode) {
+        (_, "WEP-64" | "WEP-128") => Some("ModeEnabled is one of WEP, and its key would be lost"),
+        (Mode::Sta, "WPA3-Personal") => None,
+        _ if section_key == 0 || (8..=63).contains(&length) => None,
+        _ => Some("the network would not start: of 8 to 63 octets it has to be there"),
+    })?;
+    topology::put(system, &section, "key", &key)
+}
+
+/// Once all is staged, whether a key can stay: `bad` says why not, of what the section is, its mode and the
+/// length of its key.
+fn check_key(
+    system: &mut System,
+    at: &Place<'_>,
+    bad: impl Fn(Mode, &str, usize) -> Option<&'static str> + 'static,
+) -> Result<()> {
+    let (section, name, kind) = (section(at)?, at.name.to_owned(), wifi::iface(system, at)?.mode);
+    system.later.push(Box::new(move |system| {
+        let mode = current(system, &section)?;
+        let length = topology::text(system, &section, "key")?.len();
+        match bad(kind, mode, length) {
+            Some(why) => Err(Error::several(vec![(name.clone(), Error::bad_value(name, why))])),
+            None => Ok(()),
+        }
+    }));
+    Ok(())
 }
 
 /// What UCI says, or what netifd makes of the encryption when it says nothing.
