@@ -22,7 +22,10 @@ use agent::Router;
 use bus::{Bus, Offers};
 use messages::inform_response;
 use play::{codes, end, inform, methods, router, say};
+use rcwmp::agent::apply::Services;
+use rcwmp::backend::{Places, System};
 use rcwmp::lab::router::broker::Broker;
+use rcwmp::sys::fs::Root;
 use rcwmp::ubus::blobmsg::{Table, Value};
 use rcwmp::ubus::client::Client;
 use rcwmp::ubus::json;
@@ -616,9 +619,7 @@ fn a_silent_service_holds_up_nobody() {
     let bus = procd(&router);
     let agent = router.start(&[]);
     agent.wait_for("is on ubus", 1);
-    bus.now_keeps_silent("service", "event");
-    bus.now_says_to("service", "event", &change_of("system"), "{}");
-    bus.now_says_to("service", "event", &change_of("network"), "{}");
+    bus.now_says_late("service", "event", &change_of("cwmp"), Duration::from_secs(6));
     bus.take_calls();
     let all = format!(
         r#"{{"values":{{"{HOST}":"all","{INTERVAL}":3600,"Device.IP.Interface.1.MaxMTUSize":1400}}}}"#
@@ -626,12 +627,41 @@ fn a_silent_service_holds_up_nobody() {
     let start = std::time::Instant::now();
     check(&router, "set", &all, r#"{"status":1}"#);
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
-    let told = wait_for_events(&bus, 4);
-    assert_eq!(&told[..4], ["cwmp", "system", "network", "cwmp"], "{told:?}");
-    bus.now_says_to("service", "event", &change_of("cwmp"), "{}");
+    agent.wait_for("procd was told of cwmp and has not answered yet", 1);
+    // It has taken it, and is not told again.
     agent.wait_for("procd was told of cwmp after all", 1);
+    assert_eq!(wait_for_events(&bus, 3), ["cwmp", "system", "network"]);
     assert!(agent.stop().0.success());
-    assert!(events(&bus).iter().all(|package| package == "cwmp"));
+    assert!(events(&bus).is_empty() && !router.root().join("var/run/rcwmp/untold").exists());
+}
+
+/// Where procd answers to nothing, each is told of twice and nobody more often than another.
+#[test]
+fn who_never_answers_is_told_twice() {
+    let router = router("");
+    router.program("sbin/reload_config", "exit 0");
+    let bus = procd(&router);
+    bus.now_keeps_silent("service", "event");
+    let places = Places {
+        root: Root::new(router.root()),
+        config_dir: "/etc/config".into(),
+        delta_dir: "/tmp/.uci".into(),
+        state_dir: router.root().join("etc/rcwmp"),
+        ubus_socket: Some(bus.socket()),
+    };
+    let root = places.root.clone();
+    let (mut system, _) = System::open(places).unwrap();
+    let mut services = Services::default();
+    services.add(["network", "wireless", "system"].map(str::to_owned).into(), Duration::ZERO);
+    let mut told = Vec::new();
+    while let Some(at) = services.deadline() {
+        assert!(services.tell(&mut system, &root, at).is_none());
+        std::thread::sleep(Duration::from_millis(50));
+        told.extend(events(&bus).into_iter().map(|package| (package, at.as_secs())));
+    }
+    let all = ["system", "wireless", "network"];
+    let expected = [0, 63].into_iter().flat_map(|at| all.map(|package| (package.to_owned(), at)));
+    assert_eq!(told, expected.collect::<Vec<_>>());
 }
 
 /// ubusd that is away when a session ends: services are told when it is back.

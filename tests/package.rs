@@ -812,3 +812,53 @@ fn every_include_of_icwmp_s_firewall_goes() {
     router.run("rcwmp.defaults", &[], &[]);
     assert!(!router.commits().contains(&"firewall".to_owned()));
 }
+
+/// Options as people write them: the script that opens the port and the agent that listens there read them alike.
+#[test]
+fn the_service_and_the_agent_read_alike() {
+    let blanks = ["", " ", "\t"];
+    let around = |text: &str| blanks.map(|b| blanks.map(|a| format!("{b}{text}{a}"))).concat();
+    let mut ports: Vec<String> =
+        ["7548", "+7548", "007548", "+007548"].into_iter().flat_map(around).collect();
+    ports.extend(
+        [
+            "", " ", "+", "++7548", "+ 7548", "-7548", "75 48", "0", "000", "1", "065535", "65536", "0x1d7c",
+            "7548.0", "٧٥",
+        ]
+        .map(str::to_owned),
+    );
+    for port in &ports {
+        let config = [
+            ("cwmp.cpe", "cpe"),
+            ("cwmp.cpe.port", port.as_str()),
+            ("cwmp.cpe.incoming_rule", " Port_only "),
+        ];
+        let Some(router) = Box::new(&config) else { return };
+        let expected = format!("json_add_string dest_port {}\n", router.settings().connection_request.port);
+        let told = router.init("start");
+        assert!(told.contains(&expected), "{port:?}: {expected}{told}");
+    }
+    for word in ["0", "off", "False", "NO", "disable", "Disabled", "1", "on", "perhaps", "0 0", ""] {
+        for enable in around(word) {
+            let config = [("cwmp.cpe", "cpe"), ("cwmp.cpe.enable", enable.as_str())];
+            let router = Box::new(&config).unwrap();
+            let is_run = router.init("start").contains("procd_open_instance");
+            assert_eq!(is_run, router.settings().enabled, "{enable:?}");
+        }
+    }
+    for url in around("http://198.51.100.1/") {
+        assert_eq!(Settings::read(&mut |name| (name == "acs.url").then(|| url.clone())).acs.url, url.trim());
+        let told = rule(
+            &[("cwmp.acs.url", &url), ("cwmp.cpe.default_wan_interface", " dsl ")],
+            &[
+                "type rule",
+                "src zone-of-dsl",
+                "target ACCEPT",
+                "proto tcpudp",
+                "dest_port 7547",
+                " 198.51.100.1",
+            ],
+        );
+        assert!(told.contains("procd_add_interface_trigger interface.*.up dsl "), "{told}");
+    }
+}

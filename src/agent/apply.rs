@@ -2,13 +2,14 @@
 //!
 //! ```text
 //!  packages ─► ubus call service event config.change {package} ─► procd runs the triggers of init scripts
-//!                  ├─ not taken ─► again after 1, 2, 4 … 60 s, ten times in all
+//!                  ├─ not taken ─► again after 1, 2, 4 … 60 s, for four minutes
+//!                  ├─ late ─► the call stays open; after a minute once more, in case it was lost
 //!                  └─ no ubus here ─► /sbin/reload_config ─┬─► the same, for all at once
 //!                                                          └─► not there either: the log says so
 //! ```
 
 use std::process::Child;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use log::{debug, error, info, warn};
 
@@ -21,14 +22,18 @@ use crate::set::Set;
 use crate::sys::clock::epoch_seconds;
 use crate::sys::fs::Root;
 use crate::ubus::blobmsg::Table;
-use crate::ubus::client::CallError;
+use crate::ubus::client::Late;
 
 /// Last, because the connections of everything else may end with it.
 const LAST: &str = "network";
-/// How often procd is told of one change at the most: four minutes.
-const MAX_TRIES: u32 = 10;
+/// For how long procd is told of one change, or asked whether it has taken it.
+const PATIENCE: Duration = Duration::from_secs(240);
 /// Between two tries at the most.
 const LONGEST: Duration = Duration::from_secs(60);
+/// After this time a late call may be lost: a program that is gone answers nothing.
+const DOUBT: Duration = Duration::from_secs(60);
+/// The time of each call at the least, when others have used up [`LIMIT`].
+const SHORTEST: Duration = Duration::from_millis(100);
 
 /// The packages that services are to be told of, until procd has taken each.
 #[derive(Debug, Default)]
@@ -36,16 +41,23 @@ pub struct Services {
     waits: Map<String, Wait>,
     /// procd has taken one in this life.
     has_taken: bool,
-    /// How often nobody has answered in time, one after the other.
-    silences: u32,
+    /// Late calls of earlier changes, whose ends say nothing any more.
+    stale: Vec<Late>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy)]
 struct Wait {
+    /// Since when.
+    since: Duration,
     tries: u32,
+    /// The next try.
     at: Duration,
-    /// Nobody has answered the last one in time.
-    is_late: bool,
+    /// When procd was called last.
+    called: Duration,
+    /// procd has it, as far as anybody knows, and has not answered.
+    open: Option<Late>,
+    /// So many calls were late.
+    lates: u32,
 }
 
 impl Services {
@@ -61,7 +73,8 @@ impl Services {
             wait.at = wait.at.min(now);
         }
         for package in touched {
-            self.waits.insert(package, Wait { tries: 0, at: now, is_late: false });
+            let before = self.waits.insert(package, Wait { since: now, at: now, ..Wait::default() });
+            self.stale.extend(before.and_then(|wait| wait.open));
         }
     }
 
@@ -70,85 +83,121 @@ impl Services {
         self.waits.values().map(|wait| wait.at).min()
     }
 
-    /// Tells procd of what is due, the network last, and waits for it 2 s at the most; gives the program that does it
-    /// where procd cannot be asked.
+    /// Tells procd of what is due, the network last, and waits for it 2 s in all, or a little longer; gives the program
+    /// that does it where procd cannot be asked.
     ///
-    /// An answer that is lost or late may have been a yes: the package is told again all the same, since a service
-    /// that reads its settings twice is better than one that never does.
+    /// A call without an answer is not made again while it may still be answered: procd, which does one thing after the
+    /// other, has it in its queue.
     pub fn tell(&mut self, system: &mut System, root: &Root, now: Duration) -> Option<Child> {
         let due = self.due(now);
         if due.is_empty() {
             return None;
         }
+        self.stale.drain(..).for_each(|open| system.bus().forget_call(open));
         let mut child = None;
         if system.bus().is_absent() {
             self.waits.clear();
             child = reload_all(root);
         } else {
-            let mut lost = Vec::new();
-            for package in &due {
-                if self.tell_one(system, package, now, &mut lost) {
-                    // The loop has waited enough; those that were not asked are before this one next time.
-                    let pause = now + pause(self.silences);
-                    self.waits.values_mut().for_each(|wait| wait.at = wait.at.max(pause));
-                    break;
+            let start = Instant::now();
+            let (mut lost, mut late) = (Vec::new(), Vec::new());
+            for package in due {
+                let limit = LIMIT.saturating_sub(start.elapsed()).max(SHORTEST);
+                self.tell_one(system, &package, now, limit);
+                match self.waits.get(&package) {
+                    Some(wait) if now.saturating_sub(wait.since) >= PATIENCE => {
+                        if wait.open.is_some() { &mut late } else { &mut lost }.push(package.clone());
+                        self.end(system, &package);
+                    }
+                    _ => {}
                 }
             }
             if !lost.is_empty() {
                 child = if self.has_taken { None } else { Program::ReloadConfig.start(root, &[] as &[&str]) };
                 let what = lost.join(" ");
                 match child {
-                    Some(_) => warn!("procd was not told of {what}: {} is", Program::ReloadConfig.path()),
+                    Some(_) => {
+                        warn!("procd was not told of {what}: {} is", Program::ReloadConfig.path());
+                        // It tells of everything.
+                        let all: Vec<String> = self.waits.keys().cloned().collect();
+                        all.iter().for_each(|package| self.end(system, package));
+                    }
                     None => error!("procd was not told of {what}: its services have the old settings"),
                 }
+            }
+            if !late.is_empty() {
+                let what = late.join(" ");
+                error!(
+                    "procd was told of {what} and has not answered: its services may have the old settings"
+                );
             }
         }
         system.told(self.waits.keys().cloned().collect());
         child
     }
 
-    /// In the order of their names, those that keep silent behind the others and the network last.
+    /// In the order of their names, the network last.
     fn due(&self, now: Duration) -> Vec<String> {
         let mut due: Vec<_> = self.waits.iter().filter(|(_, wait)| wait.at <= now).collect();
-        due.sort_by_key(|(package, wait)| (wait.is_late, *package == LAST));
+        due.sort_by_key(|(package, _)| *package == LAST);
         due.into_iter().map(|(package, _)| package.clone()).collect()
     }
 
-    /// Whether nobody has answered in time. What was tried for the last time goes to `lost`.
-    fn tell_one(
-        &mut self,
-        system: &mut System,
-        package: &str,
-        now: Duration,
-        lost: &mut Vec<String>,
-    ) -> bool {
-        let Some(wait) = self.waits.get_mut(package) else { return false };
-        let data = Table::new().with("package", package);
-        let event = Table::new().with("type", "config.change").with("data", data);
-        let why = match system.bus().call("service", "event", &event, LIMIT) {
-            Ok(_) => {
-                if wait.tries > 0 {
+    /// Tells of one, or looks whether what was told before has been answered.
+    fn tell_one(&mut self, system: &mut System, package: &str, now: Duration, limit: Duration) {
+        let Some(wait) = self.waits.get_mut(package) else { return };
+        wait.tries += 1;
+        wait.at = now + pause(wait.tries);
+        let answer = match wait.open {
+            // So that it is told of once, or twice where nobody knows.
+            Some(open) => match system.bus().outcome(open) {
+                None if wait.lates > 1 || now.saturating_sub(wait.called) < DOUBT => return,
+                None => {
+                    system.bus().forget_call(open);
+                    None
+                }
+                Some(Ok(())) => Some(Ok(None)),
+                Some(Err(why)) => {
+                    debug!("procd has not taken {package}: {why}");
+                    None
+                }
+            },
+            None => None,
+        };
+        wait.open = None;
+        let answer = answer.unwrap_or_else(|| {
+            let data = Table::new().with("package", package);
+            let event = Table::new().with("type", "config.change").with("data", data);
+            wait.called = now;
+            system.bus().call_or_wait("service", "event", &event, limit)
+        });
+        match answer {
+            Ok(None) => {
+                if wait.tries > 1 {
                     info!("procd was told of {package} after all");
                 }
                 self.waits.remove(package);
-                (self.has_taken, self.silences) = (true, 0);
-                return false;
+                self.has_taken = true;
             }
-            Err(why) => why,
-        };
-        let late = matches!(why, CallError::Timeout { .. });
-        (wait.tries, wait.is_late) = (wait.tries + 1, late);
-        wait.at = now + pause(wait.tries);
-        match wait.tries {
-            1 => warn!("procd was not told of {package}, which is tried again: {why}"),
-            tries => debug!("procd was not told of {package} for the {tries}th time: {why}"),
+            Ok(open) => {
+                (wait.open, wait.lates) = (open, wait.lates + 1);
+                match wait.lates {
+                    1 => warn!("procd was told of {package} and has not answered yet"),
+                    _ => warn!("procd was told of {package} once more and has not answered yet"),
+                }
+            }
+            Err(why) if wait.tries == 1 => {
+                warn!("procd was not told of {package}, which is tried again: {why}");
+            }
+            Err(why) => debug!("procd was not told of {package} for the {}th time: {why}", wait.tries),
         }
-        if wait.tries >= MAX_TRIES {
-            self.waits.remove(package);
-            lost.push(package.to_owned());
+    }
+
+    /// Nothing more is done for it.
+    fn end(&mut self, system: &mut System, package: &str) {
+        if let Some(open) = self.waits.remove(package).and_then(|wait| wait.open) {
+            system.bus().forget_call(open);
         }
-        self.silences = if late { self.silences.saturating_add(1) } else { 0 };
-        late
     }
 }
 
@@ -228,14 +277,12 @@ mod tests {
         let mut services = Services::default();
         services.add(["network", "dhcp", "wireless"].map(str::to_owned).into(), Duration::ZERO);
         assert_eq!(services.due(Duration::ZERO), ["dhcp", "wireless", "network"]);
-        services.waits.get_mut("dhcp").unwrap().is_late = true;
-        assert_eq!(services.due(Duration::ZERO), ["wireless", "network", "dhcp"]);
         services.waits.get_mut("wireless").unwrap().at = LONGEST;
-        assert_eq!(services.due(Duration::ZERO), ["network", "dhcp"]);
+        assert_eq!(services.due(Duration::ZERO), ["dhcp", "network"]);
         assert_eq!(services.deadline(), Some(Duration::ZERO));
         // Another change makes everything due.
         services.add(["system"].map(str::to_owned).into(), Duration::ZERO);
-        assert_eq!(services.due(Duration::ZERO), ["system", "wireless", "network", "dhcp"]);
+        assert_eq!(services.due(Duration::ZERO), ["dhcp", "system", "wireless", "network"]);
     }
 
     /// Nobody calls in vain for ever; the program of the system is the last resort, unless procd has taken others.
@@ -267,9 +314,13 @@ mod tests {
             let (mut now, mut tries, mut children) = (Duration::ZERO, 0, Vec::new());
             while let Some(at) = services.deadline() {
                 (now, tries) = (at, tries + 1);
+                if tries == 10 {
+                    // What changes now is told of by that program, too.
+                    services.add(["dhcp".to_owned()].into(), now);
+                }
                 children.extend(services.tell(&mut system, &root, now));
             }
-            assert_eq!((tries, now.as_secs()), (MAX_TRIES, 243));
+            assert_eq!((tries, now.as_secs()), if has_taken { (19, 486) } else { (10, 243) });
             assert_eq!(children.len(), usize::from(!has_taken));
             children.iter_mut().for_each(|child| assert!(child.wait().unwrap().success()));
             assert_eq!(std::fs::read_to_string(place("ran")).unwrap(), ran);
@@ -278,7 +329,7 @@ mod tests {
 
     #[test]
     fn pauses_grow_and_end() {
-        let all: Vec<u64> = (1..MAX_TRIES).map(|tries| pause(tries).as_secs()).collect();
+        let all: Vec<u64> = (1..10).map(|tries| pause(tries).as_secs()).collect();
         assert_eq!(all, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
         assert_eq!(pause(u32::MAX), LONGEST);
     }

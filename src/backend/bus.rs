@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::set::Set;
 use crate::ubus::blobmsg::Table;
-use crate::ubus::client::{CallError, Client};
+use crate::ubus::client::{CallError, Client, Late};
 use crate::ubus::json;
 use crate::ubus::msg::Status;
 
@@ -90,14 +90,44 @@ impl Bus {
         arguments: &Table,
         limit: Duration,
     ) -> Result<Table, CallError> {
+        let answers = self.connected(object)?.call(object, method, arguments, limit)?;
+        Ok(answers.into_iter().next().unwrap_or_default())
+    }
+
+    /// As [`Bus::call`], for what the method does: see [`Client::call_or_wait`].
+    ///
+    /// # Errors
+    /// As of [`Bus::call`].
+    pub fn call_or_wait(
+        &mut self,
+        object: &str,
+        method: &str,
+        arguments: &Table,
+        limit: Duration,
+    ) -> Result<Option<Late>, CallError> {
+        self.connected(object)?.call_or_wait(object, method, arguments, limit)
+    }
+
+    /// How a late call has ended; `None` while it is open, see [`Client::outcome`].
+    pub fn outcome(&mut self, late: Late) -> Option<Result<(), CallError>> {
+        self.client.as_mut()?.outcome(late)
+    }
+
+    /// Nobody wants to know how a late call ends.
+    pub fn forget_call(&mut self, late: Late) {
+        if let Some(client) = &mut self.client {
+            client.forget(late);
+        }
+    }
+
+    fn connected(&mut self, object: &str) -> Result<&mut Client, CallError> {
         let Some(socket) = &self.socket else { return Err(CallError::NoObject(object.to_owned())) };
         let client = match self.client.take() {
             Some(client) => client,
             None => Client::connect(socket, LIMIT)?,
         };
         self.has_stood = true;
-        let answers = self.client.insert(client).call(object, method, arguments, limit)?;
-        Ok(answers.into_iter().next().unwrap_or_default())
+        Ok(self.client.insert(client))
     }
 
     /// Whether there is no ubusd here at all: none was reached in this life, and nothing lies where it would listen.

@@ -30,6 +30,8 @@ use super::peer::{Call, Event, Failure, Found, SendError};
 const MAX_RESULTS: usize = 64;
 /// The most objects of one list, and of those whose numbers are remembered.
 const MAX_OBJECTS: usize = 4096;
+/// The most calls that are open although their time is over.
+const MAX_LATE: usize = 32;
 /// How long a full queue of ubusd is left alone.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -108,12 +110,28 @@ impl fmt::Display for CallError {
 
 impl std::error::Error for CallError {}
 
+/// A call that was sent and not answered in time, and is still open: see [`Client::outcome`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Late(u64);
+
+#[derive(Debug)]
+struct Open {
+    late: Late,
+    call: Call,
+    /// Object and method.
+    what: String,
+    outcome: Option<Result<(), CallError>>,
+}
+
 /// A connection for calls.
 #[derive(Debug)]
 pub struct Client {
     path: PathBuf,
     link: Option<Link>,
     known: HashMap<String, u32>,
+    open: Vec<Open>,
+    /// So many calls have been late.
+    lates: u64,
 }
 
 /// What is asked, for errors, and until when.
@@ -121,6 +139,8 @@ struct Wait<'a> {
     what: &'a str,
     limit: Duration,
     end: Instant,
+    /// The call of a method is not forgotten when the time is over.
+    stays_open: bool,
 }
 
 impl<'a> Wait<'a> {
@@ -128,7 +148,7 @@ impl<'a> Wait<'a> {
         let start = Instant::now();
         // A time beyond the clock's range is as good as a day.
         let end = start.checked_add(limit).unwrap_or(start + Duration::from_secs(86_400));
-        Wait { what, limit, end }
+        Wait { what, limit, end, stays_open: false }
     }
 
     fn left(&self) -> Result<Duration, CallError> {
@@ -146,7 +166,13 @@ impl Client {
     /// # Errors
     /// [`CallError::Link`] or [`CallError::Timeout`].
     pub fn connect(path: &Path, limit: Duration) -> Result<Client, CallError> {
-        let mut client = Client { path: path.to_path_buf(), link: None, known: HashMap::new() };
+        let mut client = Client {
+            path: path.to_path_buf(),
+            link: None,
+            known: HashMap::new(),
+            open: Vec::new(),
+            lates: 0,
+        };
         client.ready(&Wait::new("(connect)", limit))?;
         Ok(client)
     }
@@ -163,16 +189,66 @@ impl Client {
         limit: Duration,
     ) -> Result<Vec<Table>, CallError> {
         let what = format!("{object} {method}");
-        let wait = Wait::new(&what, limit);
-        self.ready(&wait)?;
+        self.call_until(object, method, arguments, &Wait::new(&what, limit))
+    }
+
+    /// Calls a method for what it does, and leaves the call open when it is not answered within the limit: `None` when
+    /// it is done.
+    ///
+    /// # Errors
+    /// [`CallError`]; [`CallError::Timeout`] when nothing was sent within the limit, or 32 calls are open already.
+    pub fn call_or_wait(
+        &mut self,
+        object: &str,
+        method: &str,
+        arguments: &Table,
+        limit: Duration,
+    ) -> Result<Option<Late>, CallError> {
+        let what = format!("{object} {method}");
+        let before = self.lates;
+        let wait = Wait { stays_open: true, ..Wait::new(&what, limit) };
+        match self.call_until(object, method, arguments, &wait) {
+            Ok(_) => Ok(None),
+            Err(CallError::Timeout { .. }) if self.lates != before => Ok(Some(Late(self.lates))),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// How a late call has ended, told once and without waiting; `None` while it is open.
+    /// [`CallError::Lost`] where nobody will ever know.
+    pub fn outcome(&mut self, late: Late) -> Option<Result<(), CallError>> {
+        let _ = self.exchange();
+        let Some(index) = self.open.iter().position(|open| open.late == late) else {
+            return Some(Err(CallError::Lost { what: String::new(), why: LinkError::Closed }));
+        };
+        self.open[index].outcome.as_ref()?;
+        self.open.swap_remove(index).outcome
+    }
+
+    /// Nobody wants to know how a late call ends.
+    pub fn forget(&mut self, late: Late) {
+        if let Some(index) = self.open.iter().position(|open| open.late == late) {
+            let open = self.open.swap_remove(index);
+            link_forget(self.link.as_mut(), open.call);
+        }
+    }
+
+    fn call_until(
+        &mut self,
+        object: &str,
+        method: &str,
+        arguments: &Table,
+        wait: &Wait<'_>,
+    ) -> Result<Vec<Table>, CallError> {
+        self.ready(wait)?;
         let remembered = self.known.contains_key(object);
-        let result = self.try_call(object, method, arguments, &wait);
+        let result = self.try_call(object, method, arguments, wait);
         match result {
             // Its owner may have restarted; then it has another number.
             Err(CallError::Refused { status: Status::NotFound, .. }) if remembered => {
                 let before = self.known.remove(object);
-                match self.id(object, &wait) {
-                    Ok(id) if Some(id) != before => self.try_call(object, method, arguments, &wait),
+                match self.id(object, wait) {
+                    Ok(id) if Some(id) != before => self.try_call(object, method, arguments, wait),
                     Ok(_) => result,
                     Err(error) => Err(error),
                 }
@@ -212,7 +288,7 @@ impl Client {
         let id = self.id(object, wait)?;
         let call = self.link_mut()?.peer.invoke(id, method, arguments).map_err(CallError::Send)?;
         let mut results = Vec::new();
-        self.wait_for(call, wait, |event| {
+        let ended = self.wait_for(call, wait, |event| {
             if let Event::Data(_, table) = event {
                 if results.len() == MAX_RESULTS {
                     return Err(CallError::TooMany(wait.what.to_owned()));
@@ -220,8 +296,18 @@ impl Client {
                 results.push(table);
             }
             Ok(())
-        })?;
-        Ok(results)
+        });
+        match ended {
+            Err(CallError::Timeout { .. }) if wait.stays_open && self.open.len() < MAX_LATE => {
+                self.lates += 1;
+                let what = wait.what.to_owned();
+                self.open.push(Open { late: Late(self.lates), call, what, outcome: None });
+            }
+            // Nobody waits for its end any more.
+            Err(_) => link_forget(self.link.as_mut(), call),
+            Ok(()) => {}
+        }
+        ended.map(|()| results)
     }
 
     /// The number of an object.
@@ -246,6 +332,7 @@ impl Client {
     fn lookup(&mut self, pattern: Option<&str>, wait: &Wait<'_>) -> Result<Vec<Found>, CallError> {
         let call = self.link_mut()?.peer.lookup(pattern).map_err(CallError::Send)?;
         let mut objects = Vec::new();
+        let wait = &Wait { stays_open: false, ..*wait };
         let ended = self.wait_for(call, wait, |event| {
             if let Event::Found(_, found) = event {
                 if objects.len() == MAX_OBJECTS {
@@ -266,12 +353,7 @@ impl Client {
 
     /// A connection that stands, as far as can be seen: a new one if ubusd has closed the last.
     fn ready(&mut self, wait: &Wait<'_>) -> Result<(), CallError> {
-        if let Some(link) = &mut self.link
-            && link.exchange(&mut Vec::new()).is_err()
-        {
-            self.link = None;
-        }
-        if self.link.is_some() {
+        if self.link.is_some() && self.exchange().is_ok() {
             return Ok(());
         }
         self.known.clear();
@@ -296,6 +378,35 @@ impl Client {
         self.link.as_mut().ok_or(CallError::Link(LinkError::Closed))
     }
 
+    /// Sends and reads as far as it goes without waiting; what comes is of calls that are late, or of no interest.
+    fn exchange(&mut self) -> Result<(), LinkError> {
+        let Some(link) = &mut self.link else { return Err(LinkError::Closed) };
+        let mut events = Vec::new();
+        let state = link.exchange(&mut events);
+        events.into_iter().for_each(|event| self.note(event));
+        if let Err(why) = &state {
+            self.part(why);
+        }
+        state
+    }
+
+    /// Nobody has business with an object that this connection does not offer, but a late call may have ended.
+    fn note(&mut self, event: Event) {
+        if let Event::Ended(call, outcome) = event
+            && let Some(open) = self.open.iter_mut().find(|open| open.call == call && open.outcome.is_none())
+        {
+            open.outcome = Some(outcome.map_err(|failure| failed(failure, &open.what)));
+        }
+    }
+
+    /// The connection is lost, and the answers that were to come with it.
+    fn part(&mut self, why: &LinkError) {
+        self.link = None;
+        for open in self.open.iter_mut().filter(|open| open.outcome.is_none()) {
+            open.outcome = Some(Err(CallError::Lost { what: open.what.clone(), why: why.clone() }));
+        }
+    }
+
     /// Waits for the end of a request; what comes for it meanwhile goes to `each`.
     fn wait_for(
         &mut self,
@@ -303,46 +414,53 @@ impl Client {
         wait: &Wait<'_>,
         mut each: impl FnMut(Event) -> Result<(), CallError>,
     ) -> Result<(), CallError> {
-        let what = || wait.what.to_owned();
         loop {
             let link = self.link_mut()?;
             let mut events = Vec::new();
             let state = link.exchange(&mut events);
+            let (mut ended, mut bad) = (None, None);
             for event in events {
                 match event {
-                    Event::Ended(ended, outcome) if ended == call => {
-                        if state.is_err() {
-                            self.link = None;
-                        }
-                        return outcome.map_err(|failure| match failure {
-                            Failure::Status(status) => CallError::Refused { what: what(), status },
-                            Failure::Unreadable(why) => CallError::Unreadable { what: what(), why },
-                            Failure::TooMuch => CallError::TooMany(what()),
-                            Failure::Undelivered => CallError::Lost { what: what(), why: LinkError::Closed },
-                        });
-                    }
+                    Event::Ended(of, outcome) if of == call => ended = Some(outcome),
                     Event::Found(of, _) | Event::Data(of, _) if of == call => {
-                        if let Err(error) = each(event) {
-                            link_forget(self.link.as_mut(), call);
-                            return Err(error);
-                        }
+                        bad = bad.or_else(|| each(event).err());
                     }
-                    // Nobody has business with an object that this connection does not offer.
-                    _ => {}
+                    other => self.note(other),
                 }
             }
+            if let Err(why) = &state {
+                self.part(why);
+            }
+            if let Some(error) = bad {
+                link_forget(self.link.as_mut(), call);
+                return Err(error);
+            }
+            if let Some(outcome) = ended {
+                return outcome.map_err(|failure| failed(failure, wait.what));
+            }
             if let Err(why) = state {
-                self.link = None;
-                return Err(CallError::Lost { what: what(), why });
+                return Err(CallError::Lost { what: wait.what.to_owned(), why });
             }
             match wait.left() {
                 Ok(left) => rest(self.link_mut()?, left),
                 Err(error) => {
-                    link_forget(self.link.as_mut(), call);
+                    if !wait.stays_open {
+                        link_forget(self.link.as_mut(), call);
+                    }
                     return Err(error);
                 }
             }
         }
+    }
+}
+
+fn failed(failure: Failure, what: &str) -> CallError {
+    let what = what.to_owned();
+    match failure {
+        Failure::Status(status) => CallError::Refused { what, status },
+        Failure::Unreadable(why) => CallError::Unreadable { what, why },
+        Failure::TooMuch => CallError::TooMany(what),
+        Failure::Undelivered => CallError::Lost { what, why: LinkError::Closed },
     }
 }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use nix::poll::{PollFd, PollTimeout, poll};
 use rcwmp::lab::router::broker::Broker;
@@ -26,6 +27,8 @@ enum Answer {
     Says(Table),
     Refuses(Status),
     Silent,
+    /// Says this after a while.
+    Late(Duration, Table),
 }
 
 struct Rule {
@@ -177,6 +180,14 @@ impl Bus {
         self.state.lock().unwrap().rules.push(rule);
     }
 
+    /// From now on a method takes so long to answer, when it is called with these arguments.
+    pub fn now_says_late(&self, object: &str, method: &str, arguments: &str, after: Duration) {
+        let (object, method) = (object.to_owned(), method.to_owned());
+        let arguments = json::parse(arguments).unwrap();
+        let answer = Answer::Late(after, Table::new());
+        self.state.lock().unwrap().rules.push(Rule { object, method, arguments, answer });
+    }
+
     /// What was asked since this was called last: object, method and arguments, in order.
     pub fn take_calls(&self) -> Vec<String> {
         std::mem::take(&mut self.state.lock().unwrap().calls)
@@ -205,6 +216,7 @@ fn serve(
     let thread = std::thread::spawn(move || {
         let clock = Monotonic::start();
         let mut unanswered = Vec::new();
+        let mut late: Vec<(Duration, _, _)> = Vec::new();
         while !stop.load(Ordering::Relaxed) {
             let mut incoming = server.on_tick(clock.now());
             if let Some((fd, wanted)) = server.fd() {
@@ -212,6 +224,9 @@ fn serve(
                 if poll(&mut fds, PollTimeout::from(10_u8)).unwrap() > 0 {
                     incoming.extend(server.on_ready(clock.now()));
                 }
+            }
+            for (_, request, table) in late.extract_if(.., |(at, ..)| *at <= clock.now()) {
+                server.answer(request, Ok(table)).unwrap();
             }
             for one in incoming {
                 match one {
@@ -221,6 +236,7 @@ fn serve(
                             Answer::Says(table) => server.answer(request, Ok(table)).unwrap(),
                             Answer::Refuses(status) => server.answer(request, Err(status)).unwrap(),
                             Answer::Silent => unanswered.push(request),
+                            Answer::Late(after, table) => late.push((clock.now() + after, request, table)),
                         }
                     }
                     other => panic!("{other:?}"),
