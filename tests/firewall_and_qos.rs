@@ -458,7 +458,10 @@ fn what_the_firewall_logs_and_how_it_is_told_apart() {
 #[test]
 fn what_the_firewall_cannot_apply() {
     let zones = "config zone\n\toption name 'lan'\n\tlist network 'lan'\n\nconfig zone\n\toption name 'wan'\n\tlist network 'wan'\n\toption masq '1'\n\n\
-        config zone\n\toption name 'six'\n\toption network 'wan6'\n\toption family 'ipv6'\n";
+        config zone\n\toption name 'six'\n\toption network 'wan6'\n\toption family 'ipv6'\n\n\
+        config zone\n\toption name 'vpn'\n\toption device 'tun0'\n\toption masq '1'\n\n\
+        config zone\n\toption name 'half'\n\toption network 'gone wan'\n\toption masq '1'\n\n\
+        config zone\n\toption name 'none'\n\toption network 'gone6'\n\toption masq '1'\n";
     let rule = "Device.Firewall.Chain.1.Rule.1.";
     let policy = "Device.Firewall.Policy.1.";
     let mapping = "Device.NAT.PortMapping.1.";
@@ -486,7 +489,15 @@ fn what_the_firewall_cannot_apply() {
         (mapping, "src=wan src_dport=80 dest_ip=192.168.1.9 family=ipv6 target=DNAT", "Error_Misconfigured"),
         (mapping, "src=wan src_dport=80 proto=all dest_ip=192.168.1.9", "Error_Misconfigured"),
         (mapping, "src=wan src_dport=80-70 dest_ip=192.168.1.9", "Error_Misconfigured"),
-        (mapping, "src=wan src_dport=80", "Error_Misconfigured"),
+        // To the router itself.
+        (mapping, "src=wan src_dport=80", "Enabled"),
+        (mapping, "src=wan src_dport=80 dest_port=8080 target=DNAT", "Enabled"),
+        (mapping, "src=wan dest_port=8080", "Enabled"),
+        (mapping, "src=wan src_dport=80 dest_ip=nobody", "Error_Misconfigured"),
+        // By a device that no interface is configured for, or by a network beside one that is gone.
+        (mapping, "src=vpn src_dport=80 dest_ip=192.168.1.9", "Enabled"),
+        (mapping, "src=half src_dport=80 dest_ip=192.168.1.9", "Enabled"),
+        (mapping, "src=none src_dport=80 dest_ip=192.168.1.9", "Error_Misconfigured"),
     ] {
         let ty = if path == rule {
             "rule"
