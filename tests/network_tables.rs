@@ -523,6 +523,46 @@ fn how_ports_of_a_bridge_treat_frames() {
     each(&mut router, &plain, &[("IngressFiltering", "0"), ("Type", "VLANUnawarePort")]);
 }
 
+/// The default of a port that is tagged only, or in two VLANs untagged, is no order to change it.
+#[test]
+fn a_pvid_as_it_is_read_changes_nothing() {
+    let network = "
+config interface 'lan'
+	option proto 'static'
+	option device 'br-lan.1'
+
+config device
+	option name 'br-lan'
+	option type 'bridge'
+	list ports 'lan1'
+	list ports 'lan2'
+	list ports 'lan3'
+
+config bridge-vlan
+	option device 'br-lan'
+	option vlan '1'
+	list ports 'lan1'
+	list ports 'lan3:t'
+
+config bridge-vlan
+	option device 'br-lan'
+	option vlan '20'
+	list ports 'lan1:u'
+	list ports 'lan2:t'
+	list ports 'lan3:t'
+";
+    let mut router = router::router_with(&[("etc/config/network", network)]);
+    let before = router.config("network");
+    for port in 2..=4 {
+        let pvid = format!("Device.Bridging.Bridge.1.Port.{port}.PVID");
+        router.check(&pvid, "1");
+        router.set(&[(&pvid, "1")]);
+        assert_eq!(router.config("network"), before, "{pvid}");
+    }
+    router.set(&[("Device.Bridging.Bridge.1.Port.4.PVID", "20")]);
+    router.has("network", &["list ports 'lan3:t'", "list ports 'lan3:t*'"]);
+}
+
 #[test]
 fn addresses_for_nobody() {
     let mut router = router("", "");
