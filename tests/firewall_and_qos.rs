@@ -458,7 +458,10 @@ fn what_the_firewall_logs_and_how_it_is_told_apart() {
 #[test]
 fn what_the_firewall_cannot_apply() {
     let zones = "config zone\n\toption name 'lan'\n\tlist network 'lan'\n\nconfig zone\n\toption name 'wan'\n\tlist network 'wan'\n\toption masq '1'\n\n\
-        config zone\n\toption name 'six'\n\toption network 'wan6'\n\toption family 'ipv6'\n";
+        config zone\n\toption name 'six'\n\toption network 'wan6'\n\toption family 'ipv6'\n\n\
+        config zone\n\toption name 'vpn'\n\toption device 'tun0'\n\toption masq '1'\n\n\
+        config zone\n\toption name 'half'\n\toption network 'gone wan'\n\toption masq '1'\n\n\
+        config zone\n\toption name 'none'\n\toption network 'gone6'\n\toption masq '1'\n";
     let rule = "Device.Firewall.Chain.1.Rule.1.";
     let policy = "Device.Firewall.Policy.1.";
     let mapping = "Device.NAT.PortMapping.1.";
@@ -486,7 +489,15 @@ fn what_the_firewall_cannot_apply() {
         (mapping, "src=wan src_dport=80 dest_ip=192.168.1.9 family=ipv6 target=DNAT", "Error_Misconfigured"),
         (mapping, "src=wan src_dport=80 proto=all dest_ip=192.168.1.9", "Error_Misconfigured"),
         (mapping, "src=wan src_dport=80-70 dest_ip=192.168.1.9", "Error_Misconfigured"),
-        (mapping, "src=wan src_dport=80", "Error_Misconfigured"),
+        // To the router itself.
+        (mapping, "src=wan src_dport=80", "Enabled"),
+        (mapping, "src=wan src_dport=80 dest_port=8080 target=DNAT", "Enabled"),
+        (mapping, "src=wan dest_port=8080", "Enabled"),
+        (mapping, "src=wan src_dport=80 dest_ip=nobody", "Error_Misconfigured"),
+        // By a device that no interface is configured for, or by a network beside one that is gone.
+        (mapping, "src=vpn src_dport=80 dest_ip=192.168.1.9", "Enabled"),
+        (mapping, "src=half src_dport=80 dest_ip=192.168.1.9", "Enabled"),
+        (mapping, "src=none src_dport=80 dest_ip=192.168.1.9", "Error_Misconfigured"),
     ] {
         let ty = if path == rule {
             "rule"
@@ -511,4 +522,93 @@ fn what_the_firewall_cannot_apply() {
     router.delete(&wan);
     router.check(&format!("{mapping}Interface"), "");
     router.check(&format!("{mapping}Status"), "Error_Misconfigured");
+}
+
+/// An option may say more than the one value that TR-181 has room for: given back as read, alone or with all others,
+/// it keeps all of it.
+#[test]
+fn what_is_written_as_read_changes_nothing() {
+    let firewall = "config zone\n\toption name 'lan'\n\tlist network 'lan'\n\nconfig zone\n\toption name 'wan'\n\tlist network 'wan'\n\toption masq '1'\n\n\
+        config zone\n\toption name 'vpn'\n\toption device 'tun0'\n\nconfig ";
+    // Of the others a value that stands for an option's absence is written out.
+    let packets = ["Source", "Dest", "Protocol", "Port", "DSCP", "ICMP", "Remote", "Client", "Interface"];
+    let (rule, mapping) = ("Device.Firewall.Chain.1.Rule.1.", "Device.NAT.PortMapping.1.");
+    for (path, ty, section, shown) in [
+        (rule, "rule", "option proto 'tcp udp'|option dest_port '80 443'", "Protocol=-1"),
+        (
+            rule,
+            "rule",
+            "list dest_port '80'|list dest_port '443'|list proto 'tcp'|list proto 'udp'",
+            "DestPort=80",
+        ),
+        (rule, "rule", "list src_ip '192.0.2.1'|list src_ip '192.0.2.2'", "SourceIP=192.0.2.1"),
+        (
+            rule,
+            "rule",
+            "list src_ip '!192.0.2.0/24'|list src_ip '!198.51.100.0/24'",
+            "SourceMask=192.0.2.0/24",
+        ),
+        (
+            rule,
+            "rule",
+            "list src_mac '02:00:00:00:00:01'|list src_mac '02:00:00:00:00:02'",
+            "SourceMAC=02:00:00:00:00:01",
+        ),
+        (rule, "rule", "option dest_port '!22 23'|option dscp 'AF41'", "DestPort=22"),
+        (
+            rule,
+            "rule",
+            "option proto 'icmp'|list icmp_type 'echo-request'|list icmp_type 'echo-reply'",
+            "Protocol=1",
+        ),
+        (mapping, "redirect", "option proto 'tcp udp'|option src_dport '80 443'", "Protocol=TCP"),
+        (mapping, "redirect", "option src_dport '80-90'", "InternalPort=80"),
+        (
+            mapping,
+            "redirect",
+            "list src_dport '80'|list src_dport '443'|option dest_port '8080-8090'",
+            "InternalPort=8080",
+        ),
+        (
+            mapping,
+            "redirect",
+            "option dest_port '80'|list src_ip '192.0.2.1'|list src_ip '192.0.2.2'",
+            "ExternalPort=0",
+        ),
+    ] {
+        let lines: String = section.split('|').map(|line| format!("\t{line}\n")).collect();
+        let firewall =
+            format!("{firewall}{ty}\n\toption src 'wan'\n{lines}\nconfig rule\n\toption src 'vpn'\n");
+        let mut router = router_with(&[("etc/config/network", NETWORK), ("etc/config/firewall", &firewall)]);
+        let (name, value) = shown.split_once('=').unwrap();
+        router.check(&format!("{path}{name}"), value);
+        let before = router.config("firewall");
+        let writable = router.model.names(path, true).unwrap().into_iter().filter(|(_, write)| *write);
+        let names: Vec<String> = writable
+            .map(|(name, _)| name)
+            .filter(|name| packets.iter().any(|word| name[path.len()..].contains(word)))
+            .collect();
+        let all: Vec<(String, String)> =
+            names.into_iter().map(|name| (name.clone(), router.value(&name))).collect();
+        let all: Vec<(&str, &str)> = all.iter().map(|(name, value)| (&**name, &**value)).collect();
+        assert!(all.len() > 6, "{all:?}");
+        for one in &all {
+            assert_eq!(router.try_set(&[*one]), Ok(()), "{section}");
+            assert_eq!(router.config("firewall"), before, "{one:?} of {section}");
+        }
+        assert_eq!(router.try_set(&all), Ok(()), "{section}");
+        assert_eq!(router.config("firewall"), before, "{section}");
+    }
+    let firewall = format!(
+        "{firewall}rule\n\toption src 'vpn'\n\nconfig redirect\n\toption src 'wan'\n\toption src_dport '80-90'\n"
+    );
+    let mut router = router_with(&[("etc/config/network", NETWORK), ("etc/config/firewall", &firewall)]);
+    // The zone of a device has no interface to show, and is kept; another value is written as ever.
+    router.set(&[(&format!("{rule}SourceInterface"), "")]);
+    router.has("firewall", &["option src 'vpn'"]);
+    // Asked for, the port inside is what it was, in whatever order the two come.
+    router.set(&[(&format!("{mapping}InternalPort"), "80"), (&format!("{mapping}ExternalPort"), "85")]);
+    router.has("firewall", &["option src_dport '85-90'", "option dest_port '80'"]);
+    router.set(&[(&format!("{mapping}Protocol"), "UDP"), (&format!("{mapping}InternalPort"), "81")]);
+    router.has("firewall", &["option proto 'udp'", "option dest_port '81'"]);
 }

@@ -411,6 +411,53 @@ config interface 'wan6'
     router.has("network", &["option dadtransmits '2'"]);
 }
 
+/// `auto` and no option make netifd start a DHCPv6 client on the link, `1` does not: the word stays, also over an off
+/// and on, by whichever of the names of the one switch.
+#[test]
+fn the_word_for_ipv6_on_a_link_stays() {
+    let lines = |text: &str| text.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>();
+    let dsl = |lines: &[String]| {
+        let from = lines.iter().skip_while(|line| !line.contains("'dsl'"));
+        let mut own: Vec<String> = from.take_while(|line| *line != "config device").cloned().collect();
+        own.retain(|line| !line.is_empty());
+        own.sort();
+        own
+    };
+    let link = |more: &str| {
+        format!("\nconfig interface 'dsl'\n\toption proto 'pppoe'\n\toption device 'lan3'\n{more}")
+    };
+    let alias = "\nconfig interface 'dsl6'\n\toption device '@dsl'\n\toption proto 'dhcpv6'\n";
+    for (before, after) in [
+        ("\toption ipv6 'auto'\n".to_owned(), "\toption ipv6 'auto'\n".to_owned()),
+        ("\toption ipv6 '1'\n".to_owned(), "\toption ipv6 '1'\n".to_owned()),
+        (String::new(), String::new()),
+        ("\toption ipv6 '0'\n".to_owned(), "\toption ipv6 'auto'\n".to_owned()),
+        (format!("\toption ipv6 '0'\n{alias}"), format!("\toption ipv6 '1'\n{alias}")),
+    ] {
+        let mut router = router("", &link(&before));
+        router::put(router.dir.path(), "proc/sys/net/ipv6/conf/all/disable_ipv6", "0\n");
+        router.model.refresh();
+        let path = router.find("Device.IP.Interface.", "Name", "dsl");
+        let names = [format!("{path}IPv6Enable"), "Device.PPP.Interface.1.IPv6CPEnable".to_owned()];
+        let whole = "Device.IP.IPv6Enable".to_owned();
+        let on = router.value(&names[0]);
+        let text = router.config("network");
+        for name in &names {
+            router.set(&[(name, &on)]);
+            assert_eq!(router.config("network"), text, "{name} as read, from {before:?}");
+        }
+        for name in names.iter().chain([&whole]) {
+            router.set(&[(name, "0")]);
+            router.has("network", &["option ipv6 '0'"]);
+            // A whole gives back what it took: a link that was off stays off.
+            router.set(&[(name, "1")]);
+            router.set(&[(&names[0], "1")]);
+            lacks(&router, "network", "rcwmp");
+            assert_eq!(dsl(&router.config("network")), dsl(&lines(&link(&after))), "{name} from {before:?}");
+        }
+    }
+}
+
 #[test]
 fn what_a_ppp_link_is() {
     let network = "
@@ -474,6 +521,46 @@ fn how_ports_of_a_bridge_treat_frames() {
     let bridge = router.add("Device.Bridging.Bridge.");
     let plain = router.add(&format!("{bridge}Port."));
     each(&mut router, &plain, &[("IngressFiltering", "0"), ("Type", "VLANUnawarePort")]);
+}
+
+/// The default of a port that is tagged only, or in two VLANs untagged, is no order to change it.
+#[test]
+fn a_pvid_as_it_is_read_changes_nothing() {
+    let network = "
+config interface 'lan'
+	option proto 'static'
+	option device 'br-lan.1'
+
+config device
+	option name 'br-lan'
+	option type 'bridge'
+	list ports 'lan1'
+	list ports 'lan2'
+	list ports 'lan3'
+
+config bridge-vlan
+	option device 'br-lan'
+	option vlan '1'
+	list ports 'lan1'
+	list ports 'lan3:t'
+
+config bridge-vlan
+	option device 'br-lan'
+	option vlan '20'
+	list ports 'lan1:u'
+	list ports 'lan2:t'
+	list ports 'lan3:t'
+";
+    let mut router = router::router_with(&[("etc/config/network", network)]);
+    let before = router.config("network");
+    for port in 2..=4 {
+        let pvid = format!("Device.Bridging.Bridge.1.Port.{port}.PVID");
+        router.check(&pvid, "1");
+        router.set(&[(&pvid, "1")]);
+        assert_eq!(router.config("network"), before, "{pvid}");
+    }
+    router.set(&[("Device.Bridging.Bridge.1.Port.4.PVID", "20")]);
+    router.has("network", &["list ports 'lan3:t'", "list ports 'lan3:t*'"]);
 }
 
 #[test]

@@ -32,6 +32,9 @@ pub const TABLES: &[TableFn] = &[
     },
 ];
 
+/// What TR-181 has for a port without a VLAN for what comes in untagged (PVID's default).
+const NO_PVID: &str = "1";
+
 /// A bridge-vlan section of a bridge.
 pub struct BridgeVlan {
     /// Its full address.
@@ -412,7 +415,12 @@ fn port_rule(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Ra
     })
 }
 
-fn set_port_pvid(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
+fn set_port_pvid(system: &mut System, at: Place<'_>, argument: &str, raw: &Raw) -> Result<()> {
+    // A port without a VLAN for untagged frames shows the standard's default, and is not given one by it.
+    let shown = port_pvid(system, at, argument)?.unwrap_or_else(|| Raw::one(NO_PVID));
+    if shown.text() == raw.text() {
+        return Ok(());
+    }
     let (bridge, items, found) = port(system, &at)?;
     let port = found.map(|found| items[found].text.clone()).filter(|text| !text.is_empty());
     let port = port.ok_or_else(|| Error::bad_value(at.name, "the port stands on nothing"))?;

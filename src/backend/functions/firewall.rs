@@ -207,6 +207,10 @@ fn list_option(what: &str) -> &'static str {
 fn write_list(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<()> {
     let Some(row) = at.row().cloned() else { return Err(Error::not_writable(at.name)) };
     let items = raw.items();
+    // What stands there may say more than it shows.
+    if read_list(system, at, what)?.is_some_and(|shown| shown.items() == items) {
+        return Ok(());
+    }
     let any = items.is_empty() || items.contains(&"-1");
     if any && items.len() > 1 {
         return Err(Error::bad_value(at.name, "-1 stands for all, and alone"));
@@ -343,6 +347,14 @@ fn write(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<()
     let address = format!("firewall.{}.{option}", row.addr);
     let old = system.option_text(&address)?;
     let given = raw.text();
+    // An option may say more than the one value that TR-181 has room for, and keeps it when that is given back. The
+    // two ends of a range look after themselves: one of them may be staged already.
+    if !matches!(aspect, "port" | "port_max") && !system.releasing {
+        let shown = read(system, at, what)?.map(|raw| raw.text()).unwrap_or_default();
+        if shown == given || (shown.is_empty() && given == "-1") {
+            return Ok(());
+        }
+    }
     let new = match aspect {
         // Without its zone a rule would mean other traffic, that of the router itself or of everybody. So it
         // keeps the zone, and is off unless others are in there.
@@ -386,6 +398,9 @@ fn write(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<()
             let port = u16::try_from(port).map_err(|_| Error::bad_value(at.name, "not a port"))?;
             let ports = with_port(&old, aspect == "port_max", port);
             system.check_range(at.name, &address);
+            if ports == old {
+                return Ok(());
+            }
             if old.starts_with('!') && !ports.is_empty() { format!("!{ports}") } else { ports }
         }
         "dscp" => match (given.parse::<u8>().ok().filter(|number| *number < 64), given.starts_with('-')) {

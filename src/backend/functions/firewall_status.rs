@@ -43,13 +43,17 @@ fn marks(system: &mut System, base: &str) -> Result<bool> {
     Ok(given || !target.eq_ignore_ascii_case("dscp"))
 }
 
-/// A port mapping comes in by an interface that there is, and goes to a machine.
+/// A port mapping comes in by something that there is. Without an address it leads to the router itself, whether or not
+/// it names ports: fw4 makes a `redirect` of it.
 fn leads_somewhere(system: &mut System, base: &str) -> Result<bool> {
-    let zone = system.option_text(&format!("{base}.src"))?;
-    let face = netif::face_of(system, &zone)?;
+    let name = system.option_text(&format!("{base}.src"))?;
+    let zones = netif::zones(system)?;
+    let known = topology::known_interfaces(system)?;
+    let Some(zone) = zones.iter().find(|zone| zone.name == name) else { return Ok(false) };
+    let there = known.iter().any(|one| zone.networks.contains(&one.name))
+        || has(system, &format!("firewall.{}", zone.addr), "device")?;
     let client = system.option_text(&format!("{base}.dest_ip"))?;
-    let there = topology::known_interfaces(system)?.iter().any(|one| one.name == face);
-    Ok(there && client.parse::<IpAddr>().is_ok())
+    Ok(there && (client.is_empty() || client.parse::<IpAddr>().is_ok()))
 }
 
 /// A zone that nobody has configured makes the whole section void.

@@ -68,12 +68,32 @@ impl System {
             Err(Error::several(vec![(name.clone(), Error::bad_value(name, why))]))
         }));
     }
+
+    /// The port inside of a redirect that has none of its own yet, once all is staged: a range or several ports that
+    /// begin with it already show it, and each goes to its own.
+    fn inside_later(&mut self, base: &str, port: u16) {
+        let base = base.to_owned();
+        self.later.push(Box::new(move |system| {
+            let outside = system.option_text(&format!("{base}.src_dport"))?;
+            let shows = raw_ports(&outside).0 == Some(port) && outside.parse::<u16>().is_err();
+            if shows {
+                Ok(())
+            } else {
+                put(system, &format!("{base}.dest_port"), &with_port("", false, port))
+            }
+        }));
+    }
 }
 
 /// Puts a new first or last port into the text of a rule. 0 as the first stands for all ports, 0 as the
 /// last for a single one. The two are written one after the other, so a range may run backwards in between.
+/// What shows that port already stays whole: there may be more in it, such as a second port.
 pub fn with_port(text: &str, last: bool, port: u16) -> String {
     let (from, to) = raw_ports(text);
+    let now = if last { to.filter(|to| from != Some(*to)) } else { from };
+    if now.unwrap_or(0) == port {
+        return text.to_owned();
+    }
     let (from, to) = if last { (from, Some(port)) } else { (Some(port), to) };
     match (from.unwrap_or(0), to.unwrap_or(0)) {
         (0, 0) => String::new(),
@@ -164,6 +184,11 @@ fn write(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<()
         let good = text.is_empty() || text.parse::<IpAddr>().is_ok();
         if good { Ok(()) } else { Err(Error::bad_value(at.name, "the firewall takes addresses only")) }
     };
+    let is_port = matches!(what, "external" | "external_end" | "internal");
+    // An option may say more than the one value that TR-181 has room for, and keeps it when that is given back.
+    if !is_port && !system.releasing && read(system, at, what)?.is_some_and(|shown| shown.text() == text) {
+        return Ok(());
+    }
     match what {
         // It keeps its zone, in which others may be; without any it forwards nothing.
         "interface" if text.is_empty() && system.releasing => Ok(()),
@@ -183,13 +208,22 @@ fn write(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<()
             let old = system.option_text(&format!("{base}.src_dport"))?;
             let new = with_port(&old, what == "external_end", port()?);
             let option = format!("{base}.src_dport");
+            if new == old {
+                return Ok(());
+            }
             put(system, &option, &new)?;
             system.check_range(at.name, &option);
             Ok(())
         }
         "internal" => {
-            let new = with_port("", false, port()?);
-            put(system, &format!("{base}.dest_port"), &new)
+            let (port, option) = (port()?, format!("{base}.dest_port"));
+            let old = system.option_text(&option)?;
+            if old.is_empty() {
+                system.inside_later(&base, port);
+                return Ok(());
+            }
+            let same = with_port(&old, false, port) == old;
+            if same { Ok(()) } else { put(system, &option, &with_port("", false, port)) }
         }
         "protocol" => put(system, &format!("{base}.proto"), &text.to_ascii_lowercase()),
         _ => Err(Error::not_writable(at.name)),
@@ -268,6 +302,11 @@ mod tests {
             ("80", false, 0, ""),
             ("", true, 90, "0-90"),
             ("0-90", false, 80, "80-90"),
+            ("80 443", false, 80, "80 443"),
+            ("80 443", true, 0, "80 443"),
+            ("80 443", false, 443, "443"),
+            ("!22", false, 22, "!22"),
+            ("http", false, 0, "http"),
         ] {
             assert_eq!(with_port(text, last, port), expected, "{text} {last} {port}");
         }

@@ -114,10 +114,12 @@ fn all_zones(system: &mut System) -> Result<Vec<Zone>> {
     Ok(out)
 }
 
-/// The interface that stands for a zone: its first one that is not only IPv6.
+/// The interface that stands for a zone: its first one that is not only IPv6, of those that there are.
 pub fn face<'z>(zone: &'z Zone, interfaces: &[Interface]) -> Option<&'z str> {
-    let v6 = |name: &&String| interfaces.iter().any(|one| one.name == **name && is_v6(one));
-    zone.networks.iter().find(|name| !v6(name)).or(zone.networks.first()).map(String::as_str)
+    let there = zone.networks.iter().filter_map(|name| interfaces.iter().find(|one| one.name == *name));
+    let first = there.clone().next();
+    let found = there.clone().find(|one| !is_v6(one)).or(first)?;
+    zone.networks.iter().find(|name| **name == found.name).map(String::as_str)
 }
 
 /// The name of the zone that an interface belongs to.

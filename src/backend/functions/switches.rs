@@ -19,6 +19,9 @@ pub const VALUES: &[ValueFn] = &[
 /// On an interface or a device: it is on, once the whole is.
 const WOULD: &str = "rcwmp_on";
 const WOULD6: &str = "rcwmp_ipv6";
+/// On a PPP link whose IPv6 is off: what its option was while it was on, or [`ABSENT`].
+const WORD6: &str = "rcwmp_ipv6_was";
+const ABSENT: &str = "absent";
 /// netifd's class of the prefixes of the ULA.
 const LOCAL: &str = "local";
 /// How long the prefixes are that an interface is assigned; none without it.
@@ -143,6 +146,31 @@ impl Place6 {
         }
     }
 
+    /// Switches it, and touches nothing that is as wanted: `auto` and no option at all make netifd start a DHCPv6
+    /// client on a PPP link, `1` does not. What the link had comes back after an off and on.
+    fn turn(&self, system: &mut System, on: bool) -> Result<()> {
+        if self.is_on(system)? == on {
+            return Ok(());
+        }
+        let Place6::Link(section) = self else {
+            return self.put(system, "ipv6", if on { "1" } else { "0" });
+        };
+        if !on {
+            let word = self.text(system, "ipv6")?;
+            self.put(system, WORD6, if word.is_empty() { ABSENT } else { &word })?;
+            return self.put(system, "ipv6", "0");
+        }
+        let word = self.text(system, WORD6)?;
+        let word = match &*word {
+            ABSENT => "",
+            "" if has_alias(system, section)? => "1",
+            "" => "auto",
+            word => word,
+        };
+        self.put(system, WORD6, "")?;
+        self.put(system, "ipv6", word)
+    }
+
     /// As configured, else as the kernel has it.
     fn is_on(&self, system: &mut System) -> Result<bool> {
         let told = self.text(system, "ipv6")?;
@@ -152,6 +180,20 @@ impl Place6 {
             Place6::Device(device) => ip::kernel_speaks_ip6(system, device),
         })
     }
+}
+
+/// Whether another interface was put on a link by hand, `@wan`: it has a DHCPv6 client already.
+fn has_alias(system: &mut System, section: &str) -> Result<bool> {
+    let alias = section.replacen("network.", "@", 1);
+    for other in system.sections("network", "interface")? {
+        let other = format!("network.{}", other.addr);
+        for option in ["device", "ifname"] {
+            if topology::text(system, &other, option)? == alias {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 fn kernel_has_ip6(system: &mut System) -> bool {
@@ -171,18 +213,19 @@ fn set_ip6_all(system: &mut System, _at: Place<'_>, _argument: &str, raw: &Raw) 
         let Some(place) = place6(system, &interface)? else { continue };
         let would = place.text(system, WOULD6)? == "1";
         if on && would {
-            place.put(system, "ipv6", "1")?;
+            place.turn(system, true)?;
             place.put(system, WOULD6, "")?;
         } else if !on && !would && place.is_on(system)? {
             place.put(system, WOULD6, "1")?;
-            place.put(system, "ipv6", "0")?;
+            place.turn(system, false)?;
         }
     }
     put_off(system, "ipv6", !on)
 }
 
 fn interface(system: &mut System, at: &Place<'_>) -> Result<Interface> {
-    let name = at.rows.first().map(|row| row.row.name.clone()).unwrap_or_default();
+    // The row of an IP interface, or of the PPP link in the same section.
+    let name = at.rows.first().map(|row| row.row.addr.clone()).unwrap_or_default();
     topology::interface(system, &name)?.ok_or_else(|| Error::unknown_name(at.name))
 }
 
@@ -202,10 +245,11 @@ fn set_ip6_enable(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw
         None if interface.device == "lo" => Place6::Device(interface.device),
         None => return Err(Error::bad_value(at.name, "the interface has no device yet")),
     };
+    let on = topology::truth(&raw.text());
     if is_off(system, "ipv6")? {
-        return place.put(system, WOULD6, if topology::truth(&raw.text()) { "1" } else { "" });
+        return place.put(system, WOULD6, if on { "1" } else { "" });
     }
-    place.put(system, "ipv6", &raw.text())
+    place.turn(system, on)
 }
 
 // --- the ULA
