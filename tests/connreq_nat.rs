@@ -328,6 +328,58 @@ fn one_of_two_addresses_is_taken_for_a_while() {
     acs.finish();
 }
 
+/// A PPPoE session is dialled anew: the device is another one, with the name and the addresses of the old one.
+#[test]
+fn an_interface_that_is_made_anew() {
+    let Some(world) = World::make() else { return };
+    let mut steps = vec![inform_with(&["0 BOOTSTRAP"]), methods(), end()];
+    for _ in 0..3 {
+        steps.extend([inform_with(&["6 CONNECTION REQUEST"]), end()]);
+    }
+    let acs = Scripted::start(steps);
+    let router = router(&forwarded(&acs, "198.18.0.1"));
+    let port = free_port();
+    router.set("cpe", "port", &port.to_string());
+    router.set("cpe", "periodic_notify_interval", "1");
+    router.set("cpe", "use_curl_ifname", "1");
+    router.set("cpe", "interface", "i0");
+    world.open();
+    let agent = world.start(&router);
+    agent.wait_for("End session", 1);
+    let url = request_url(&acs.seen()[0].text());
+    let to = format!("192.168.77.2:{port}");
+    let socket = UdpSocket::bind(("198.18.0.1", 0)).unwrap();
+    let send = |id| socket.send_to(request(&to, epoch(), id).as_bytes(), &to).unwrap();
+    send(1);
+    agent.wait_for("End session", 2);
+
+    let World { nat, inside, .. } = &world;
+    // It does not see it half made.
+    agent.signal("STOP");
+    run(&format!(
+        "ip -n {inside} link del i0
+         ip -n {nat} link add n1 type veth peer name i0 netns {inside}
+         ip -n {nat} addr add 192.168.77.1/24 dev n1
+         ip -n {nat} addr add fd77::1/64 dev n1 nodad
+         ip -n {nat} link set n1 up
+         ip -n {inside} addr add 192.168.77.2/24 dev i0
+         ip -n {inside} addr add fd77::2/64 dev i0 nodad
+         ip -n {inside} link set i0 up
+         ip -n {inside} route add default via 192.168.77.1
+         ip -n {inside} -6 route add default via fd77::1"
+    ))
+    .unwrap();
+    agent.signal("CONT");
+    agent.wait_for("i0 is another device now", 1);
+    agent.wait_for("Connection Request server initiated", 2);
+    assert_eq!(knock(&url, Knock::default()), 200);
+    agent.wait_for("End session", 3);
+    send(2);
+    agent.wait_for("Connection Request by UDP accepted from 198.18.0.1", 2);
+    agent.wait_for("End session", 4);
+    acs.finish();
+}
+
 /// The name of the ACS has no address but one of IPv6, and the default route of this machine is as it is: what leads
 /// to the ACS is known once a session has been there, and in the next life from the start.
 #[test]

@@ -170,6 +170,8 @@ struct Daemon {
     port_complaints: Vec<ListenError>,
     /// The addresses that lead to the ACS, the one that it is told first.
     addresses: Vec<IpAddr>,
+    /// The index of the device with the name of the interface that is set; 0 where none is.
+    link: u32,
     #[cfg(feature = "stun")]
     udp: udp::Udp,
     exchange: Option<Exchange>,
@@ -269,6 +271,7 @@ impl Daemon {
             port_retry: Duration::ZERO,
             port_complaints: Vec::new(),
             addresses: Vec::new(),
+            link: 0,
             #[cfg(feature = "stun")]
             udp: udp::Udp::default(),
             exchange: None,

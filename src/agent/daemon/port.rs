@@ -6,6 +6,7 @@ use std::os::fd::RawFd;
 use std::time::Duration;
 
 use log::{debug, error, info};
+use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{setsockopt, sockopt};
 
 use super::{Daemon, PORT_RETRY, REALM};
@@ -37,13 +38,18 @@ impl Daemon {
     /// way out that is gone for a moment is no news.
     pub(super) fn follow_address(&mut self, now: Duration) {
         let addresses = local_addresses(&self.settings.acs, self.reached());
-        if addresses.is_empty() || addresses == self.addresses {
+        let interface = self.settings.acs.interface.as_deref();
+        // A device made anew may have the old name and address; a socket that is bound to the old one hears nothing.
+        let link = interface.map_or(0, |name| if_nametoindex(name).unwrap_or(0));
+        if addresses.is_empty() || (&addresses, link) == (&self.addresses, self.link) {
             return;
         }
-        if !self.addresses.is_empty() {
-            info!("The way to the ACS begins at {} now", addresses[0]);
+        match interface {
+            _ if self.addresses.is_empty() => {}
+            Some(name) if addresses == self.addresses => info!("{name} is another device now"),
+            _ => info!("The way to the ACS begins at {} now", addresses[0]),
         }
-        self.addresses = addresses;
+        (self.addresses, self.link) = (addresses, link);
         self.listener = None;
         self.port_retry = now;
     }

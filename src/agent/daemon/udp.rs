@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use log::{debug, error, info, warn};
+use nix::errno::Errno;
 use nix::sys::socket::{setsockopt, sockopt};
 
 use super::{Daemon, PORT_RETRY};
@@ -38,6 +39,15 @@ const MAX_SECOND_RETRY: Duration = Duration::from_secs(600);
 
 type Found = io::Result<Vec<SocketAddr>>;
 
+/// An address, and the interface whose datagrams alone are taken.
+#[derive(Clone, PartialEq, Eq)]
+struct Place {
+    at: SocketAddr,
+    interface: Option<String>,
+    /// Which device has that name.
+    link: u32,
+}
+
 /// The ports and the STUN client.
 #[derive(Default)]
 pub(super) struct Udp {
@@ -45,8 +55,8 @@ pub(super) struct Udp {
     second: Option<UdpSocket>,
     /// When to try again to open the second port, and how long that was waited for: zero if nothing was wrong with it.
     second_retry: (Duration, Duration),
-    /// Where the first port is, or is to be, and on which interface alone.
-    place: Option<(SocketAddr, Option<String>)>,
+    /// Where the first port is, or is to be.
+    place: Option<Place>,
     open_at: Duration,
     /// The server that is asked, and how; `None` while STUN is off.
     stun: Option<Stun>,
@@ -105,19 +115,24 @@ impl Daemon {
         let wanted = self.settings.enabled && !self.settings.acs.url.is_empty();
         let place = self.addresses.first().filter(|_| wanted).map(|address| {
             let at = SocketAddr::new(*address, self.settings.connection_request.port);
-            (at, self.settings.acs.interface.clone())
+            Place { at, interface: self.settings.acs.interface.clone(), link: self.link }
         });
         let udp = &mut self.udp;
         if udp.place != place {
             udp.close();
             udp.place = place;
         }
-        if let Some((at, interface)) = udp.place.clone().filter(|_| udp.first.is_none() && now >= udp.open_at)
+        if let Some(Place { at, interface, .. }) = &udp.place
+            && udp.first.is_none()
+            && now >= udp.open_at
         {
             udp.open_at = now + PORT_RETRY;
-            match open(at, interface.as_deref()) {
+            match open(*at, interface.as_deref()) {
                 Ok(socket) => (udp.first, udp.complaint) = (Some(socket), None),
-                Err(why) => udp.complain(format!("no connection requests by UDP on {at}: {why}")),
+                Err(why) => {
+                    let why = format!("no connection requests by UDP on {at}: {why}");
+                    udp.complain(why);
+                }
             }
         }
         let stun = self.settings.stun.clone();
@@ -140,7 +155,10 @@ impl Daemon {
                 self.receive(port, now);
             }
         }
-        self.ask_server(now);
+        if self.ask_server(now) {
+            // The next turn opens the port on the device that has the name now.
+            self.follow_address(now);
+        }
         if let Some((_, at)) = self.udp.way().filter(|after| Some(*after) != before) {
             info!("Connection Requests by UDP reach us at {at}");
             self.notices.hurry();
@@ -245,16 +263,18 @@ impl Daemon {
         }
     }
 
-    fn ask_server(&mut self, now: Duration) {
+    /// Has the STUN client go on. Gives whether the device that the port is bound to is no more.
+    fn ask_server(&mut self, now: Duration) -> bool {
         let udp = &mut self.udp;
-        let (Some(client), Some(first)) = (&mut udp.client, &udp.first) else { return };
+        let mut is_gone = false;
+        let (Some(client), Some(first)) = (&mut udp.client, &udp.first) else { return false };
         if !client.searches() {
             udp.second_retry = Default::default();
             if udp.second.take().is_some() {
                 info!("The way for Connection Requests by UDP is kept every {} s", client.period().as_secs());
             }
         } else if udp.second.is_none() && now >= udp.second_retry.0 {
-            let interface = udp.place.as_ref().and_then(|(_, interface)| interface.as_deref());
+            let interface = udp.place.as_ref().and_then(|place| place.interface.as_deref());
             let local = first.local_addr().map(|local| SocketAddr::new(local.ip(), 0));
             let (_, waited) = udp.second_retry;
             match local.and_then(|local| open(local, interface)) {
@@ -276,6 +296,7 @@ impl Daemon {
                 // What is not sent is not answered, and that is seen to.
                 Some(socket) => {
                     if let Err(why) = socket.send_to(&datagram.bytes, client.server()) {
+                        is_gone = why.raw_os_error() == Some(Errno::ENODEV as i32);
                         debug!("no way to STUN server {}: {why}", client.server());
                     }
                 }
@@ -293,6 +314,7 @@ impl Daemon {
                 udp.complain(why);
             }
         }
+        is_gone
     }
 }
 
