@@ -675,3 +675,27 @@ fn the_smallest_mtu() {
     router.set(&[(&mtu, "68")]);
     router.has("network", &["option mtu '68'"]);
 }
+
+/// Numbers that nobody knows are those that will be, and not the least that TR-181 allows; written back they are no
+/// setting. What is below a range is shown as the least of it.
+#[test]
+fn numbers_that_are_not_known() {
+    const FIVE: &str = "config wifi-device 'radio0'\n\toption band '5g'\n\toption channel 'auto'\n";
+    let network = NETWORK.replace("option type 'bridge'", "option type 'bridge'\n\toption forward_delay '2'");
+    assert_ne!(network, NETWORK);
+    let mut router = router_with(&[("etc/config/network", &network), ("etc/config/wireless", FIVE)]);
+    let interface = router.add("Device.IP.Interface.");
+    let mtu = format!("{interface}MaxMTUSize");
+    router.check(&mtu, "1500");
+    router.set(&[(&mtu, "1500")]);
+    assert!(router.config("network").iter().all(|line| !line.contains("mtu")));
+    router.set(&[(&mtu, "1400")]);
+    router.has("network", &["option mtu '1400'"]);
+    router.set(&[(&mtu, "1500")]);
+    router.has("network", &["option mtu '1500'"]);
+    router.add("Device.PPP.Interface.");
+    let above = router.find("Device.IP.Interface.", "Name", "ppp1");
+    router.check(&format!("{above}MaxMTUSize"), "1492");
+    router.check("Device.WiFi.Radio.1.Channel", "36");
+    router.check("Device.Bridging.Bridge.1.STP.ForwardingDelay", "4");
+}

@@ -228,7 +228,8 @@ fn stp_status(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Opt
     Ok(Some(Raw::one(if running { "Enabled" } else { "Disabled" })))
 }
 
-/// UCI has seconds and the kernel hundredths; TR-181 hundredths, but seconds for the forwarding delay.
+/// UCI has seconds and the kernel hundredths; TR-181 hundredths, but seconds for the forwarding delay. Without STP the
+/// kernel takes less than IEEE 802.1D has, as the two seconds of many configurations: shown is what is nearest.
 fn timer(system: &mut System, at: Place<'_>, option: &str) -> Result<Option<Raw>> {
     let bridge = bridge(system, &at)?;
     let told = topology::text(system, &bridge.section, option)?.parse::<u32>().ok();
@@ -243,7 +244,12 @@ fn timer(system: &mut System, at: Place<'_>, option: &str) -> Result<Option<Raw>
             running.map(|running| if seconds { running / 100 } else { running })
         }
     };
-    Ok(value.map(|value| Raw::one(value.to_string())))
+    let (least, most) = match option {
+        "forward_delay" => (4, 30),
+        "hello_time" => (100, 1000),
+        _ => (600, 4000),
+    };
+    Ok(value.map(|value| Raw::one(value.clamp(least, most).to_string())))
 }
 
 fn set_timer(system: &mut System, at: Place<'_>, option: &str, raw: &Raw) -> Result<()> {

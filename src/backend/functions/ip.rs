@@ -155,11 +155,24 @@ fn set_lower(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> 
 }
 
 fn mtu(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
-    let section = section(&at)?;
+    match known_mtu(system, &at)? {
+        Some(known) => Ok(Some(known)),
+        None => Ok(Some(Raw::one(usual_mtu(&interface(system, &at)?)))),
+    }
+}
+
+/// What an interface will have where nothing says otherwise: that of Ethernet, less the header of PPPoE (RFC 2516 7).
+fn usual_mtu(interface: &Interface) -> &'static str {
+    if interface.proto == "pppoe" { "1492" } else { "1500" }
+}
+
+/// What is configured, or what the device has.
+fn known_mtu(system: &mut System, at: &Place<'_>) -> Result<Option<Raw>> {
+    let section = section(at)?;
     if let Some(told) = system.option(&format!("{section}.mtu"))? {
         return Ok(Some(told));
     }
-    let interface = interface(system, &at)?;
+    let interface = interface(system, at)?;
     let l3 = topology::l3_device(system, &interface);
     if let Some(told) = topology::device_option(system, &l3, "mtu")? {
         return Ok(Some(told));
@@ -174,6 +187,10 @@ fn set_mtu(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Re
     // TR-181 begins at 64, but every node of IPv4 takes 68 octets (RFC 791 3.2): below it the kernel ends IPv4 there.
     if raw.text().parse::<u32>().is_ok_and(|mtu| mtu < LEAST_MTU) {
         return Err(Error::bad_value(at.name, format!("IPv4 needs {LEAST_MTU} octets")));
+    }
+    // What was shown for want of anything better is no setting when it is written back.
+    if known_mtu(system, &at)?.is_none() && raw.text() == usual_mtu(&interface(system, &at)?) {
+        return Ok(());
     }
     topology::put(system, &section, "mtu", &raw.text())
 }

@@ -199,6 +199,7 @@ fn session_on(text: &str, device: &str) -> Option<u16> {
     found.next().filter(|id| *id > 0 && found.next().is_none())
 }
 
+/// TR-181's numbers begin at 1, and it has none for no session: Status and LastConnectionError tell of that.
 fn session(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
     let link = link(system, &at)?;
     if link.proto != "pppoe" {

@@ -429,9 +429,19 @@ fn channel(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option
     let channel = topology::text(system, &section, "channel")?;
     let channel = match channel.parse::<u8>() {
         Ok(channel) if channel > 0 => Some(channel),
-        _ => radio_state::live_channel(system, &radio)?,
+        // Of one that is not on the air, what it would be on without a choice of its own.
+        _ => radio_state::live_channel(system, &radio)?.or(Some(lowest_channel(system, &section)?)),
     };
     Ok(channel.map(|channel| Raw::one(channel.to_string())))
+}
+
+/// The lowest channel of the band, which is allowed everywhere.
+fn lowest_channel(system: &mut System, section: &str) -> Result<u8> {
+    Ok(match own_band(system, section)? {
+        Some("5GHz") => 36,
+        Some("6GHz") => 5,
+        _ => 1,
+    })
 }
 
 fn set_channel(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
@@ -464,12 +474,8 @@ fn set_auto_channel(system: &mut System, at: Place<'_>, _argument: &str, raw: &R
     match (topology::truth(&raw.text()), now) {
         (true, false) => topology::put(system, &section, "channel", "auto"),
         (false, true) => {
-            // The one it is on; else some it must be, and the lowest is allowed everywhere.
-            let lowest = match own_band(system, &section)? {
-                Some("5GHz") => 36,
-                Some("6GHz") => 5,
-                _ => 1,
-            };
+            // The one it is on; else some it must be.
+            let lowest = lowest_channel(system, &section)?;
             let channel = radio_state::live_channel(system, &radio)?.unwrap_or(lowest);
             topology::put(system, &section, "channel", &channel.to_string())
         }
