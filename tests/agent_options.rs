@@ -377,6 +377,42 @@ fn what_icwmp_leaves_that_is_not_ours() {
     }
 }
 
+/// Of icwmp's copies none is taken over by an agent that has lost its own memory, nor is its ParameterKey.
+#[test]
+fn what_icwmp_left_is_taken_once() {
+    let done = "<transfer_complete><command_key>k</command_key><fault_code>0</fault_code><type>0</type>\
+        </transfer_complete>";
+    let copies = ["/var/run/icwmpd/icwmpd_backup_session.xml", QUEUE];
+    for is_ours in [true, false] {
+        let mut steps = vec![inform(), methods()];
+        if is_ours {
+            steps.push(confirm("TransferComplete", ""));
+        }
+        steps.extend([end(), inform(), methods(), end()]);
+        let acs = Scripted::start(steps);
+        let router = router(&acs.url());
+        let url = if is_ours { acs.url() } else { "http://127.0.0.1:9/other".to_owned() };
+        copies.iter().for_each(|path| router.write(path, &icwmp_queue(&url, done)));
+        router.set("cpe", "ParameterKey", "icwmp-key");
+        for _ in 0..2 {
+            let agent = router.start(&[]);
+            agent.wait_for("End session", 1);
+            assert!(agent.stop().0.success());
+            std::fs::remove_dir_all(router.root().join("etc/rcwmp")).unwrap();
+            assert!(copies.iter().all(|path| !router.root().join(&path[1..]).exists()));
+        }
+        assert!(!router.read("/etc/config/cwmp").contains("ParameterKey"));
+        let seen = acs.finish();
+        let first = seen[0].text();
+        assert_eq!(codes(&first).contains(&"0 BOOTSTRAP".to_owned()), !is_ours);
+        let key = if is_ours { "icwmp-key" } else { "" };
+        assert_eq!(value(&first, "Device.ManagementServer.ParameterKey"), key);
+        let second = seen[seen.len() - 3].text();
+        assert_eq!(codes(&second), ["0 BOOTSTRAP", "1 BOOT"]);
+        assert_eq!(value(&second, "Device.ManagementServer.ParameterKey"), "");
+    }
+}
+
 /// What icwmp leaves below /var for firewall scripts and monitoring.
 #[test]
 fn the_files_that_scripts_read() {

@@ -87,6 +87,14 @@ fn status_inform_and_reload() {
         "icwmpd config reloaded"
     );
     agent.wait_for("Configuration read again", 1);
+    let good = router.read("/etc/config/cwmp");
+    router.write("/etc/config/cwmp", &format!("{good}\noption 'half\n"));
+    let failed = json::parse(r#"{"status":-1,"info":"icwmpd config reload failed"}"#).unwrap();
+    assert_eq!(call(&broker, "command", r#"{"command":"reload"}"#), failed);
+    assert!(!router.run(&["reload"]).status.success());
+    router.write("/etc/config/cwmp", &good);
+    assert!(router.run(&["reload"]).status.success());
+    agent.wait_for("Configuration read again", 2);
     // Our own commands say the same.
     let told = router.run(&["status"]);
     assert!(

@@ -816,8 +816,7 @@ fn every_include_of_icwmp_s_firewall_goes() {
 /// Options as people write them: the script that opens the port and the agent that listens there read them alike.
 #[test]
 fn the_service_and_the_agent_read_alike() {
-    let blanks = ["", " ", "\t"];
-    let around = |text: &str| blanks.map(|b| blanks.map(|a| format!("{b}{text}{a}"))).concat();
+    let around = |text: &str| [text.to_owned(), format!(" {text}"), format!("{text}\t ")];
     let mut ports: Vec<String> =
         ["7548", "+7548", "007548", "+007548"].into_iter().flat_map(around).collect();
     ports.extend(
@@ -838,7 +837,7 @@ fn the_service_and_the_agent_read_alike() {
         let told = router.init("start");
         assert!(told.contains(&expected), "{port:?}: {expected}{told}");
     }
-    for word in ["0", "off", "False", "NO", "disable", "Disabled", "1", "on", "perhaps", "0 0", ""] {
+    for word in ["0", "False", "NO", "disable", "Disabled", "on", "perhaps", "0 0", ""] {
         for enable in around(word) {
             let config = [("cwmp.cpe", "cpe"), ("cwmp.cpe.enable", enable.as_str())];
             let router = Box::new(&config).unwrap();

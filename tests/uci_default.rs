@@ -147,6 +147,9 @@ fn nothing_is_missing_on_either_side() {
     let known: BTreeSet<String> = known.into_iter().chain(identity).chain(owner).collect();
     let offered = offered();
     assert!(known.len() > 80, "{known:?}");
+    // What icwmp itself wrote there; it is taken over once, and nobody sets it.
+    let known: BTreeSet<String> =
+        known.into_iter().filter(|option| !option.ends_with(".ParameterKey")).collect();
     let missing: Vec<_> = known.difference(&offered).collect();
     assert!(missing.is_empty(), "read, and not in uci/cwmp: {missing:?}");
     let unknown: Vec<_> = offered.difference(&known).collect();

@@ -123,12 +123,18 @@ pub fn inform(arguments: &Table, is_up: bool, is_running: bool) -> (Table, Optio
     }
 }
 
-/// The answer to `command`, and what it asks for.
-pub fn command(arguments: &Table, is_running: bool) -> (Table, Option<Wanted>) {
+/// The answer to `command`, and what it asks for. `is_readable` looks at the configuration, for a reload that is to be
+/// done at once.
+pub fn command(
+    arguments: &Table,
+    is_running: bool,
+    is_readable: impl FnOnce() -> bool,
+) -> (Table, Option<Wanted>) {
     match arguments.text("command").as_deref() {
         Some("reload") if is_running => {
             (answer(1, "Session running, reload at the end of the session"), Some(Wanted::Reload))
         }
+        Some("reload") if !is_readable() => (answer(-1, "icwmpd config reload failed"), None),
         Some("reload") => (answer(1, "icwmpd config reloaded"), Some(Wanted::Reload)),
         Some("exit") => (answer(1, "icwmpd daemon stopped"), Some(Wanted::Exit)),
         Some(other) => {
@@ -233,15 +239,20 @@ mod tests {
 
     #[test]
     fn commands() {
-        let of = |command: &str, running| super::command(&Table::new().with("command", command), running);
+        let of =
+            |command: &str, running| super::command(&Table::new().with("command", command), running, || true);
         assert_eq!(of("reload", false), (answer(1, "icwmpd config reloaded"), Some(Wanted::Reload)));
+        let broken = |running| super::command(&table(r#"{"command":"reload"}"#), running, || false);
+        assert_eq!(broken(false), (answer(-1, "icwmpd config reload failed"), None));
+        // By then it may be another.
+        assert_eq!(broken(true), of("reload", true));
         let (later, wanted) = of("reload", true);
         assert_eq!(later.text("info").unwrap(), "Session running, reload at the end of the session");
         assert_eq!(wanted, Some(Wanted::Reload));
         assert_eq!(of("exit", false), (answer(1, "icwmpd daemon stopped"), Some(Wanted::Exit)));
         let dance = answer(-1, "'dance' is not supported. Check the supported commands.");
         assert_eq!(of("dance", false), (dance, None));
-        assert!(super::command(&Table::new(), false).0.get("SupportedCommands").is_some());
+        assert!(super::command(&Table::new(), false, || true).0.get("SupportedCommands").is_some());
         assert!(json::print_line(&of(&"x".repeat(1 << 16), false).0).len() < 200);
     }
 

@@ -30,6 +30,7 @@ use crate::sys::thread;
 use crate::ubus::blobmsg::Table;
 use crate::ubus::msg::Status as Word;
 use crate::ubus::server::{Incoming, Request, ServeError, Server, Service};
+use crate::uci::{Store, StoreError};
 
 /// The event of netifd.
 const NETWORK: &str = "network.interface";
@@ -94,15 +95,17 @@ struct Clerk {
     /// For the loop.
     wake: Arc<EventFd>,
     clock: Monotonic,
+    /// Read here too, since the answer to a reload does not wait for the loop.
+    config: Store,
 }
 
 impl Desk {
     /// What we offer on ubus and hear there, once [`Desk::open`] was called. `wake` is written to when there is
-    /// something for the loop.
+    /// something for the loop; whether `/etc/config/cwmp` can be read is seen in `config`.
     ///
     /// # Errors
     /// When the system has no eventfd left, or [`ServeError`].
-    pub fn new(socket: &Path, wake: Arc<EventFd>, clock: Monotonic) -> Result<Desk, String> {
+    pub fn new(socket: &Path, wake: Arc<EventFd>, clock: Monotonic, config: Store) -> Result<Desk, String> {
         let objects =
             vec![(OBJECT.to_owned(), control::methods()), (commands::OBJECT.to_owned(), commands::methods())];
         let events = vec![NETWORK.to_owned()];
@@ -111,7 +114,8 @@ impl Desk {
         let bell = EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC);
         let bell = Arc::new(bell.map_err(|why| format!("making an eventfd: {why}"))?);
         let shared = Arc::new(Mutex::new(Shared::default()));
-        let clerk = Clerk { server, shared: Arc::clone(&shared), bell: Arc::clone(&bell), wake, clock };
+        let clerk =
+            Clerk { server, shared: Arc::clone(&shared), bell: Arc::clone(&bell), wake, clock, config };
         Ok(Desk { shared, bell, closed: Some(clerk), open: None })
     }
 
@@ -244,13 +248,26 @@ impl Clerk {
         }
     }
 
-    /// A call of `tr069`: its answer depends on nothing but what was put up, and its wish is for the loop.
+    /// Whether a reload can be done: a configuration that is not there is all defaults.
+    fn is_readable(&mut self) -> bool {
+        self.config.refresh();
+        match self.config.package("cwmp") {
+            Ok(_) | Err(StoreError::NoPackage(_)) => true,
+            Err(why) => {
+                warn!("no reload, the configuration stays as it was: {why}");
+                false
+            }
+        }
+    }
+
+    /// A call of `tr069`: its answer depends on nothing but what was put up and the configuration, and its wish is for
+    /// the loop.
     fn say(&mut self, method: &str, arguments: &Table, request: Request) {
         let status = lock(&self.shared).status.clone();
         let (reply, wanted) = match method {
             "status" => (Ok(control::status(&status)), None),
             "inform" => ok(control::inform(arguments, status.is_up, status.is_running())),
-            "command" => ok(control::command(arguments, status.is_running())),
+            "command" => ok(control::command(arguments, status.is_running(), || self.is_readable())),
             "notify" => ok(control::notify()),
             _ => (Err(Word::MethodNotFound), None),
         };

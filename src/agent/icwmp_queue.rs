@@ -13,6 +13,7 @@
 use crate::cwmp::rpc::{TransferComplete, UNKNOWN_TIME};
 use crate::cwmp::soap::{Limits, ReadError, Record, records};
 use crate::model::date::{self, Moment};
+use crate::model::value::is_xml_char;
 use crate::transfer::plan::{Details, Method, Request};
 
 /// Of the file; icwmp keeps 64 events and 10 of each kind of transfer.
@@ -60,7 +61,10 @@ pub struct Left {
 /// When it is no XML of this kind, or too large: then nothing of it can be taken.
 pub fn read(bytes: &[u8]) -> Result<Left, ReadError> {
     let mut left = Left::default();
-    for record in records(bytes, "cwmp", &LIMITS)? {
+    // icwmp writes what it was told as it came; one character that XML cannot carry is no reason to lose the rest.
+    let plain: String =
+        String::from_utf8_lossy(bytes).chars().map(|c| if is_xml_char(c) { c } else { ' ' }).collect();
+    for record in records(plain.as_bytes(), "cwmp", &LIMITS)? {
         let fields = Fields::of(&record);
         let key = fields.text("commandkey").to_owned();
         let done = match record.name.as_str() {
@@ -222,6 +226,15 @@ mod tests {
         assert_eq!(left.url.as_deref(), Some("http://acs.example/"));
         assert!(left.periodic && !left.bootstrap);
         assert!(left.lost.is_empty() && left.waiting.is_empty() && left.informs.is_empty(), "{left:?}");
+    }
+
+    #[test]
+    fn a_character_that_xml_cannot_carry() {
+        let text = FILE.replace("a &amp; b", "a\u{1}\u{fffe}b").into_bytes();
+        let text = [&text[..text.len() - 7], b"\0</cwmp>"].concat();
+        let left = read(&text).unwrap();
+        assert_eq!((left.url.as_deref(), left.ended.len()), (Some("http://acs.example/"), 2));
+        assert_eq!(left.ended[0].1.command_key, "a  b");
     }
 
     /// In the spelling of later versions.

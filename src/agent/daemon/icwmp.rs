@@ -20,6 +20,8 @@ const QUEUES: [&str; 3] = [
 ];
 /// UCI files that hold the ParameterKey beside `/etc/config/cwmp`, in versions of icwmp.
 const STATES: [&str; 2] = ["/var/state/icwmp", "/var/state/cwmp"];
+/// And there.
+const KEYS: [&str; 2] = ["cwmp.cpe.ParameterKey", "cwmp.acs.ParameterKey"];
 /// Of a ParameterKey, in characters.
 const MAX_KEY: usize = 32;
 /// A transfer that is later than this has failed (TR-069 A.3.2.8), in seconds.
@@ -44,42 +46,69 @@ impl Daemon {
         }
         let ours = &self.settings.acs.url;
         if left.url.as_ref().is_some_and(|url| url != ours && !ours.is_empty()) {
-            return info!("icwmp worked for another ACS: nothing of it is taken over");
+            info!("icwmp worked for another ACS: nothing of it is taken over");
+            self.take_icwmp_key(false);
+            return self.set_icwmp_queues_aside();
         }
-        self.take_icwmp_key();
+        self.take_icwmp_key(true);
         match found {
-            Some((path, _)) if left.url.is_some() => self.take_icwmp_queue(path, left),
+            Some((path, _)) if left.url.is_some() => {
+                self.take_icwmp_queue(path, left);
+                self.set_icwmp_queues_aside();
+            }
             Some((path, _)) => info!("{path} is left alone: it names no ACS"),
             None => {}
         }
     }
 
-    fn take_icwmp_key(&mut self) {
+    /// Makes icwmp's key ours, if it is of our ACS, and clears it from UCI: whoever starts anew, with no memory of this,
+    /// must not find it again.
+    fn take_icwmp_key(&mut self, is_ours: bool) {
         let system = self.model.backend();
-        if !system.last_parameter_key().is_empty() {
-            return;
-        }
-        let mut keys = vec![
-            system.option_text("cwmp.cpe.ParameterKey").unwrap_or_default(),
-            system.option_text("cwmp.acs.ParameterKey").unwrap_or_default(),
-        ];
+        let mut keys: Vec<String> =
+            KEYS.iter().map(|name| system.option_text(name).unwrap_or_default()).collect();
+        let in_uci: Vec<&str> =
+            KEYS.into_iter().zip(&keys).filter(|(_, key)| !key.is_empty()).map(|(name, _)| name).collect();
         for path in STATES {
             let text = system.text(path);
             let state = text.and_then(|text| Document::parse(path, text.as_bytes()).ok());
             let key = |section| state.as_ref()?.option(section, "ParameterKey").map(|value| value.joined());
             keys.extend(["cpe", "acs"].into_iter().filter_map(key));
         }
-        let Some(key) = keys.into_iter().find(|key| !key.is_empty()) else { return };
-        let fits = key.chars().count() <= MAX_KEY && !key.chars().any(char::is_control);
-        if !fits {
-            return warn!("icwmp's ParameterKey is not taken over: no ACS can have set it");
+        let is_wanted = is_ours && system.last_parameter_key().is_empty();
+        let mut taken = keys.into_iter().find(|key| is_wanted && !key.is_empty());
+        if taken.take_if(|key| key.chars().count() > MAX_KEY || key.chars().any(char::is_control)).is_some() {
+            warn!("icwmp's ParameterKey is not taken over: no ACS can have set it");
         }
-        let taken = system.parameter_key(&key).and_then(|()| system.commit(None));
-        match taken {
-            Ok(()) => info!("ParameterKey of icwmp is taken over"),
-            Err(why) => {
+        if taken.is_none() && in_uci.is_empty() {
+            return;
+        }
+        let done = taken
+            .as_ref()
+            .map_or(Ok(()), |key| system.parameter_key(key))
+            .and_then(|()| in_uci.iter().try_for_each(|name| system.set_option(name, None)))
+            .and_then(|()| system.commit(None));
+        match (done, taken) {
+            (Ok(()), Some(_)) => info!("ParameterKey of icwmp is taken over"),
+            (Ok(()), None) => {}
+            (Err(why), _) => {
                 system.revert();
                 warn!("ParameterKey of icwmp is not taken over: {why}");
+            }
+        }
+    }
+
+    /// Whoever starts anew, with no memory of what was taken over, must not do it again, of no copy.
+    fn set_icwmp_queues_aside(&self) {
+        for path in QUEUES {
+            let Ok(from) = self.options.root.resolve(path) else { continue };
+            let mut to = from.clone().into_os_string();
+            to.push(".taken");
+            match std::fs::rename(&from, to) {
+                Err(why) if why.kind() != std::io::ErrorKind::NotFound => {
+                    warn!("{path} stays, although it is taken over: {why}");
+                }
+                _ => {}
             }
         }
     }
@@ -143,14 +172,6 @@ impl Daemon {
              {informs} informs"
         );
         self.save();
-        // Whoever starts anew, with no memory of this, must not do it again.
-        if let Ok(from) = self.options.root.resolve(path) {
-            let mut to = from.clone().into_os_string();
-            to.push(".taken");
-            if let Err(why) = std::fs::rename(&from, to) {
-                warn!("{path} stays, although it is taken over: {why}");
-            }
-        }
     }
 }
 

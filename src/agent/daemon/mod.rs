@@ -84,9 +84,12 @@ use crate::sys::clock::{self, Monotonic};
 use crate::sys::rng;
 use crate::sys::signal::{Asked, Signals};
 use crate::sys::zone::Zone;
+use crate::uci::Store;
 
 pub use self::reading::read_settings;
 
+/// Where `uci` keeps what is set and not committed.
+const SAVED: &str = "/tmp/.uci";
 /// A whole session, at most.
 const SESSION: Duration = Duration::from_secs(600);
 /// How often to look for a clock that the first session waits for.
@@ -130,7 +133,7 @@ pub fn open_model(options: &Options) -> Result<(Model<System>, Vec<String>), Sta
     let places = Places {
         root: options.root.clone(),
         config_dir: options.config_dir.clone(),
-        delta_dir: "/tmp/.uci".into(),
+        delta_dir: SAVED.into(),
         state_dir: options.state_dir(),
         ubus_socket: options.ubus_socket().ok(),
     };
@@ -260,7 +263,9 @@ impl Daemon {
         let wake = EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC);
         let wake = Arc::new(wake.map_err(|why| failed("making an eventfd", &why))?);
         let socket = options.ubus_socket().map_err(|why| failed("ubus", &why))?;
-        let desk = Desk::new(&socket, Arc::clone(&wake), clock).map_err(|why| failed("ubus", &why))?;
+        let config = Store::new(options.root.clone(), options.config_dir.clone(), SAVED);
+        let desk =
+            Desk::new(&socket, Arc::clone(&wake), clock, config).map_err(|why| failed("ubus", &why))?;
         let mut rule = Rule::new(rule_settings(&settings, &file.state.connection_request_path), secret);
         rule.recall(&file.state.known_sources);
         let mut daemon = Daemon {
