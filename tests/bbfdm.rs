@@ -148,6 +148,13 @@ fn names_and_values_are_its_own() {
     assert_eq!(router.try_value("Device.Users.User.5.Alias"), None);
 }
 
+/// Its values, one of them another.
+fn values_with<'t>(name: &str, value: &'t str) -> String {
+    let mut all: Vec<(&'t str, &'t str, &'t str)> = VALUES.to_vec();
+    all.iter_mut().filter(|line| line.0 == name).for_each(|line| line.1 = value);
+    results(&all)
+}
+
 #[test]
 fn a_change_is_one_transaction() {
     let bus = offers()
@@ -166,6 +173,7 @@ fn a_change_is_one_transaction() {
         .start();
     let mut router = users(&bus);
     calls(&bus);
+    bus.now_says_to("bbfdm", "get", &path("Device.Users."), &values_with("Device.Users.User.5.Enable", "1"));
     assert_eq!(router.try_set(&[("Device.Users.User.5.Enable", "true")]), Ok(()));
     let seen = calls(&bus);
     let set = r#"bbfdm set {"path":"Device.Users.User.5.Enable","value":"1","datatype":"boolean"}"#;
@@ -508,12 +516,39 @@ fn without_bbfdm_the_agent_serves_them() {
     ));
 }
 
+/// It says that it has taken a value, and shows another: a fault, and nothing of the request is left.
+#[test]
+fn what_it_does_not_keep_is_a_fault() {
+    let name = "Device.Users.User.5.Enable";
+    let bus = offers().says("bbfdm", "set", &results(&[(name, "1", "")])).start();
+    let mut router = users(&bus);
+    let before = router.config("system");
+    calls(&bus);
+    let why = router.try_set(&[("Device.Time.Enable", "0"), (name, "1")]).unwrap_err();
+    assert!(why.contains(name) && why.contains("would keep"), "{why}");
+    let seen = calls(&bus);
+    assert!(seen.iter().any(|call| call.starts_with("bbfdm set")), "{seen:?}");
+    assert!(seen.last().is_some_and(|call| call.starts_with("bbf.config revert")), "{seen:?}");
+    assert!(!seen.iter().any(|call| call.starts_with("bbf.config commit")), "{seen:?}");
+    assert_eq!(router.config("system"), before);
+    router.check(name, "0");
+    // Nobody knows what it keeps when it does not answer.
+    bus.now_says_to("bbfdm", "get", &path("Device.Users."), r#"{"results":[]}"#);
+    bus.now_says_to("bbfdm", "get", &path(name), &fault(name, 9002));
+    assert!(router.try_set(&[(name, "1")]).is_err());
+    assert!(calls(&bus).last().is_some_and(|call| call.starts_with("bbf.config revert")));
+    bus.now_says_to("bbfdm", "get", &path("Device.Users."), &values_with(name, "true"));
+    assert_eq!(router.try_set(&[(name, "1")]), Ok(()));
+    assert!(calls(&bus).last().is_some_and(|call| call.starts_with("bbf.config commit")));
+}
+
 #[test]
 fn what_cannot_be_committed_is_reverted() {
     let set = results(&[("Device.Users.User.5.Enable", "1", "")]);
     let change = [("Device.Users.User.5.Enable", "1")];
     for refusing in [true, false] {
         let mut offers = offers().says("bbfdm", "set", &set);
+        offers = offers.says("bbfdm", "get", &values_with("Device.Users.User.5.Enable", "1"));
         offers = match refusing {
             true => offers.refuses("bbf.config", "commit", Status::UnknownError),
             false => offers.says("bbf.config", "commit", r#"{"error":"no space"}"#),
@@ -528,7 +563,7 @@ fn what_cannot_be_committed_is_reverted() {
     // An older one has no staging of its own.
     let bus = Offers::new()
         .says("bbfdm", "schema", &results(NAMES))
-        .says("bbfdm", "get", &results(VALUES))
+        .says("bbfdm", "get", &values_with("Device.Users.User.5.Enable", "1"))
         .says("bbfdm", "instances", INSTANCES)
         .says("bbfdm", "set", &set)
         .start();

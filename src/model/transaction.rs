@@ -7,6 +7,7 @@
 //! ```
 
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use super::addressing::in_numbers;
@@ -301,8 +302,9 @@ impl<B: Backend> Model<B> {
     fn verify(&mut self, change: &Change, all: &[Change]) -> Result<()> {
         let Change { target, param, text, .. } = change;
         let What::Param(at, position) = target.what else { return Ok(()) };
-        // bbfdm has checked it, and does not show secrets.
-        if matches!(param.source.from, Origin::Alias | Origin::Bbfdm) {
+        // bbfdm does not show secrets.
+        let is_secret = param.hidden && param.source.from == Origin::Bbfdm;
+        if is_secret || param.source.from == Origin::Alias {
             return Ok(());
         }
         // By its number: the request may have changed an alias on the way.
@@ -328,7 +330,8 @@ impl<B: Backend> Model<B> {
         let value = self.value(at, position, &now.name, &now.rows)?;
         // The digits of hexBinary have two cases, and the system may keep the other one.
         let same_octets = param.ty.kind == Kind::HexBinary && value.text.eq_ignore_ascii_case(text);
-        if value.text == *text || same_octets {
+        let theirs = param.source.from == Origin::Bbfdm;
+        if value.text == *text || same_octets || (theirs && fits_another(param, text, &value.text)) {
             return Ok(());
         }
         let why = format!("the system would keep {:?} instead", super::path::clip(&value.text));
@@ -431,6 +434,32 @@ fn shifted(old: &[&Rc<Instance>], found: &[super::backend::Row]) -> Vec<(String,
         .collect()
 }
 
+/// Whether what another agent shows can be what it was given, though it reads differently: it hides secrets of which
+/// our model knows nothing, shows orders as done, and spells addresses, references and times in its own way.
+fn fits_another(param: &Param, given: &str, shown: &str) -> bool {
+    let has = |words: &[&str]| words.iter().any(|word| param.name.contains(word));
+    let secret = shown.is_empty() && has(&["Password", "Passphrase", "Key", "Secret", "PIN", "Token"]);
+    let order = match param.ty.kind {
+        Kind::Boolean => given == "1" && has(&["Reset", "Renew", "Flush", "Clear", "Generate", "Restart"]),
+        _ => param.name == "DiagnosticsState",
+    };
+    if secret || order {
+        return true;
+    }
+    if param.ty.kind == Kind::DateTime {
+        // Seconds, before a fraction and the zone.
+        return given.get(..19).is_some_and(|time| shown.get(..19) == Some(time));
+    }
+    let same = |given: &str, shown: &str| {
+        let (given, shown) = (given.trim().trim_end_matches('.'), shown.trim().trim_end_matches('.'));
+        let octets = given.bytes().all(|b| b.is_ascii_hexdigit() || b == b':') && given.contains(':');
+        let address = given.parse::<IpAddr>().is_ok_and(|given| shown.parse() == Ok(given));
+        given == shown || address || (octets && given.eq_ignore_ascii_case(shown))
+    };
+    given.split(',').count() == shown.split(',').count()
+        && given.split(',').zip(shown.split(',')).all(|(given, shown)| same(given, shown))
+}
+
 /// A reference as it is kept: from the root, which a first dot stands for, and without a final dot, which
 /// ACSs send though it does not belong there (TR-106 3.2.4). `of`: any name below the same root.
 fn absolute(path: &str, of: &str) -> String {
@@ -453,4 +482,37 @@ struct Change {
     text: String,
     /// What the system is to hold.
     raw: Raw,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::schema::{Notify, Source};
+    use super::super::value::Type;
+    use super::*;
+
+    #[test]
+    fn what_another_agent_shows() {
+        for (name, kind, given, shown, fits) in [
+            ("Alias", Kind::String, "ann", "bob", false),
+            ("Alias", Kind::String, "ann", "Ann", false),
+            ("Alias", Kind::String, "ann", "", false),
+            ("Password", Kind::String, "ann", "", true),
+            ("Password", Kind::String, "ann", "bob", false),
+            ("Reset", Kind::Boolean, "1", "0", true),
+            ("Enable", Kind::Boolean, "1", "0", false),
+            ("DiagnosticsState", Kind::String, "Requested", "None", true),
+            ("MACAddress", Kind::String, "02:AA:00:00:00:01", "02:aa:00:00:00:01", true),
+            ("IPAddress", Kind::String, "2001:DB8:0::1", "2001:db8::1", true),
+            ("LowerLayers", Kind::String, "Device.A.1,Device.B.1", "Device.A.1., Device.B.1.", true),
+            ("LowerLayers", Kind::String, "Device.A.1,Device.B.1", "Device.A.1.", false),
+            ("StartTime", Kind::DateTime, "2026-01-01T00:00:00Z", "2026-01-01T00:00:00.000000Z", true),
+            ("StartTime", Kind::DateTime, "2026-01-01T00:00:00Z", "0001-01-01T00:00:00Z", false),
+        ] {
+            let ty: &'static Type = Box::leak(Box::new(Type::of(kind)));
+            let source = Source::plain(Origin::Bbfdm, "");
+            let param =
+                Param { name, ty, write: true, hidden: false, inform: false, notify: Notify::Normal, source };
+            assert_eq!(fits_another(&param, given, shown), fits, "{name} {given} {shown}");
+        }
+    }
 }
