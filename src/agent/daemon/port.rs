@@ -60,9 +60,11 @@ impl Daemon {
         self.file.state.reached.filter(|_| is_known)
     }
 
-    /// Has sessions go where the last one of an earlier life went, if a name still leads there (TR-069 3.1).
+    /// Has sessions go where the last one of an earlier life went, if a name still leads there (TR-069 3.1), and
+    /// requests be heard that come from there.
     pub(super) fn recall_favourite(&mut self) {
         if let (Some(reached), Ok(url)) = (self.reached(), Url::parse(&self.settings.acs.url)) {
+            self.rule.met(reached);
             self.favourites.answered(&url.host, reached);
         }
     }
