@@ -533,7 +533,8 @@ mod tests {
     fn networks_that_older_versions_have_noted_are_forgotten() {
         let addresses = |list: &[&str]| list.iter().map(|one| one.parse().unwrap()).collect::<Vec<IpAddr>>();
         let mut rule = rule();
-        let old = Known { proven: addresses(&["192.0.2.1", "fd99::"]), met: addresses(&["fd99::", "fd99::1"]) };
+        let old =
+            Known { proven: addresses(&["192.0.2.1", "fd99::"]), met: addresses(&["fd99::", "fd99::1"]) };
         rule.recall(&old);
         assert_eq!(rule.known(), Known { proven: addresses(&["192.0.2.1"]), met: addresses(&["fd99::1"]) });
         assert!(!rule.knows("fd99::2".parse().unwrap()));

@@ -38,10 +38,14 @@ impl Daemon {
     /// way out that is gone for a moment is no news.
     pub(super) fn follow_address(&mut self, now: Duration) {
         let addresses = local_addresses(&self.settings.acs, self.reached());
-        let interface = self.settings.acs.interface.as_deref();
+        let interface = self.settings.acs.interface.clone();
         // A device made anew may have the old name and address; a socket that is bound to the old one hears nothing.
-        let link = interface.map_or(0, |name| if_nametoindex(name).unwrap_or(0));
-        if addresses.is_empty() || (&addresses, link) == (&self.addresses, self.link) {
+        let link = interface.as_deref().map_or(0, |name| if_nametoindex(name).unwrap_or(0));
+        if addresses.is_empty() {
+            return;
+        }
+        self.xmpp_follows(!self.addresses.is_empty() && link != self.link, now);
+        if (&addresses, link) == (&self.addresses, self.link) {
             return;
         }
         match interface {
