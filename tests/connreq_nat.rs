@@ -16,7 +16,6 @@ mod messages;
 #[path = "support/play.rs"]
 mod play;
 #[cfg(all(feature = "xmpp", feature = "tls"))]
-#[allow(dead_code)]
 #[path = "support/prosody.rs"]
 mod prosody;
 #[path = "support/scripted.rs"]
