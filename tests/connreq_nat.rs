@@ -15,13 +15,16 @@ mod agent;
 mod messages;
 #[path = "support/play.rs"]
 mod play;
+#[cfg(all(feature = "xmpp", feature = "tls"))]
+#[path = "support/prosody.rs"]
+mod prosody;
 #[path = "support/scripted.rs"]
 mod scripted;
 #[path = "support/stun.rs"]
 mod stun;
 
 use std::fs;
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -144,10 +147,15 @@ impl Drop for World {
 
 /// The scripted ACS at another address of this machine; its URL.
 fn forwarded(acs: &Scripted, address: &str) -> String {
+    let url = acs.url();
+    let host = url.trim_start_matches("http://").split('/').next().unwrap();
+    url.replace(host, &forward(host.to_owned(), address).to_string())
+}
+
+/// A server at another address of this machine; where it is there.
+fn forward(host: String, address: &str) -> SocketAddr {
     let door = TcpListener::bind((address, 0)).unwrap();
     let at = door.local_addr().unwrap();
-    let url = acs.url();
-    let host = url.trim_start_matches("http://").split('/').next().unwrap().to_owned();
     thread::spawn(move || {
         for one in door.incoming() {
             let (Ok(one), Ok(other)) = (one, TcpStream::connect(&host)) else { return };
@@ -161,7 +169,7 @@ fn forwarded(acs: &Scripted, address: &str) -> String {
             }
         }
     });
-    url.replace(url.trim_start_matches("http://").split('/').next().unwrap(), &at.to_string())
+    at
 }
 
 /// Waits longer than [`Agent::wait_for`].
@@ -377,6 +385,52 @@ fn an_interface_that_is_made_anew() {
     send(2);
     agent.wait_for("Connection Request by UDP accepted from 198.18.0.1", 2);
     agent.wait_for("End session", 4);
+    acs.finish();
+}
+
+/// Nobody tells the connection that its address is gone: it is made anew at once.
+#[cfg(all(feature = "xmpp", feature = "tls"))]
+#[test]
+fn an_xmpp_connection_whose_address_is_gone() {
+    let Some(server) = prosody::Prosody::start(free_port()) else { return };
+    let Some(world) = World::make() else { return };
+    let acs = Scripted::start(vec![
+        inform_with(&["0 BOOTSTRAP"]),
+        methods(),
+        end(),
+        inform_with(&["4 VALUE CHANGE"]),
+        end(),
+    ]);
+    let router = router(&forwarded(&acs, "198.18.0.1"));
+    let at = forward(format!("127.0.0.1:{}", server.port()), "198.18.0.1");
+    let text = router.read("/etc/config/cwmp")
+        + &format!(
+            "\nconfig xmpp 'xmpp'\n\toption connection 'home'\n\nconfig xmpp_connection 'home'\n\toption enable '1'\n\
+             \toption username 'cpe'\n\toption password '{}'\n\toption domain 'sha256.example'\n\
+             \toption resource 'wan'\n\toption use_tls '1'\n\toption connect_algorithm 'ServerTable'\n\
+             \toption keepalive_interval '-1'\n\nconfig xmpp_server 'one'\n\toption enable '1'\n\
+             \toption connection 'home'\n\toption address '198.18.0.1'\n\toption port '{}'\n",
+            prosody::SECRET,
+            at.port()
+        );
+    router.write("/etc/config/cwmp", &text);
+    router.write("/etc/ca.pem", &fs::read_to_string(server.ca("ca")).unwrap());
+    router.set("acs", "ssl_capath", "/etc/ca.pem");
+    router.set("cpe", "periodic_notify_interval", "1");
+    let agent = world.start(&router);
+    agent.wait_for("XMPP connection as \"cpe@sha256.example/wan\" with TLS", 1);
+    agent.wait_for("End session", 1);
+    run(&format!(
+        "ip -n {0} addr del 192.168.77.2/24 dev i0
+         ip -n {0} addr add 192.168.77.3/24 dev i0
+         ip -n {0} route replace default via 192.168.77.1",
+        world.inside
+    ))
+    .unwrap();
+    agent.wait_for("The XMPP connection began at an address that is gone", 1);
+    agent.wait_for("XMPP connection as", 2);
+    agent.wait_for("End session", 2);
+    assert!(!agent.log().contains("; again in "), "{}", agent.log());
     acs.finish();
 }
 

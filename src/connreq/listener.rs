@@ -266,12 +266,17 @@ impl Listener {
         if self.peers.len() < MAX_PEERS {
             return;
         }
-        let mut crowd: HashMap<IpAddr, usize> = HashMap::new();
+        // Who is known is not one of his neighbours.
+        let whose = |peer: &Peer| match peer.source.ip().to_canonical() {
+            address if peer.is_known => (true, address),
+            address => (false, network(address)),
+        };
+        let mut crowd: HashMap<(bool, IpAddr), usize> = HashMap::new();
         for peer in &self.peers {
-            *crowd.entry(network(peer.source.ip())).or_default() += 1;
+            *crowd.entry(whose(peer)).or_default() += 1;
         }
         let order = |(_, peer): &(usize, &Peer)| {
-            let share = crowd.get(&network(peer.source.ip())).copied().unwrap_or_default();
+            let share = crowd.get(&whose(peer)).copied().unwrap_or_default();
             let is_dear = peer.is_known && share < MAX_PEERS / 2;
             (peer.state != PeerState::Lingering, is_dear, usize::MAX - share, peer.state, peer.born)
         };
@@ -394,7 +399,7 @@ mod tests {
         let door = TcpListener::bind("127.0.0.1:0").unwrap();
         let at = door.local_addr().unwrap();
         let mut listener = Listener { doors: Vec::new(), interface: None, peers: Vec::new(), life: LIFE };
-        let mut come = |source: &str, state, born| {
+        let mut come = |source: &str, state, born, is_known| {
             let stream = TcpStream::connect(at).unwrap();
             let born = Duration::from_secs(born);
             listener.make_room();
@@ -404,22 +409,28 @@ mod tests {
                 machine: Machine::new(Limits::CONNECTION_REQUEST),
                 unsent: Vec::new(),
                 state,
-                is_known: false,
+                is_known,
                 born,
                 deadline: born + LIFE,
             });
             listener.peers.iter().map(|peer| peer.source.ip().to_string()).collect::<Vec<_>>()
         };
         for n in 1..=7 {
-            come(&format!("2001:db8::{n}"), PeerState::Challenged, n);
+            come(&format!("2001:db8::{n}"), PeerState::Challenged, n, false);
         }
-        come("192.0.2.1", PeerState::New, 0);
+        come("192.0.2.1", PeerState::New, 0, false);
         for n in 8..100 {
-            let there = come(&format!("2001:db8::{n:x}"), PeerState::Challenged, n);
+            let there = come(&format!("2001:db8::{n:x}"), PeerState::Challenged, n, false);
             assert!(there.len() == MAX_PEERS && there.contains(&"192.0.2.1".to_owned()), "{there:?}");
         }
         // Others may take its turn: it has nothing more than they have.
-        let there = come("192.0.2.2", PeerState::New, 200);
+        let there = come("192.0.2.2", PeerState::New, 200, false);
         assert!(there.contains(&"192.0.2.1".to_owned()), "{there:?}");
+        // The ACS has come before all of its neighbours.
+        come("fd99::1", PeerState::New, 0, true);
+        for n in 2..20 {
+            let there = come(&format!("fd99::{n:x}"), PeerState::Challenged, 200 + n, false);
+            assert!(there.contains(&"fd99::1".to_owned()), "{there:?}");
+        }
     }
 }

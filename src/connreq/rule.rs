@@ -12,7 +12,7 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
 pub use crate::connreq::sources::Known;
-use crate::connreq::sources::{Brake, Sources};
+use crate::connreq::sources::{Brake, Sources, network};
 use crate::http::auth::{self, Algorithm, Authorization, Credentials, DigestAnswer, Qop};
 use crate::http::auth_text;
 use crate::http::serve::{Refusal, Request};
@@ -169,8 +169,12 @@ impl Rule {
             Err(Brake::All) => return Answer::refuse(503, "too many wrong credentials from everywhere"),
         }
         if !digest.proves(credentials, &self.settings.realm, &request.method, &request.body) {
+            let may_be_asked = self.sources.may_be_asked(source, now);
             self.sources.failed(source, now);
-            return self.challenge(now, random, false, "wrong credentials");
+            return match may_be_asked {
+                true => self.challenge(now, random, false, "wrong credentials"),
+                false => Answer::refuse(503, "too many wrong credentials from there"),
+            };
         }
         match self.use_nonce(&digest, now) {
             Ok(()) => {}
@@ -212,9 +216,14 @@ impl Rule {
         self.sources.known()
     }
 
-    /// Takes up the sources that an earlier life knew.
+    /// Takes up the sources that an earlier life knew. Versions before this one have written networks of IPv6, whose
+    /// members are no longer known by them.
     pub fn recall(&mut self, known: &Known) {
-        self.sources.recall(known);
+        let mut known = known.clone();
+        for list in [&mut known.proven, &mut known.met] {
+            list.retain(|address| address.is_ipv4() || *address != network(*address));
+        }
+        self.sources.recall(&known);
     }
 
     fn challenge(&self, now: Duration, random: [u8; 8], stale: bool, why: &'static str) -> Answer {
@@ -496,6 +505,39 @@ mod tests {
         assert!(statuses.iter().all(|s| *s == 401), "whoever was right before is always heard");
         assert_eq!(attempt(ACS, 0, "secret", 5), 200);
         assert_eq!(attempt(attacker, 20, "secret", 6), 200, "nor is anyone shut out for ever");
+    }
+
+    /// By IPv6 the neighbour of an ACS is in its /64; by IPv4 somebody may have its very address.
+    #[test]
+    fn neighbours_of_the_acs_neither_lock_it_out_nor_guess_freely() {
+        let [acs, neighbour]: [IpAddr; 2] = ["fd99::1", "fd99::2"].map(|one| one.parse().unwrap());
+        let mut rule = rule();
+        rule.met(acs);
+        let mut attempt = |source: IpAddr, now: u64, password: &str, salt: u8| {
+            let challenge = rule.decide(&request("GET", PATH, &[]), source, seconds(now), [salt; 8]);
+            let login = login(&challenge, password, PATH);
+            rule.decide(&request("GET", PATH, &[("Authorization", &login)]), source, seconds(now), [0; 8])
+                .status
+        };
+        let tried = (0..50).filter(|_| attempt(neighbour, 0, "guess", 1) == 401).count();
+        assert_eq!(tried, 10);
+        assert_eq!(attempt(acs, 0, "secret", 2), 200);
+        let tried = (0..2000).filter(|_| attempt(neighbour, 1, "guess", 3) == 401).count();
+        assert_eq!(tried, 1, "also when the ACS has been right");
+        let tried = (0..2000).filter(|_| attempt(acs, 1, "guess", 4) == 401).count();
+        assert_eq!(tried, 60, "asked again so often only");
+        assert_eq!(attempt(acs, 1, "secret", 5), 200);
+    }
+
+    #[test]
+    fn networks_that_older_versions_have_noted_are_forgotten() {
+        let addresses = |list: &[&str]| list.iter().map(|one| one.parse().unwrap()).collect::<Vec<IpAddr>>();
+        let mut rule = rule();
+        let old =
+            Known { proven: addresses(&["192.0.2.1", "fd99::"]), met: addresses(&["fd99::", "fd99::1"]) };
+        rule.recall(&old);
+        assert_eq!(rule.known(), Known { proven: addresses(&["192.0.2.1"]), met: addresses(&["fd99::1"]) });
+        assert!(!rule.knows("fd99::2".parse().unwrap()));
     }
 
     /// Every guess from another address, which the brake for one source does not notice.

@@ -1,10 +1,13 @@
 //! Who has sent wrong credentials lately, and who is known: guessing is slowed down for each source by itself
 //! and for all strangers together.
 //!
-//! Pure. A source may fail ten times at once and then once a second; all of them together sixty-four times at
-//! once and then twice a second, however many addresses somebody has to guess from. Neither brake is for a source
-//! that was right before by the credentials that still hold, so that nobody who shares its address can lock the right ACS out; and the one for
-//! all is not for where our own sessions go, so that no crowd can, even before the first request.
+//! Pure. A stranger, whose whole /64 of IPv6 counts as one, may fail ten times at once and then once a second; all
+//! strangers together sixty-four times at once and then twice a second, however many addresses somebody has to guess
+//! from. Who is known is so by his full address alone, so that his neighbours are strangers, and can neither lock him
+//! out nor guess in his name: where our own sessions go has a brake for itself, and is not held up by any crowd, even
+//! before the first request; what comes from an address that was right before by the credentials that still hold is
+//! always looked at, so that nobody who shares this very address can lock the right ACS out, and what is wrong too
+//! often is not asked again.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
@@ -13,6 +16,8 @@ use serde::{Deserialize, Serialize};
 
 const BURST: u32 = 10;
 const REFILL: Duration = Duration::from_secs(1);
+/// Of a source that was right before.
+const BURST_OF_PROVEN: u32 = 60;
 /// Wrong credentials of all strangers together.
 const BURST_OF_ALL: u32 = 64;
 const REFILL_OF_ALL: Duration = Duration::from_millis(500);
@@ -21,8 +26,8 @@ const MAX_PROVEN: usize = 8;
 /// An ACS may have several addresses, and each session goes to one of them.
 const MAX_MET: usize = 4;
 
-/// The sources that are known: networks, as the brakes count them (an IPv6 one is a /64). Each list is sorted, so
-/// that it is another one only when there is news to keep.
+/// The sources that are known, by full addresses. Each list is sorted, so that it is another one only when there is
+/// news to keep.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Known {
@@ -45,10 +50,19 @@ pub(crate) struct Sources {
 
 #[derive(Debug)]
 struct Guesser {
-    network: IpAddr,
+    whose: Whose,
     /// Until when the failures so far are paid off: the state of a token bucket in one number.
     debt_until: Duration,
     seen: Duration,
+}
+
+/// Who pays for failures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// A known address.
+    Own(IpAddr),
+    /// All strangers of a network.
+    Network(IpAddr),
 }
 
 /// Which brake holds.
@@ -61,17 +75,16 @@ pub(crate) enum Brake {
 }
 
 impl Sources {
-    /// Whether credentials from there are looked at.
+    /// Whether credentials from there are looked at: always where they were right before.
     pub(crate) fn may_try(&self, source: IpAddr, now: Duration) -> Result<(), Brake> {
-        let network = network(source);
-        if self.proven.contains(&network) {
+        let source = source.to_canonical();
+        if self.proven.contains(&source) {
             return Ok(());
         }
-        let known = self.guessers.iter().find(|known| known.network == network);
-        if known.is_some_and(|known| known.debt_until > now + REFILL * (BURST - 1)) {
+        if self.owes(source, now, BURST) {
             return Err(Brake::Own);
         }
-        if !self.met.contains(&network) && self.debt_until > now + REFILL_OF_ALL * (BURST_OF_ALL - 1) {
+        if !self.knows(source) && self.debt_until > now + REFILL_OF_ALL * (BURST_OF_ALL - 1) {
             return Err(Brake::All);
         }
         Ok(())
@@ -79,28 +92,44 @@ impl Sources {
 
     /// Whether somebody there was right before, or has been the ACS of a session.
     pub(crate) fn knows(&self, source: IpAddr) -> bool {
-        let network = network(source);
-        self.proven.contains(&network) || self.met.contains(&network)
+        let source = source.to_canonical();
+        self.proven.contains(&source) || self.met.contains(&source)
+    }
+
+    /// Whether one more failure would be too many.
+    fn owes(&self, source: IpAddr, now: Duration, burst: u32) -> bool {
+        let whose = self.whose(source);
+        let guesser = self.guessers.iter().find(|guesser| guesser.whose == whose);
+        guesser.is_some_and(|guesser| guesser.debt_until > now + REFILL * (burst - 1))
+    }
+
+    fn whose(&self, source: IpAddr) -> Whose {
+        if self.knows(source) { Whose::Own(source.to_canonical()) } else { Whose::Network(network(source)) }
+    }
+
+    /// Whether somebody there who is wrong is to be asked again: the only brake for an address that was right before.
+    pub(crate) fn may_be_asked(&self, source: IpAddr, now: Duration) -> bool {
+        !self.owes(source, now, BURST_OF_PROVEN)
     }
 
     /// Notes wrong credentials.
     pub(crate) fn failed(&mut self, source: IpAddr, now: Duration) {
-        let network = network(source);
-        if self.proven.contains(&network) {
-            return;
-        }
-        if !self.met.contains(&network) {
+        let whose = self.whose(source);
+        if let Whose::Network(_) = whose {
             self.debt_until = self.debt_until.max(now) + REFILL_OF_ALL;
         }
-        let at = match self.guessers.iter().position(|known| known.network == network) {
+        if !self.may_be_asked(source, now) {
+            return;
+        }
+        let at = match self.guessers.iter().position(|known| known.whose == whose) {
             Some(at) => at,
             None => {
                 if self.guessers.len() == MAX_SOURCES {
                     let oldest = self.guessers.iter().min_by_key(|known| known.seen);
-                    let oldest = oldest.map(|known| known.network);
-                    self.guessers.retain(|known| Some(known.network) != oldest);
+                    let oldest = oldest.map(|known| known.whose);
+                    self.guessers.retain(|known| Some(known.whose) != oldest);
                 }
-                self.guessers.push(Guesser { network, debt_until: now, seen: now });
+                self.guessers.push(Guesser { whose, debt_until: now, seen: now });
                 self.guessers.len() - 1
             }
         };
@@ -111,22 +140,24 @@ impl Sources {
 
     /// Notes right credentials.
     pub(crate) fn succeeded(&mut self, source: IpAddr) {
-        let network = network(source);
-        self.guessers.retain(|known| known.network != network);
-        keep(&mut self.proven, network, MAX_PROVEN);
+        let source = source.to_canonical();
+        self.guessers.retain(|guesser| guesser.whose != Whose::Own(source));
+        keep(&mut self.proven, source, MAX_PROVEN);
     }
 
     /// Notes where a session has been.
     pub(crate) fn met(&mut self, acs: IpAddr) {
-        keep(&mut self.met, network(acs), MAX_MET);
+        keep(&mut self.met, acs.to_canonical(), MAX_MET);
     }
 
     /// Other credentials are asked for from now on. Who was right before was so by the old ones, which somebody else
     /// may have had: he is slowed down by himself again, and still not by others, where there is room for that beside
     /// those that sessions went to.
     pub(crate) fn doubt(&mut self) {
+        // What was owed by a longer measure would shut it out.
+        self.guessers.retain(|guesser| matches!(guesser.whose, Whose::Network(_)));
         let mut met = std::mem::take(&mut self.proven);
-        met.retain(|network| !self.met.contains(network));
+        met.retain(|address| !self.met.contains(address));
         met.drain(..met.len().saturating_sub(MAX_MET - self.met.len()));
         met.append(&mut self.met);
         self.met = met;
@@ -150,16 +181,16 @@ impl Sources {
     }
 }
 
-/// Puts a network last in a list, whose first one goes if there are too many.
-fn keep(list: &mut Vec<IpAddr>, network: IpAddr, most: usize) {
-    list.retain(|known| *known != network);
-    list.push(network);
+/// Puts an address last in a list, whose first one goes if there are too many.
+fn keep(list: &mut Vec<IpAddr>, address: IpAddr, most: usize) {
+    list.retain(|known| *known != address);
+    list.push(address);
     if list.len() > most {
         list.remove(0);
     }
 }
 
-/// Whom an address counts for: one IPv6 customer has a whole /64 of them.
+/// Whom a stranger's address counts for: one IPv6 customer has a whole /64 of them.
 pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
@@ -205,8 +236,53 @@ mod tests {
         assert_eq!(sources.may_try("2001:db8::ffff".parse().unwrap(), at(0)), Err(Brake::Own));
         assert_eq!(sources.may_try("2001:db8:0:1::1".parse().unwrap(), at(0)), Ok(()));
         sources.met("2001:db8:0:1::1".parse().unwrap());
-        assert!(sources.knows("2001:db8:0:1::2".parse().unwrap()));
         assert!(sources.knows("2001:db8:0:1::1".parse().unwrap()) && !sources.knows(v4(1)));
+    }
+
+    /// They share a /64, and nothing else.
+    #[test]
+    fn a_neighbour_of_the_acs_is_a_stranger() {
+        let of = |last: u16| IpAddr::from([0xfd99, 0, 0, 0, 0, 0, 0, last]);
+        let guess = |sources: &mut Sources, from: IpAddr, times: u32| {
+            let tries = (0..times).filter(|_| {
+                let is_tried = sources.may_try(from, at(0)).is_ok();
+                if is_tried {
+                    sources.failed(from, at(0));
+                }
+                is_tried
+            });
+            tries.count()
+        };
+        let mut sources = Sources::default();
+        sources.met(of(1));
+        assert!(!sources.knows(of(2)));
+        assert_eq!(guess(&mut sources, of(2), 2000), BURST as usize);
+        assert_eq!(sources.may_try(of(1), at(0)), Ok(()), "not locked out by it");
+        sources.succeeded(of(1));
+        assert_eq!(guess(&mut sources, of(3), 2000), 0, "all strangers of the network have one brake");
+        assert_eq!(sources.may_try(of(2), at(0)), Err(Brake::Own), "who was right is its neighbour");
+        assert_eq!(sources.may_try(of(1), at(0)), Ok(()));
+        // The network's own name is no address of anybody, and no way to its brake.
+        sources.met(of(0));
+        assert_eq!(guess(&mut sources, of(0), 2000), BURST as usize);
+        assert_eq!(sources.may_try(of(1), at(0)), Ok(()));
+    }
+
+    #[test]
+    fn who_shares_the_address_of_the_acs_is_not_asked_for_ever() {
+        let mut sources = Sources::default();
+        sources.succeeded(v4(1));
+        for _ in 0..BURST_OF_PROVEN {
+            assert!(sources.may_be_asked(v4(1), at(0)));
+            sources.failed(v4(1), at(0));
+        }
+        (0..1000).for_each(|_| sources.failed(v4(1), at(0)));
+        assert!(!sources.may_be_asked(v4(1), at(0)), "wrong too often");
+        assert_eq!(sources.may_try(v4(1), at(0)), Ok(()), "and the right one is heard");
+        assert!(sources.may_be_asked(v4(1), at(1000)), "what is not asked for costs nothing more");
+        sources.doubt();
+        assert_eq!(sources.may_try(v4(1), at(0)), Ok(()));
+        assert_eq!(sources.debt_until, Duration::ZERO, "and nobody else has paid");
     }
 
     /// A source of its own for each guess, a hundred a second for an hour: what is tried is what the brake lets

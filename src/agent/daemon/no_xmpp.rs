@@ -24,5 +24,7 @@ impl Xmpp {
 impl Daemon {
     pub(super) fn configure_xmpp(&mut self) {}
 
+    pub(super) fn xmpp_follows(&mut self, _is_another_device: bool, _now: Duration) {}
+
     pub(super) fn run_xmpp(&mut self, _ready: &[RawFd], _now: Duration) {}
 }

@@ -38,10 +38,14 @@ impl Daemon {
     /// way out that is gone for a moment is no news.
     pub(super) fn follow_address(&mut self, now: Duration) {
         let addresses = local_addresses(&self.settings.acs, self.reached());
-        let interface = self.settings.acs.interface.as_deref();
+        let interface = self.settings.acs.interface.clone();
         // A device made anew may have the old name and address; a socket that is bound to the old one hears nothing.
-        let link = interface.map_or(0, |name| if_nametoindex(name).unwrap_or(0));
-        if addresses.is_empty() || (&addresses, link) == (&self.addresses, self.link) {
+        let link = interface.as_deref().map_or(0, |name| if_nametoindex(name).unwrap_or(0));
+        if addresses.is_empty() {
+            return;
+        }
+        self.xmpp_follows(!self.addresses.is_empty() && link != self.link, now);
+        if (&addresses, link) == (&self.addresses, self.link) {
             return;
         }
         match interface {
@@ -60,9 +64,11 @@ impl Daemon {
         self.file.state.reached.filter(|_| is_known)
     }
 
-    /// Has sessions go where the last one of an earlier life went, if a name still leads there (TR-069 3.1).
+    /// Has sessions go where the last one of an earlier life went, if a name still leads there (TR-069 3.1), and
+    /// requests be heard that come from there.
     pub(super) fn recall_favourite(&mut self) {
         if let (Some(reached), Ok(url)) = (self.reached(), Url::parse(&self.settings.acs.url)) {
+            self.rule.met(reached);
             self.favourites.answered(&url.host, reached);
         }
     }

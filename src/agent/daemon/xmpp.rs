@@ -130,6 +130,20 @@ impl Daemon {
         }
     }
 
+    /// Gives up a connection that begins at an address that is ours no longer, or on a device that is no more: it
+    /// would seem to be there for minutes. The next one is made at once.
+    pub(super) fn xmpp_follows(&mut self, is_another_device: bool, now: Duration) {
+        let Some(online) = &self.xmpp.online else { return };
+        if !is_another_device && online.is_at_home() {
+            return;
+        }
+        info!("The XMPP connection began at an address that is gone");
+        self.xmpp.stats = online.stats();
+        self.xmpp.online = None;
+        (self.xmpp.failures, self.xmpp.not_before) = (0, now);
+        self.xmpp_is("Connecting");
+    }
+
     /// What the model shows of the connection.
     fn tell_xmpp(&mut self) {
         let xmpp = &self.xmpp;

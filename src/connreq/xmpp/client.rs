@@ -7,10 +7,11 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::os::fd::BorrowedFd;
+use std::net::{SocketAddr, SocketAddrV6, UdpSocket};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::socket::{SockaddrStorage, getsockname, setsockopt, sockopt};
 use zeroize::Zeroizing;
 
 use super::request::{Answer, REQUEST, Rule};
@@ -34,6 +35,8 @@ const MAX_JID: usize = 3071;
 const MAX_WORD: usize = 64;
 /// A peer that has not confirmed what we sent for so long is gone: milliseconds.
 const GONE: u32 = 60_000;
+/// After so long a silence the system asks whether the peer is there: seconds.
+const IDLE: u32 = 120;
 
 /// Who we are.
 #[derive(Clone, PartialEq, Eq)]
@@ -195,6 +198,9 @@ fn enter(
 ) -> Result<(Talk, String), Fault> {
     // Without it a keep-alive into nowhere would be noticed after a quarter of an hour.
     let _ = setsockopt(&wire.fd(), sockopt::TcpUserTimeout, &GONE);
+    // Nor would it be that a peer is gone while nothing is sent.
+    let _ = setsockopt(&wire.fd(), sockopt::KeepAlive, &true);
+    let _ = setsockopt(&wire.fd(), sockopt::TcpKeepIdle, &IDLE);
     let mut talk = Talk { link: Link::Plain(wire), stream: Stream::default(), stats };
     let mut features = talk.open(&account.domain)?;
     let starttls = features.child(TLS, "starttls");
@@ -231,6 +237,18 @@ impl Online {
     /// What to poll for reading.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.talk.link.fd()
+    }
+
+    /// Whether the address where the connection begins is still one of this system.
+    pub fn is_at_home(&self) -> bool {
+        let Ok(local) = getsockname::<SockaddrStorage>(self.fd().as_raw_fd()) else { return false };
+        let local = match (local.as_sockaddr_in(), local.as_sockaddr_in6()) {
+            (Some(local), _) => SocketAddr::from((local.ip(), 0)),
+            (_, Some(local)) => SocketAddrV6::new(local.ip(), 0, 0, local.scope_id()).into(),
+            _ => return false,
+        };
+        // The system says so itself: an address that is not its own cannot be taken.
+        !UdpSocket::bind(local).is_err_and(|why| why.kind() == io::ErrorKind::AddrNotAvailable)
     }
 
     /// Sends a blank whenever nothing else was sent for so long; `None` for never (RFC 6120 4.6.1).

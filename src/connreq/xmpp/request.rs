@@ -137,7 +137,11 @@ impl Rule {
         let name = same(given("username").as_bytes(), credentials.username.as_bytes());
         let password = same(given("password").as_bytes(), credentials.password.as_bytes());
         if !(name & password) {
+            let may_be_asked = self.sources.may_be_asked(source, now);
             self.sources.failed(source, now);
+            if !may_be_asked {
+                return unavailable("too many wrong credentials from there");
+            }
             return Err((NOT_AUTHORIZED, "wrong credentials"));
         }
         self.sources.succeeded(source);
@@ -171,10 +175,11 @@ fn same_address(known: &str, given: &str) -> bool {
             == given.split_once('/').map(|(_, resource)| resource)
 }
 
-/// A bare address as one of the sources that [`Sources`] counts: a network of IPv6 is as large a set.
+/// A bare address as one of the sources that [`Sources`] counts: as many as there are networks of IPv6, so that each
+/// has a brake of its own as a stranger, too.
 fn source(from: &str) -> IpAddr {
     let mut octets = [0; 16];
-    octets.copy_from_slice(&Sha256::digest(bare(from).to_lowercase())[..16]);
+    octets[..8].copy_from_slice(&Sha256::digest(bare(from).to_lowercase())[..8]);
     IpAddr::from(octets)
 }
 
