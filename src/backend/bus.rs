@@ -21,6 +21,8 @@ use crate::ubus::msg::Status;
 pub const LIMIT: Duration = Duration::from_secs(2);
 /// How long somebody who was silent is left alone.
 const QUIET: Duration = Duration::from_secs(60);
+/// How long ubusd may take to say what it knows by itself, once somebody behind it was silent.
+const ALIVE: Duration = Duration::from_millis(500);
 /// How long somebody who was there is missed: he may be starting again.
 const MISSED: Duration = Duration::from_secs(120);
 /// The most answers that are remembered; beyond them each is asked for again.
@@ -205,7 +207,17 @@ impl Bus {
             Err(why) => ("", why),
         };
         self.failed(who, &why, now);
+        if matches!(why, CallError::Timeout { .. }) && self.is_dead() {
+            // Else each of its objects would be waited for.
+            self.silent.insert(String::new(), now + QUIET);
+        }
         None
+    }
+
+    /// Whether ubusd itself does not answer either.
+    fn is_dead(&mut self) -> bool {
+        let Some(client) = &mut self.client else { return false };
+        matches!(client.list(Some("rcwmp"), ALIVE), Err(CallError::Timeout { .. }))
     }
 
     /// Somebody is there.
@@ -258,7 +270,36 @@ fn program(object: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+
     use super::*;
+
+    /// It takes connections and reads, and says no more than its greeting.
+    #[test]
+    fn a_ubusd_that_hangs_is_waited_for_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ubus.sock");
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let ubusd = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(&[0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 4]).unwrap();
+            let mut octets = Vec::new();
+            stream.read_to_end(&mut octets).unwrap();
+            octets
+        });
+        let mut bus = Bus::new(Some(path));
+        for object in ["system", "network.interface", "network.device", "hostapd.wlan0", "iwinfo", "dhcp"] {
+            assert!(bus.ask(object, "dump", &Table::new()).is_none());
+        }
+        bus.forget();
+        assert!(bus.objects().is_empty() && bus.is_unsure(), "nor in the next session");
+        drop(bus);
+        let mut reader = crate::ubus::msg::Reader::new();
+        reader.feed(&ubusd.join().unwrap());
+        let asked = std::iter::from_fn(|| reader.raw().map(|raw| raw.unwrap()[1])).collect::<Vec<_>>();
+        let lookup = crate::ubus::msg::Kind::Lookup as u8;
+        assert_eq!(asked, [lookup, lookup], "for the first, and whether it is alive");
+    }
 
     #[test]
     fn nobody_is_no_value() {
