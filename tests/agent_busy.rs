@@ -7,6 +7,8 @@
 mod agent;
 #[path = "support/messages.rs"]
 mod messages;
+#[path = "support/own_network.rs"]
+mod own_network;
 #[path = "support/play.rs"]
 mod play;
 #[path = "support/scripted.rs"]
@@ -14,7 +16,6 @@ mod scripted;
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -47,34 +48,18 @@ fn slow_file() -> String {
 }
 
 /// A network of its own, with an address behind which packets vanish.
-const SILENT: &str = "ip link set lo up && ip link add quiet type veth peer name other && ip link set quiet up && \
-     ip link set other up && ip addr add 10.99.0.1/24 dev quiet && \
-     ip neigh add 10.99.0.9 lladdr 02:00:00:00:00:09 dev quiet && exec \"$0\" \"$@\"";
+const SILENT: &str = "\
+    ip link add quiet type veth peer name other
+    ip link set quiet up
+    ip link set other up
+    ip addr add 10.99.0.1/24 dev quiet
+    ip neigh add 10.99.0.9 lladdr 02:00:00:00:00:09 dev quiet";
 
-/// Runs this test again in that network.
 #[test]
 fn a_download_and_a_traceroute_hold_nothing_up() {
-    const INSIDE: &str = "RCWMP_TEST_BUSY_INSIDE";
-    if std::env::var_os(INSIDE).is_some() {
-        return busy();
-    }
-    let there = Command::new("unshare").args(["-n", "sh", "-c", SILENT, "true"]).output();
-    if !there.is_ok_and(|done| done.status.success()) {
-        println!("skipped: no network namespaces here");
+    if !own_network::inside("a_download_and_a_traceroute_hold_nothing_up", SILENT) {
         return;
     }
-    let done = Command::new("unshare")
-        .args(["-n", "sh", "-c", SILENT])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "a_download_and_a_traceroute_hold_nothing_up", "--nocapture"])
-        .env(INSIDE, "1")
-        .output()
-        .unwrap();
-    let (out, errors) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
-    assert!(done.status.success(), "{out}{errors}");
-}
-
-fn busy() {
     let download = format!(
         "<cwmp:Download><CommandKey>slow</CommandKey><FileType>1 Firmware Upgrade Image</FileType><URL>{}</URL>\
          <Username/><Password/><FileSize>0</FileSize><TargetFileName/><DelaySeconds>0</DelaySeconds><SuccessURL/>\

@@ -5,7 +5,7 @@
 //!  this test, ACS, stund      nat               inside
 //!  198.18.0.1, .3  ────── 198.18.0.2 │ 192.168.77.1 ────── 192.168.77.2  rcwmpd
 //! ```
-//! Skipped where namespaces cannot be made.
+//! Each test has this whole world to itself, and is skipped where namespaces cannot be made.
 #![cfg(feature = "lab")]
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
@@ -13,6 +13,8 @@
 mod agent;
 #[path = "support/messages.rs"]
 mod messages;
+#[path = "support/own_network.rs"]
+mod own_network;
 #[path = "support/play.rs"]
 mod play;
 #[cfg(all(feature = "xmpp", feature = "tls"))]
@@ -26,7 +28,6 @@ mod stun;
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -35,16 +36,8 @@ use play::{Knock, end, inform_with, knock, methods, request_url, router, stays_q
 use scripted::Scripted;
 use stun::{Server, epoch, request, set_stun, skip, wait_for_server};
 
-/// The namespaces, gone when dropped.
-struct World {
-    nat: String,
-    inside: String,
-    cable: String,
-    _alone: MutexGuard<'static, ()>,
-}
-
-/// There is one such world at a time.
-static ALONE: Mutex<()> = Mutex::new(());
+/// The namespaces besides the one of the test; they are gone with it.
+struct World;
 
 /// Runs commands, one a line; what the first says that fails.
 fn run(lines: &str) -> Result<(), String> {
@@ -60,43 +53,37 @@ fn run(lines: &str) -> Result<(), String> {
 }
 
 impl World {
-    fn make() -> Option<World> {
-        let id = std::process::id() % 100_000;
-        let world = World {
-            nat: format!("rcn{id}"),
-            inside: format!("rci{id}"),
-            cable: format!("rch{id}"),
-            _alone: ALONE.lock().unwrap_or_else(PoisonError::into_inner),
-        };
-        let World { nat, inside, cable, .. } = &world;
-        let made = run(&format!(
-            "ip netns add {nat}
-             ip netns add {inside}
-             ip link add {cable} type veth peer name n0 netns {nat}
-             ip -n {nat} link add n1 type veth peer name i0 netns {inside}
-             ip addr add 198.18.0.1/24 dev {cable}
-             ip addr add 198.18.0.3/24 dev {cable}
-             ip link set {cable} up
-             ip -n {nat} addr add 198.18.0.2/24 dev n0
-             ip -n {nat} addr add 192.168.77.1/24 dev n1
-             ip -n {nat} addr add fd77::1/64 dev n1 nodad
-             ip -n {nat} link set n0 up
-             ip -n {nat} link set n1 up
-             ip -n {inside} link set lo up
-             ip -n {inside} addr add 192.168.77.2/24 dev i0
-             ip -n {inside} addr add fd77::2/64 dev i0 nodad
-             ip -n {inside} link set i0 up
-             ip -n {inside} route add default via 192.168.77.1
-             ip -n {inside} -6 route add default via fd77::1
-             ip netns exec {nat} sysctl -q -w net.ipv4.ip_forward=1
-             ip netns exec {nat} nft add table ip nat
-             ip netns exec {nat} nft add chain ip nat post {{ type nat hook postrouting priority 100 ; }}
-             ip netns exec {nat} nft add rule ip nat post oifname n0 masquerade random
-             ip netns exec {nat} sysctl -q -w net.netfilter.nf_conntrack_udp_timeout=3
-             ip netns exec {nat} sysctl -q -w net.netfilter.nf_conntrack_udp_timeout_stream=3"
-        ));
+    /// The world of this test, inside; `None` outside, where the test has run again.
+    fn of(test: &str) -> Option<World> {
+        if !own_network::inside(test, "") {
+            return None;
+        }
+        let made = run("ip netns add nat
+             ip netns add inside
+             ip link add out type veth peer name n0 netns nat
+             ip -n nat link add n1 type veth peer name i0 netns inside
+             ip addr add 198.18.0.1/24 dev out
+             ip addr add 198.18.0.3/24 dev out
+             ip link set out up
+             ip -n nat addr add 198.18.0.2/24 dev n0
+             ip -n nat addr add 192.168.77.1/24 dev n1
+             ip -n nat addr add fd77::1/64 dev n1 nodad
+             ip -n nat link set n0 up
+             ip -n nat link set n1 up
+             ip -n inside link set lo up
+             ip -n inside addr add 192.168.77.2/24 dev i0
+             ip -n inside addr add fd77::2/64 dev i0 nodad
+             ip -n inside link set i0 up
+             ip -n inside route add default via 192.168.77.1
+             ip -n inside -6 route add default via fd77::1
+             ip netns exec nat sysctl -q -w net.ipv4.ip_forward=1
+             ip netns exec nat nft add table ip nat
+             ip netns exec nat nft add chain ip nat post { type nat hook postrouting priority 100 ; }
+             ip netns exec nat nft add rule ip nat post oifname n0 masquerade random
+             ip netns exec nat sysctl -q -w net.netfilter.nf_conntrack_udp_timeout=3
+             ip netns exec nat sysctl -q -w net.netfilter.nf_conntrack_udp_timeout_stream=3");
         match made {
-            Ok(()) => Some(world),
+            Ok(()) => Some(World),
             Err(why) => {
                 skip(&format!("no namespaces with a NAT here: {why}"));
                 None
@@ -107,20 +94,25 @@ impl World {
     /// A program where the agent is.
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.inside, program]).stdin(Stdio::null()).stdout(Stdio::null());
+        command.args(["netns", "exec", "inside", program]).stdin(Stdio::null()).stdout(Stdio::null());
         command
     }
 
     /// From here, the addresses inside are reached as they are.
     fn open(&self) {
-        let World { nat, cable, .. } = self;
-        run(&format!(
-            "ip addr add fd78::1/64 dev {cable} nodad
-             ip -n {nat} addr add fd78::2/64 dev n0 nodad
-             ip netns exec {nat} sysctl -q -w net.ipv6.conf.all.forwarding=1
+        run("ip addr add fd78::1/64 dev out nodad
+             ip -n nat addr add fd78::2/64 dev n0 nodad
+             ip netns exec nat sysctl -q -w net.ipv6.conf.all.forwarding=1
              ip route add 192.168.77.0/24 via 198.18.0.2
-             ip -6 route add fd77::/64 via fd78::2"
-        ))
+             ip -6 route add fd77::/64 via fd78::2")
+        .unwrap();
+    }
+
+    /// Gives the agent's interface another address.
+    fn renumber(&self) {
+        run("ip -n inside addr del 192.168.77.2/24 dev i0
+             ip -n inside addr add 192.168.77.3/24 dev i0
+             ip -n inside route replace default via 192.168.77.1")
         .unwrap();
     }
 
@@ -137,19 +129,19 @@ impl World {
     }
 }
 
-impl Drop for World {
-    fn drop(&mut self) {
-        let _ = run(&format!("ip link del {}", self.cable));
-        let _ = run(&format!("ip netns del {}", self.inside));
-        let _ = run(&format!("ip netns del {}", self.nat));
-    }
-}
-
 /// The scripted ACS at another address of this machine; its URL.
 fn forwarded(acs: &Scripted, address: &str) -> String {
     let url = acs.url();
     let host = url.trim_start_matches("http://").split('/').next().unwrap();
     url.replace(host, &forward(host.to_owned(), address).to_string())
+}
+
+/// A router of this ACS whose agent keeps to the interface inside.
+fn bound_router(acs: &Scripted) -> Router {
+    let router = router(&forwarded(acs, "198.18.0.1"));
+    router.set("cpe", "use_curl_ifname", "1");
+    router.set("cpe", "interface", "i0");
+    router
 }
 
 /// A server at another address of this machine; where it is there.
@@ -201,7 +193,7 @@ fn listens_on(agent: &Agent) -> Vec<String> {
 
 #[test]
 fn through_a_nat_that_forgets_and_moves() {
-    let Some(world) = World::make() else { return };
+    let Some(world) = World::of("through_a_nat_that_forgets_and_moves") else { return };
     let [port, other] = stun::free_udp_ports("198.18.0.1");
     let start_server = || {
         let (one, two) = (port.to_string(), other.to_string());
@@ -220,10 +212,8 @@ fn through_a_nat_that_forgets_and_moves() {
         inform_with(&["4 VALUE CHANGE"]),
         end(),
     ]);
-    let router = router(&forwarded(&acs, "198.18.0.1"));
+    let router = bound_router(&acs);
     router.set("cpe", "periodic_notify_interval", "1");
-    router.set("cpe", "use_curl_ifname", "1");
-    router.set("cpe", "interface", "i0");
     set_stun(&router, "198.18.0.1", port, 2, 4);
     let agent = world.start(&router);
     agent.wait_for("End session", 1);
@@ -252,22 +242,13 @@ fn through_a_nat_that_forgets_and_moves() {
     drop(socket);
 
     let _server = start_server().unwrap();
-    run(&format!(
-        "ip -n {0} addr del 198.18.0.2/24 dev n0
-         ip -n {0} addr add 198.18.0.4/24 dev n0",
-        world.nat
-    ))
+    run("ip -n nat addr del 198.18.0.2/24 dev n0
+         ip -n nat addr add 198.18.0.4/24 dev n0")
     .unwrap();
     wait_long(&agent, "reach us at 198.18.0.4:");
 
     // Our own address changes: the URL is told.
-    run(&format!(
-        "ip -n {0} addr del 192.168.77.2/24 dev i0
-         ip -n {0} addr add 192.168.77.3/24 dev i0
-         ip -n {0} route replace default via 192.168.77.1",
-        world.inside
-    ))
-    .unwrap();
+    world.renumber();
     agent.wait_for("The way to the ACS begins at 192.168.77.3 now", 1);
     agent.wait_for("End session", 3);
     // The binding is looked for anew.
@@ -279,17 +260,15 @@ fn through_a_nat_that_forgets_and_moves() {
 /// The interface has two addresses, and another program the port of the one that is told first.
 #[test]
 fn one_of_two_addresses_is_taken_for_a_while() {
-    let Some(world) = World::make() else { return };
+    let Some(world) = World::of("one_of_two_addresses_is_taken_for_a_while") else { return };
     let mut steps = vec![inform_with(&["0 BOOTSTRAP"]), methods(), end()];
     for event in [&["6 CONNECTION REQUEST"], &["4 VALUE CHANGE"], &["6 CONNECTION REQUEST"]] {
         steps.extend([inform_with(event), end()]);
     }
     let acs = Scripted::start(steps);
-    let router = router(&forwarded(&acs, "198.18.0.1"));
+    let router = bound_router(&acs);
     let port = free_port();
     router.set("cpe", "port", &port.to_string());
-    router.set("cpe", "use_curl_ifname", "1");
-    router.set("cpe", "interface", "i0");
     world.open();
     let folder = tempfile::tempdir().unwrap();
     let mut other = world.command(env!("CARGO_BIN_EXE_rcwmpd"));
@@ -339,18 +318,16 @@ fn one_of_two_addresses_is_taken_for_a_while() {
 /// A PPPoE session is dialled anew: the device is another one, with the name and the addresses of the old one.
 #[test]
 fn an_interface_that_is_made_anew() {
-    let Some(world) = World::make() else { return };
+    let Some(world) = World::of("an_interface_that_is_made_anew") else { return };
     let mut steps = vec![inform_with(&["0 BOOTSTRAP"]), methods(), end()];
     for _ in 0..3 {
         steps.extend([inform_with(&["6 CONNECTION REQUEST"]), end()]);
     }
     let acs = Scripted::start(steps);
-    let router = router(&forwarded(&acs, "198.18.0.1"));
+    let router = bound_router(&acs);
     let port = free_port();
     router.set("cpe", "port", &port.to_string());
     router.set("cpe", "periodic_notify_interval", "1");
-    router.set("cpe", "use_curl_ifname", "1");
-    router.set("cpe", "interface", "i0");
     world.open();
     let agent = world.start(&router);
     agent.wait_for("End session", 1);
@@ -361,21 +338,18 @@ fn an_interface_that_is_made_anew() {
     send(1);
     agent.wait_for("End session", 2);
 
-    let World { nat, inside, .. } = &world;
     // It does not see it half made.
     agent.signal("STOP");
-    run(&format!(
-        "ip -n {inside} link del i0
-         ip -n {nat} link add n1 type veth peer name i0 netns {inside}
-         ip -n {nat} addr add 192.168.77.1/24 dev n1
-         ip -n {nat} addr add fd77::1/64 dev n1 nodad
-         ip -n {nat} link set n1 up
-         ip -n {inside} addr add 192.168.77.2/24 dev i0
-         ip -n {inside} addr add fd77::2/64 dev i0 nodad
-         ip -n {inside} link set i0 up
-         ip -n {inside} route add default via 192.168.77.1
-         ip -n {inside} -6 route add default via fd77::1"
-    ))
+    run("ip -n inside link del i0
+         ip -n nat link add n1 type veth peer name i0 netns inside
+         ip -n nat addr add 192.168.77.1/24 dev n1
+         ip -n nat addr add fd77::1/64 dev n1 nodad
+         ip -n nat link set n1 up
+         ip -n inside addr add 192.168.77.2/24 dev i0
+         ip -n inside addr add fd77::2/64 dev i0 nodad
+         ip -n inside link set i0 up
+         ip -n inside route add default via 192.168.77.1
+         ip -n inside -6 route add default via fd77::1")
     .unwrap();
     agent.signal("CONT");
     agent.wait_for("i0 is another device now", 1);
@@ -392,8 +366,8 @@ fn an_interface_that_is_made_anew() {
 #[cfg(all(feature = "xmpp", feature = "tls"))]
 #[test]
 fn an_xmpp_connection_whose_address_is_gone() {
+    let Some(world) = World::of("an_xmpp_connection_whose_address_is_gone") else { return };
     let Some(server) = prosody::Prosody::start(free_port()) else { return };
-    let Some(world) = World::make() else { return };
     let acs = Scripted::start(vec![
         inform_with(&["0 BOOTSTRAP"]),
         methods(),
@@ -420,13 +394,7 @@ fn an_xmpp_connection_whose_address_is_gone() {
     let agent = world.start(&router);
     agent.wait_for("XMPP connection as \"cpe@sha256.example/wan\" with TLS", 1);
     agent.wait_for("End session", 1);
-    run(&format!(
-        "ip -n {0} addr del 192.168.77.2/24 dev i0
-         ip -n {0} addr add 192.168.77.3/24 dev i0
-         ip -n {0} route replace default via 192.168.77.1",
-        world.inside
-    ))
-    .unwrap();
+    world.renumber();
     agent.wait_for("The XMPP connection began at an address that is gone", 1);
     agent.wait_for("XMPP connection as", 2);
     agent.wait_for("End session", 2);

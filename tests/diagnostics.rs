@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_macros)]
 
+#[path = "support/own_network.rs"]
+mod own_network;
+
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -263,7 +266,6 @@ mod lookups {
 
 mod traces {
     use super::*;
-    use std::process::Command;
 
     fn input(host: &str) -> traceroute::Input {
         let host = host.into();
@@ -304,85 +306,40 @@ mod traces {
         }
     }
 
-    /// Two routers and a host in network namespaces of their own; this test's thread moves into the
-    /// first namespace by starting itself again under `ip netns exec`.
+    /// Two routers and a host, each in a network namespace, and this test in another.
+    const ROUTE: &str = "\
+        ip netns add B
+        ip netns add C
+        ip netns add D
+        ip link add ab type veth peer name ba netns B
+        ip -n B link add bc type veth peer name cb netns C
+        ip -n C link add cd type veth peer name dc netns D
+        ip addr add 10.9.1.1/24 dev ab
+        ip -n B addr add 10.9.1.2/24 dev ba
+        ip -n B addr add 10.9.2.1/24 dev bc
+        ip -n C addr add 10.9.2.2/24 dev cb
+        ip -n C addr add 10.9.3.1/24 dev cd
+        ip -n D addr add 10.9.3.2/24 dev dc
+        ip link set ab up
+        ip -n B link set ba up
+        ip -n B link set bc up
+        ip -n C link set cb up
+        ip -n C link set cd up
+        ip -n D link set dc up
+        ip route add default via 10.9.1.2
+        ip -n B route add 10.9.3.0/24 via 10.9.2.2
+        ip -n B route add unreachable 10.9.9.0/24
+        ip -n C route add 10.9.1.0/24 via 10.9.2.1
+        ip -n D route add default via 10.9.3.1
+        ip netns exec B sysctl -qw net.ipv4.ip_forward=1 net.ipv4.icmp_ratelimit=0
+        ip netns exec C sysctl -qw net.ipv4.ip_forward=1 net.ipv4.icmp_ratelimit=0
+        ip netns exec D sysctl -qw net.ipv4.icmp_ratelimit=0";
+
     #[test]
     fn a_route_through_two_routers() {
-        const INSIDE: &str = "RCWMP_TEST_TRACEROUTE_INSIDE";
-        if std::env::var_os(INSIDE).is_some() {
-            return walk();
+        if !own_network::inside("traces::a_route_through_two_routers", ROUTE) {
+            return;
         }
-        let names: Vec<String> =
-            ["a", "b", "c", "d"].iter().map(|end| format!("rcwmp{}{end}", std::process::id())).collect();
-        let ip = |line: &str| {
-            let words: Vec<String> = line.split(' ').map(|word| fill(word, &names)).collect();
-            Command::new("ip").args(words).output().is_ok_and(|done| done.status.success())
-        };
-        let lines = [
-            "netns add A",
-            "netns add B",
-            "netns add C",
-            "netns add D",
-            "-n A link add ab type veth peer name ba netns B",
-            "-n B link add bc type veth peer name cb netns C",
-            "-n C link add cd type veth peer name dc netns D",
-            "-n A addr add 10.9.1.1/24 dev ab",
-            "-n B addr add 10.9.1.2/24 dev ba",
-            "-n B addr add 10.9.2.1/24 dev bc",
-            "-n C addr add 10.9.2.2/24 dev cb",
-            "-n C addr add 10.9.3.1/24 dev cd",
-            "-n D addr add 10.9.3.2/24 dev dc",
-            "-n A link set lo up",
-            "-n A link set ab up",
-            "-n B link set ba up",
-            "-n B link set bc up",
-            "-n C link set cb up",
-            "-n C link set cd up",
-            "-n D link set dc up",
-            "-n A route add default via 10.9.1.2",
-            "-n B route add 10.9.3.0/24 via 10.9.2.2",
-            "-n B route add unreachable 10.9.9.0/24",
-            "-n C route add 10.9.1.0/24 via 10.9.2.1",
-            "-n D route add default via 10.9.3.1",
-            "netns exec B sysctl -qw net.ipv4.ip_forward=1 net.ipv4.icmp_ratelimit=0",
-            "netns exec C sysctl -qw net.ipv4.ip_forward=1 net.ipv4.icmp_ratelimit=0",
-            "netns exec D sysctl -qw net.ipv4.icmp_ratelimit=0",
-        ];
-        let is_up = lines.iter().all(|line| ip(line));
-        let inside = is_up.then(|| {
-            Command::new("ip")
-                .args(["netns", "exec", &names[0]])
-                .arg(std::env::current_exe().unwrap())
-                .args(["--exact", "traces::a_route_through_two_routers", "--nocapture"])
-                .env(INSIDE, "1")
-                .output()
-                .unwrap()
-        });
-        for end in ["A", "B", "C", "D"] {
-            ip(&format!("netns del {end}"));
-        }
-        match inside {
-            Some(done) => assert!(
-                done.status.success(),
-                "{}{}",
-                String::from_utf8_lossy(&done.stdout),
-                String::from_utf8_lossy(&done.stderr)
-            ),
-            None => println!("skipped: no network namespaces here"),
-        }
-    }
-
-    fn fill(word: &str, names: &[String]) -> String {
-        match word {
-            "A" => names[0].clone(),
-            "B" => names[1].clone(),
-            "C" => names[2].clone(),
-            "D" => names[3].clone(),
-            other => other.into(),
-        }
-    }
-
-    fn walk() {
         let hosts = |output: &traceroute::Output| -> Vec<(String, u32)> {
             output.route_hops.iter().map(|hop| (hop.host.clone(), hop.error_code)).collect()
         };

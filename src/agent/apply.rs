@@ -72,10 +72,13 @@ impl Services {
         for wait in self.waits.values_mut() {
             wait.at = wait.at.min(now);
         }
-        for package in touched {
-            let before = self.waits.insert(package, Wait { since: now, at: now, ..Wait::default() });
-            self.stale.extend(before.and_then(|wait| wait.open));
-        }
+        touched.into_iter().for_each(|package| self.remind(package, now));
+    }
+
+    /// Whoever reads this package is to look at it again, as if it had changed.
+    pub fn remind(&mut self, package: String, now: Duration) {
+        let before = self.waits.insert(package, Wait { since: now, at: now, ..Wait::default() });
+        self.stale.extend(before.and_then(|wait| wait.open));
     }
 
     /// When the next one is due.

@@ -92,7 +92,7 @@ impl Bus {
         arguments: &Table,
         limit: Duration,
     ) -> Result<Table, CallError> {
-        let answers = self.connected(object)?.call(object, method, arguments, limit)?;
+        let answers = self.connected(object, limit)?.call(object, method, arguments, limit)?;
         Ok(answers.into_iter().next().unwrap_or_default())
     }
 
@@ -107,7 +107,7 @@ impl Bus {
         arguments: &Table,
         limit: Duration,
     ) -> Result<Option<Late>, CallError> {
-        self.connected(object)?.call_or_wait(object, method, arguments, limit)
+        self.connected(object, limit)?.call_or_wait(object, method, arguments, limit)
     }
 
     /// How a late call has ended; `None` while it is open, see [`Client::outcome`].
@@ -122,11 +122,11 @@ impl Bus {
         }
     }
 
-    fn connected(&mut self, object: &str) -> Result<&mut Client, CallError> {
+    fn connected(&mut self, object: &str, limit: Duration) -> Result<&mut Client, CallError> {
         let Some(socket) = &self.socket else { return Err(CallError::NoObject(object.to_owned())) };
         let client = match self.client.take() {
             Some(client) => client,
-            None => Client::connect(socket, LIMIT)?,
+            None => Client::connect(socket, limit.min(LIMIT))?,
         };
         self.has_stood = true;
         Ok(self.client.insert(client))

@@ -215,7 +215,8 @@ impl Daemon {
                     if is_named && !self.rule.knows(peer) {
                         // The service's script looks for the addresses of the ACS's name, for the firewall; when it did
                         // so last, there was no answer yet, or another.
-                        self.services.add(["cwmp".to_owned()].into(), now);
+                        debug!("The ACS is at {peer}, which is news for the firewall");
+                        self.services.remind("cwmp".to_owned(), now);
                     }
                     self.rule.met(peer);
                     self.file.state.known_sources = self.rule.known();
