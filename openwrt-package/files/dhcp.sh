@@ -2,10 +2,10 @@
 # shellcheck shell=dash
 # shellcheck disable=SC3043 # `local` is known to ash.
 
-# The WAN's name at netifd, by which the agent knows the files.
+# The WAN's name at netifd, by which the agent knows the files; like the agent, without blanks around it.
 rcwmp_wan() {
 	local wan
-	wan="$(uci -q get cwmp.cpe.default_wan_interface)"
+	wan="$(uci -q get cwmp.cpe.default_wan_interface | tr -d '[:space:]')"
 	echo "${wan:-wan}"
 }
 

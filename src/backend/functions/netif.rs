@@ -197,7 +197,7 @@ pub fn forget(system: &mut System, interface: &str) -> Result<()> {
 /// As [`System::option`].
 pub fn wan(system: &mut System) -> Result<String> {
     let text = system.option_text("cwmp.cpe.default_wan_interface")?;
-    Ok(if text.is_empty() { "wan".to_owned() } else { text })
+    Ok(if text.trim().is_empty() { "wan" } else { text.trim() }.to_owned())
 }
 
 #[cfg(test)]
