@@ -112,7 +112,11 @@ fn what_hostile_servers_offer_goes_nowhere() {
     }
     // Blanks around a name are no part of it, for the agent neither.
     let Some(router) = Box::new(&[("cwmp.cpe.default_wan_interface", " dsl\t")]) else { return };
-    router.run("udhcpc.user", &["bound"], &[("INTERFACE", "dsl"), ("opt43", &option_43("http://a.example/"))]);
+    router.run(
+        "udhcpc.user",
+        &["bound"],
+        &[("INTERFACE", "dsl"), ("opt43", &option_43("http://a.example/"))],
+    );
     assert!(router.root().join("var/run/rcwmp/dhcp/dsl").exists());
     // Digits that mean nothing good are kept, and refused by the agent with a reason.
     let Some(router) = Box::new(&[]) else { return };

@@ -36,11 +36,17 @@ impl Daemon {
         if state.migrated || state.bootstrapped.is_some() || !state.queue.is_empty() {
             return;
         }
-        let found = QUEUES.iter().find_map(|path| Some((*path, self.model.backend().text(path)?)));
+        let mut found = None;
         let mut left = Left::default();
-        if let Some((path, text)) = &found {
+        for path in QUEUES {
+            let Some(text) = self.model.backend().text(path) else { continue };
+            found = Some(path);
             match icwmp_queue::read(text.as_bytes()) {
-                Ok(read) => left = read,
+                Ok(read) => {
+                    left = read;
+                    break;
+                }
+                // Cut off when the power was: the next copy is older, and whole.
                 Err(why) => warn!("{path}: nothing of icwmp's queue is taken over: {why}"),
             }
         }
@@ -52,11 +58,11 @@ impl Daemon {
         }
         self.take_icwmp_key(true);
         match found {
-            Some((path, _)) if left.url.is_some() => {
+            Some(path) if left.url.is_some() => {
                 self.take_icwmp_queue(path, left);
                 self.set_icwmp_queues_aside();
             }
-            Some((path, _)) => info!("{path} is left alone: it names no ACS"),
+            Some(path) => info!("{path} is left alone: it names no ACS"),
             None => {}
         }
     }
