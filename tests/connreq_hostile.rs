@@ -50,7 +50,7 @@ fn tell(what: &str) {
     println!("{what}");
 }
 
-/// A number of kilobytes of `/proc/PID/status`.
+/// A number of kilobytes of `/proc/PID/status`: `RssAnon`, since pages of the program come when they are first needed.
 fn kilobytes(agent: &Agent, name: &str) -> u64 {
     let text = fs::read_to_string(format!("/proc/{}/status", agent.child.id())).unwrap();
     let line = text.lines().find(|line| line.starts_with(name)).unwrap();
@@ -252,7 +252,7 @@ fn knocks(
         times.push(start.elapsed());
         thread::sleep(pause);
         most = most.max(kept(agent, &host));
-        memory = memory.max(kilobytes(agent, "VmRSS"));
+        memory = memory.max(kilobytes(agent, "RssAnon"));
     }
     let (took, plain) = (median(times.clone()), median(plain));
     let slower = (median(busy).as_secs_f64() / yardstick.work.as_secs_f64()).max(1.0);
@@ -300,7 +300,7 @@ fn the_right_acs_is_answered_in_the_middle_of_an_attack() {
     let (agent, url) = started(&router, &acs);
     let host = place(&url);
     let yardstick = Yardstick::start(&url);
-    let (memory, open) = (kilobytes(&agent, "VmRSS"), descriptors(&agent));
+    let (memory, open) = (kilobytes(&agent, "RssAnon"), descriptors(&agent));
 
     // Alone, a dozen slow ones take all places, and keep them.
     let longest = Arc::<AtomicUsize>::default();
@@ -356,7 +356,7 @@ fn a_storm_of_connections_that_break_off_at_once() {
     let (agent, url) = started(&router, &acs);
     let host = place(&url);
     let yardstick = Yardstick::start(&url);
-    let (memory, open) = (kilobytes(&agent, "VmRSS"), descriptors(&agent));
+    let (memory, open) = (kilobytes(&agent, "RssAnon"), descriptors(&agent));
     let made = Arc::<AtomicUsize>::default();
     let (start, before) = (Instant::now(), agent.cpu());
     let mut attack = Attack::on(&host);
@@ -394,7 +394,7 @@ fn a_storm_of_connections_that_break_off_at_once() {
     let idle = agent.cpu().saturating_sub(idle);
     assert!(idle < Duration::from_millis(200), "{idle:?} of CPU in two seconds of peace");
     assert_eq!(knock(&url, Knock::default()), 200);
-    let grown = kilobytes(&agent, "VmRSS").saturating_sub(memory);
+    let grown = kilobytes(&agent, "RssAnon").saturating_sub(memory);
     assert!(grown < 1024, "{grown} KiB more");
 }
 

@@ -32,25 +32,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use agent::{Agent, Router, free_port};
+use own_network::run;
 use play::{Knock, end, inform_with, knock, methods, request_url, router, stays_quiet};
 use scripted::Scripted;
 use stun::{Server, epoch, request, set_stun, skip, wait_for_server};
 
 /// The namespaces besides the one of the test; they are gone with it.
 struct World;
-
-/// Runs commands, one a line; what the first says that fails.
-fn run(lines: &str) -> Result<(), String> {
-    for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let output = Command::new(words[0]).args(&words[1..]).output();
-        let output = output.map_err(|why| format!("{} not installed: {why}", words[0]))?;
-        if !output.status.success() {
-            return Err(format!("{line}: {}", String::from_utf8_lossy(&output.stderr).trim()));
-        }
-    }
-    Ok(())
-}
 
 impl World {
     /// The world of this test, inside; `None` outside, where the test has run again.

@@ -10,6 +10,9 @@
 #![cfg(feature = "lab")]
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+#[path = "support/growth.rs"]
+mod growth;
+
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -46,8 +49,6 @@ const ROUNDS: usize = 10;
 const EACH: usize = 1000;
 /// No single answer may take longer, in an unoptimised build on a busy machine.
 const SOON: Duration = Duration::from_secs(30);
-/// KiB that allocators may keep after thousands of documents (hostile.md allows eight times that).
-const GROWTH: u64 = 1024;
 /// Longest message that is mutated: a large one says nothing new, and takes long.
 const LONGEST: usize = 12 * 1024;
 /// What a mutated one grows to, before the last change.
@@ -61,17 +62,6 @@ fn alone() -> MutexGuard<'static, ()> {
 
 fn seed() -> u32 {
     std::env::var("SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(SEED)
-}
-
-/// KiB of this process that are neither a program's pages nor files.
-fn memory() -> u64 {
-    let text = fs::read_to_string("/proc/self/status").unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
-    line.split_whitespace().next().unwrap().parse().unwrap()
-}
-
-fn descriptors() -> usize {
-    fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
 /// Tags and texts of a document, in order.
@@ -372,8 +362,8 @@ fn ten_thousand_envelopes() {
     let _alone = alone();
     let seeds = seeds();
     let mut dice = Dice::new(seed());
-    let (mut before, mut refused) = (0, 0_usize);
-    for round in 0..ROUNDS {
+    let mut refused = 0_usize;
+    let mut one = |round: usize| {
         // Some documents are still requests: rows and transfers of the last thousand are not growth.
         let mut world = World::new();
         world.honest();
@@ -388,14 +378,9 @@ fn ten_thousand_envelopes() {
             });
         }
         assert!(world.dir.path().join("root/etc/config/cwmp").exists());
-        drop(world);
-        // By then the allocator has the arenas that it needs for the largest of them, which came by chance.
-        if round + 1 == ROUNDS / 2 {
-            before = memory();
-        }
-    }
-    let grown = memory().saturating_sub(before);
-    assert!(grown < GROWTH, "SEED={}: {grown} KiB more", seed());
+    };
+    (0..ROUNDS / 2).for_each(&mut one);
+    growth::leaves_nothing(&format!("SEED={}", seed()), 4, || (ROUNDS / 2..ROUNDS).for_each(&mut one));
     // Neither all nonsense nor all well.
     let all = ROUNDS * EACH;
     assert!((all / 5..all * 19 / 20).contains(&refused), "{refused} of {all} refused");
@@ -583,25 +568,19 @@ fn ten_thousand_answers() {
         .unwrap()
     };
     let mut dice = Dice::new(seed());
-    let (mut before, mut taken) = ((0, 0), 0_usize);
-    for round in 0..ROUNDS {
-        for n in 0..EACH {
-            let document = lie(&mut dice, &good);
-            server.say(document.clone());
-            located("answer", round * EACH + n, &document, || {
-                taken += usize::from(session().post(post).is_ok());
-                server.say(good.clone());
-                let reply = session().post(post).unwrap();
-                assert_eq!((reply.status, reply.body.as_slice()), (200, body.as_bytes()));
-            });
-        }
-        if round == 1 {
-            before = (memory(), descriptors());
-        }
-    }
-    let grown = memory().saturating_sub(before.0);
-    assert!(grown < GROWTH, "SEED={}: {grown} KiB more", seed());
-    assert!(descriptors() <= before.1 + 4, "{} descriptors, {} before", descriptors(), before.1);
+    let mut taken = 0_usize;
+    let mut one = |at: usize| {
+        let document = lie(&mut dice, &good);
+        server.say(document.clone());
+        located("answer", at, &document, || {
+            taken += usize::from(session().post(post).is_ok());
+            server.say(good.clone());
+            let reply = session().post(post).unwrap();
+            assert_eq!((reply.status, reply.body.as_slice()), (200, body.as_bytes()));
+        });
+    };
+    (0..EACH * 2).for_each(&mut one);
+    growth::leaves_nothing(&format!("SEED={}", seed()), 4, || (EACH * 2..ROUNDS * EACH).for_each(&mut one));
     let all = ROUNDS * EACH;
     assert!((all / 50..all / 2).contains(&taken), "{taken} of {all} were taken for an answer");
 }

@@ -279,6 +279,42 @@ fn tls_before_1_2_is_not_spoken() {
     }
 }
 
+/// A read in a poll loop comes back although the server goes on sending what carries nothing; nothing is lost by that.
+#[test]
+fn tickets_without_end_do_not_hold_up_a_loop() {
+    let Some(dir) = certificate() else { return };
+    let mut config = server_config(dir.path(), 1);
+    // Less than the kernel keeps, more than is read at a go.
+    config.send_tls13_tickets = 500;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = std::thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        let mut stream = StreamOwned::new(ServerConnection::new(Arc::new(config)).unwrap(), stream);
+        stream.write_all(b"hello").unwrap();
+        stream.flush().unwrap();
+        stream
+    });
+    let (wire, _) = Wire::connect(&[address], None, Instant::now() + SOON).unwrap();
+    let clock: tls::Clock = Arc::new(|| None);
+    let tls = tls::Settings { ca: dir.path().join("cert.pem"), identity: None, insecure: true, clock };
+    let mut link = tls::Client::new(&tls).unwrap().handshake("127.0.0.1", wire).unwrap();
+    link.never_wait().unwrap();
+    let stream = server.join().unwrap();
+    let (mut turns, mut block) = (0, [0; 100]);
+    let begun = Instant::now();
+    let length = loop {
+        match link.read(&mut block) {
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => turns += 1,
+            done => break done.unwrap(),
+        }
+        assert!(begun.elapsed() < SOON, "after {turns} turns");
+    };
+    assert_eq!(&block[..length], b"hello");
+    assert!(turns > 1, "all the tickets were read at one go");
+    drop(stream);
+}
+
 #[test]
 fn renegotiation_is_not_done() {
     let Some(dir) = certificate() else { return };

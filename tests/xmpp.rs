@@ -29,6 +29,8 @@ use messages::{get_values, set_values};
 use play::{end, has, inform, inform_with, methods, say, stays_quiet, value};
 use prosody::{HASHED, Peer, Prosody, SECRET, base64};
 use rcwmp::connreq::xmpp::client::{Account, Fault, Online, Stats, login};
+use rcwmp::connreq::xmpp::request::{self, Rule};
+use rcwmp::http::auth::Credentials;
 use rcwmp::http::tls::{Client, Settings};
 use rcwmp::http::wire::{Secure, Wire};
 use rcwmp::lab::router::{CONNECTION_REQUEST_USER as USER, PASSWORD};
@@ -52,8 +54,17 @@ fn account(domain: &str, use_tls: bool) -> Account {
 }
 
 fn log_in(port: u16, account: &Account, tls: Option<&dyn Secure>) -> Result<Online, Fault> {
+    log_in_by(Instant::now() + Duration::from_secs(20), port, account, tls)
+}
+
+fn log_in_by(
+    deadline: Instant,
+    port: u16,
+    account: &Account,
+    tls: Option<&dyn Secure>,
+) -> Result<Online, Fault> {
     let at = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let (wire, _) = Wire::connect(&[at], None, Instant::now() + Duration::from_secs(20)).unwrap();
+    let (wire, _) = Wire::connect(&[at], None, deadline).unwrap();
     login(wire, account, tls, "fyko+d2lbbFgONRv9qkxdawL", Stats::default())
 }
 
@@ -114,7 +125,8 @@ fn router(url: &str, port: u16, domain: &str) -> Router {
 
 fn memory(agent: &Agent) -> usize {
     let text = std::fs::read_to_string(format!("/proc/{}/status", agent.child.id())).unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    // Pages of the program come when they are first needed, and are no growth.
+    let line = text.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
     line.trim().trim_end_matches(" kB").trim().parse().unwrap()
 }
 
@@ -475,4 +487,176 @@ fn servers_that_are_none() {
     }
     check(&format!("{}><aborted/></failure>", said("failure")), "", "refuses the login: aborted");
     check(&format!("{}/>", said("nonsense")), "", "has no answer to the login");
+}
+
+/// A client that is logged in at this test, and the test's end of it.
+fn pair() -> (Online, xmpp_server::Peer) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = thread::spawn(move || {
+        let mut peer = xmpp_server::Peer(listener.accept().unwrap().0);
+        peer.0.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        peer.log_in(true);
+        peer
+    });
+    let ours = Account { password: xmpp_server::SECRET.to_owned().into(), ..account("sha1.example", false) };
+    (log_in(port, &ours, None).unwrap(), server.join().unwrap())
+}
+
+/// The server says no more at each step in turn, or so slowly that it makes no difference.
+#[test]
+fn servers_that_fall_silent() {
+    type Says = fn(&mut xmpp_server::Peer);
+    const OFFER: &str = "<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>\
+         <mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>SCRAM-SHA-1</mechanism></mechanisms>\
+         </stream:features>";
+    let begin = |peer: &mut xmpp_server::Peer| {
+        peer.hear("<stream:stream");
+        peer.say(xmpp_server::HEADER);
+    };
+    let steps: [(&str, bool, Says); 9] = [
+        ("the header", false, |_| {}),
+        ("features", false, begin),
+        ("octets, one by one", false, |peer| {
+            for octet in xmpp_server::HEADER.chars() {
+                if peer.0.write_all(octet.to_string().as_bytes()).is_err() {
+                    return;
+                }
+                thread::sleep(Duration::from_millis(50));
+            }
+        }),
+        ("blanks for ever", false, |peer| while peer.0.write_all(b" ").is_ok() {}),
+        ("proceed", true, |peer| {
+            peer.hear("<stream:stream");
+            peer.say(&format!("{}{OFFER}", xmpp_server::HEADER));
+            peer.hear("<starttls");
+        }),
+        ("TLS", true, |peer| {
+            peer.hear("<stream:stream");
+            peer.say(&format!("{}{OFFER}", xmpp_server::HEADER));
+            peer.hear("<starttls");
+            peer.say("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+        }),
+        ("a challenge", false, |peer| {
+            peer.hear("<stream:stream");
+            peer.say(&format!("{}{}", xmpp_server::HEADER, OFFER.replace("<required/>", "")));
+            peer.hear("</auth>");
+        }),
+        ("a second header", false, |peer| peer.prove(true)),
+        ("an address", false, |peer| {
+            peer.prove(true);
+            peer.hear("<stream:stream");
+            peer.say(xmpp_server::HEADER);
+            peer.say("<stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></stream:features>");
+            peer.hear("</iq>");
+        }),
+    ];
+    let insecure = Client::new(&Settings {
+        ca: PathBuf::new(),
+        identity: None,
+        insecure: true,
+        clock: Arc::new(|| None),
+    })
+    .unwrap();
+    for (missing, use_tls, says) in steps {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = thread::spawn(move || {
+            let mut peer = xmpp_server::Peer(listener.accept().unwrap().0);
+            says(&mut peer);
+            let _ = peer.0.read_to_end(&mut Vec::new());
+        });
+        let ours =
+            Account { password: xmpp_server::SECRET.to_owned().into(), ..account("sha1.example", use_tls) };
+        let begun = Instant::now();
+        let fault = log_in_by(begun + Duration::from_secs(1), port, &ours, Some(&insecure)).err().unwrap();
+        let fault = fault.to_string();
+        assert!(fault.contains("the time is over") || fault.contains("took too long"), "{missing}: {fault}");
+        let took = begun.elapsed();
+        assert!((900..5000).contains(&took.as_millis()), "{missing}: {took:?}");
+        server.join().unwrap();
+    }
+}
+
+/// What is answered, to the octet, on the wire.
+#[test]
+fn the_answers_of_annex_k() {
+    const ACS: &str = "acs@acs.example/desk";
+    let (mut online, mut peer) = pair();
+    let mut rule = Rule::default();
+    let allowed = vec!["acs@acs.example".to_owned()];
+    rule.set(request::Settings { credentials: Credentials::new("user", "p&w"), allowed });
+    let mut asked = 0;
+    let mut check = |from: &str, kind: &str, content: &str, expected: &str| {
+        asked += 1;
+        let to = xmpp_server::JID;
+        peer.say(&format!("<iq from='{from}' to='{to}' id='cr{asked}' type='{kind}'>{content}</iq>"));
+        let mut answers = Vec::new();
+        while answers.is_empty() {
+            answers = online.serve(Duration::from_secs(1), &mut rule).unwrap();
+        }
+        let expected = expected.replace("ID", &format!("id=\"cr{asked}\" to=\"{from}\""));
+        assert_eq!(peer.hear("</iq>"), expected, "{content}");
+        assert_eq!(answers[0].accepted, expected.contains("result"));
+    };
+    let request = |name: &str, password: &str| {
+        format!(
+            "<connectionRequest xmlns='urn:broadband-forum-org:cwmp:xmppConnReq-1-0'><username>{name}</username>\
+             <password>{password}</password></connectionRequest>"
+        )
+    };
+    let good = request("user", "p&amp;w");
+    let done = "<iq type=\"result\" ID></iq>";
+    let wrong = "<iq type=\"error\" ID><error type=\"cancel\">\
+         <not-authorized xmlns=\"urn:ietf:params:xml:ns:xmpp-stanzas\"/></error></iq>";
+    let unavailable = "<iq type=\"error\" ID><error code=\"503\" type=\"cancel\">\
+         <service-unavailable xmlns=\"urn:ietf:params:xml:ns:xmpp-stanzas\"/></error></iq>";
+    check(ACS, "get", &good, done);
+    check("acs@acs.example", "get", &good, done);
+    let prefixed = good
+        .replace("xmlns=", "xmlns:c=")
+        .replace("</", "</c:")
+        .replace("<u", "<c:u")
+        .replace("<p", "<c:p")
+        .replace("<connection", "<c:connection");
+    check(ACS, "get", &prefixed, done);
+    for bad in [request("user", "p"), request("User", "p&amp;w"), request("", "")] {
+        check(ACS, "get", &bad, wrong);
+    }
+    check(ACS, "get", "<connectionRequest xmlns='urn:broadband-forum-org:cwmp:xmppConnReq-1-0'/>", wrong);
+    // Of another, of another kind, of another version, with something else, and nothing.
+    for from in ["eve@acs.example", "acs@evil.example/acs@acs.example", "acs.example", "acs@acs.example.evil"]
+    {
+        check(from, "get", &good, unavailable);
+    }
+    check(ACS, "set", &good, unavailable);
+    check(ACS, "get", &good.replace("-1-0", "-2-0"), unavailable);
+    check(ACS, "get", &format!("{good}<x xmlns='y'/>"), unavailable);
+    check(ACS, "get", "<ping xmlns='urn:xmpp:ping'/>", unavailable);
+    check(ACS, "get", "", unavailable);
+}
+
+/// Nothing is sent and nothing comes: the system is to ask whether the peer is there, after two minutes at the latest.
+#[test]
+fn a_connection_without_blanks_is_looked_after_by_the_system() {
+    let (online, peer) = pair();
+    let port = peer.0.peer_addr().unwrap().port();
+    let ours = format!("{:08X}:{port:04X}", u32::from_ne_bytes(Ipv4Addr::LOCALHOST.octets()));
+    let end = Instant::now() + Duration::from_secs(10);
+    // What was sent last may wait for its confirmation at first.
+    let wait = loop {
+        let text = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
+        let lines = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let found = lines.into_iter().find(|fields| fields[1] == ours && fields[3] == "01").unwrap();
+        // tr and tm->when: which timer runs, and for how long.
+        let (kind, when) = found[5].split_once(':').unwrap();
+        if kind == "02" {
+            break u64::from_str_radix(when, 16).unwrap();
+        }
+        assert!(Instant::now() < end, "no such timer: {found:?}");
+        thread::sleep(Duration::from_millis(50));
+    };
+    // In hundredths of a second, as all of proc.
+    assert!((11_000..=12_000).contains(&wait), "{wait}");
+    drop(online);
 }

@@ -37,6 +37,9 @@ const MAX_FILE: u64 = 2 << 20;
 /// The most files of a CA directory and the most CA certificates kept.
 const MAX_CERTIFICATES: usize = 1024;
 
+/// How often a read in a poll loop asks the socket: rustls takes 4 KiB at a time.
+const MAX_READS: usize = 4;
+
 /// Gives the time in seconds since 1970, or `None` while the clock is not set.
 pub type Clock = Arc<dyn Fn() -> Option<u64> + Send + Sync>;
 
@@ -156,9 +159,31 @@ struct Channel {
     stream: StreamOwned<ClientConnection, Wire>,
 }
 
+impl Channel {
+    /// Reads as the stream does, and comes back: that goes on as long as the peer sends tickets, which it may for ever.
+    fn read_in_haste(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let StreamOwned { conn, sock } = &mut self.stream;
+        for _ in 0..MAX_READS {
+            match conn.reader().read(buf) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return done,
+            }
+            conn.read_tls(sock)?;
+            let processed = conn.process_new_packets();
+            // The answer to new keys, or an alert; what does not leave now does so with the next text.
+            while conn.wants_write() && conn.write_tls(sock).is_ok_and(|length| length > 0) {}
+            processed.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        }
+        conn.reader().read(buf)
+    }
+}
+
 impl Read for Channel {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.stream.read(buf)
+        match self.stream.sock.is_hasty() {
+            true => self.read_in_haste(buf),
+            false => self.stream.read(buf),
+        }
     }
 }
 

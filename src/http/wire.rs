@@ -91,6 +91,11 @@ impl Wire {
         self.stream.set_nonblocking(true)
     }
 
+    /// Whether it is for a poll loop: [`Wire::never_wait`] was called.
+    pub fn is_hasty(&self) -> bool {
+        self.is_hasty
+    }
+
     /// What to poll.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.stream.as_fd()
@@ -157,7 +162,8 @@ pub trait Secured: Read + Write + fmt::Debug + Send + Sync {
     fn is_quiet(&mut self) -> bool;
     /// As [`Wire::finish`], after a close_notify.
     fn finish(&mut self) -> io::Result<()>;
-    /// As [`Wire::never_wait`].
+    /// As [`Wire::never_wait`]. A read errs with `WouldBlock` then also when it has taken much that carries nothing for
+    /// us and there may be more, which the descriptor tells.
     fn never_wait(&mut self) -> io::Result<()>;
     /// As [`Wire::fd`].
     fn fd(&self) -> BorrowedFd<'_>;

@@ -45,3 +45,16 @@ pub fn inside(name: &str, prepare: &str) -> bool {
     out.lines().filter(|line| line.starts_with("skipped: ")).for_each(|line| println!("{line}"));
     false
 }
+
+/// Runs commands, one a line; what the first says that fails.
+pub fn run(lines: &str) -> Result<(), String> {
+    for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let output = Command::new(words[0]).args(&words[1..]).output();
+        let output = output.map_err(|why| format!("{} not installed: {why}", words[0]))?;
+        if !output.status.success() {
+            return Err(format!("{line}: {}", String::from_utf8_lossy(&output.stderr).trim()));
+        }
+    }
+    Ok(())
+}

@@ -84,12 +84,7 @@ impl Peer {
 
     /// RFC 6120 from the header to the binding; by PLAIN it is under a TLS that is none.
     pub fn log_in(&mut self, by_scram: bool) {
-        self.hear("<stream:stream");
-        self.say(HEADER);
-        match by_scram {
-            true => self.scram(),
-            false => self.plain(),
-        }
+        self.prove(by_scram);
         self.hear("<stream:stream");
         self.say(HEADER);
         self.say("<stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></stream:features>");
@@ -99,6 +94,16 @@ impl Peer {
             "<iq type='result' id='{id}'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>{JID}</jid></bind></iq>"
         ));
         self.hear("<presence>");
+    }
+
+    /// The first part of [`Peer::log_in`]: up to SASL's success.
+    pub fn prove(&mut self, by_scram: bool) {
+        self.hear("<stream:stream");
+        self.say(HEADER);
+        match by_scram {
+            true => self.scram(),
+            false => self.plain(),
+        }
     }
 
     /// RFC 5802.

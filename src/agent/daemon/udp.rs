@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use log::{debug, error, info, warn};
-use nix::errno::Errno;
 use nix::sys::socket::{setsockopt, sockopt};
 
 use super::{Daemon, PORT_RETRY};
@@ -156,7 +155,7 @@ impl Daemon {
             }
         }
         if self.ask_server(now) {
-            // The next turn opens the port on the device that has the name now.
+            // The next turn opens the port on the device that has the name now, where there is one.
             self.follow_address(now);
         }
         if let Some((_, at)) = self.udp.way().filter(|after| Some(*after) != before) {
@@ -263,7 +262,8 @@ impl Daemon {
         }
     }
 
-    /// Has the STUN client go on. Gives whether the device that the port is bound to is no more.
+    /// Has the STUN client go on. Gives whether there is no way out, as when the device that the port is bound to is no
+    /// more: IPv4 says so itself, IPv6 finds no route.
     fn ask_server(&mut self, now: Duration) -> bool {
         let udp = &mut self.udp;
         let mut is_gone = false;
@@ -296,7 +296,7 @@ impl Daemon {
                 // What is not sent is not answered, and that is seen to.
                 Some(socket) => {
                     if let Err(why) = socket.send_to(&datagram.bytes, client.server()) {
-                        is_gone = why.raw_os_error() == Some(Errno::ENODEV as i32);
+                        is_gone = true;
                         debug!("no way to STUN server {}: {why}", client.server());
                     }
                 }

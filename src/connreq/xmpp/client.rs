@@ -29,6 +29,8 @@ const SESSION: &str = "urn:ietf:params:xml:ns:xmpp-session";
 const BLOCK: usize = 4096;
 /// How many of those in one turn of the loop.
 const BLOCKS: usize = 16;
+/// How many stanzas: one may be of four octets, and each is read behind the server's whole header.
+const STANZAS: usize = 64;
 /// The longest address of an account (RFC 7622 3.1).
 const MAX_JID: usize = 3071;
 /// What is repeated of a server's word for something.
@@ -270,9 +272,19 @@ impl Online {
         let mut answers = Vec::new();
         self.has_more = true;
         let mut block = Zeroizing::new([0_u8; BLOCK]);
-        for _ in 0..BLOCKS {
-            while let Some(stanza) = self.talk.take()? {
-                if let Some(answer) = rule.decide(&stanza, &self.jid, now) {
+        let mut stanzas = 0;
+        'turn: for _ in 0..BLOCKS {
+            loop {
+                if stanzas == STANZAS {
+                    break 'turn;
+                }
+                let stanza = match self.talk.take()? {
+                    Taken::Stanza(stanza) => Some(stanza),
+                    Taken::Other => None,
+                    Taken::Nothing => break,
+                };
+                stanzas += 1;
+                if let Some(answer) = stanza.and_then(|stanza| rule.decide(&stanza, &self.jid, now)) {
                     self.send(&answer.stanza, now)?;
                     if !answer.accepted {
                         count(&mut self.talk.stats.transmitted_errors);
@@ -317,6 +329,16 @@ struct Talk {
     link: Link,
     stream: Stream,
     stats: Stats,
+}
+
+/// What was taken of the stream.
+enum Taken {
+    /// An element, read.
+    Stanza(Element),
+    /// What is not looked at.
+    Other,
+    /// More has to come first.
+    Nothing,
 }
 
 impl Talk {
@@ -426,8 +448,10 @@ impl Talk {
     fn read(&mut self) -> Result<Element, Fault> {
         let mut block = Zeroizing::new([0_u8; BLOCK]);
         loop {
-            if let Some(element) = self.take()? {
-                return Ok(element);
+            match self.take()? {
+                Taken::Stanza(element) => return Ok(element),
+                Taken::Other => continue,
+                Taken::Nothing => {}
             }
             match self.link.read(block.as_mut_slice())? {
                 0 => return Err(Fault::Broken("it was closed".to_owned())),
@@ -436,28 +460,29 @@ impl Talk {
         }
     }
 
-    /// The next element of what has come.
-    fn take(&mut self) -> Result<Option<Element>, Fault> {
-        while let Some(item) = self.stream.next()? {
-            match item {
-                Item::Header(_) => {}
-                Item::Passed => count(&mut self.stats.received),
-                Item::End => return Err(Fault::Ended("it says no more".to_owned())),
-                Item::Stanza(element) if element.is(STREAMS, "error") => {
-                    return Err(Fault::Ended(condition(Some(&element))));
+    /// The next of what has come.
+    fn take(&mut self) -> Result<Taken, Fault> {
+        match self.stream.next()? {
+            None => Ok(Taken::Nothing),
+            Some(Item::Header(_)) => Ok(Taken::Other),
+            Some(Item::Passed) => {
+                count(&mut self.stats.received);
+                Ok(Taken::Other)
+            }
+            Some(Item::End) => Err(Fault::Ended("it says no more".to_owned())),
+            Some(Item::Stanza(element)) if element.is(STREAMS, "error") => {
+                Err(Fault::Ended(condition(Some(&element))))
+            }
+            Some(Item::Stanza(element)) => {
+                if element.space == CLIENT {
+                    count(&mut self.stats.received);
                 }
-                Item::Stanza(element) => {
-                    if element.space == CLIENT {
-                        count(&mut self.stats.received);
-                    }
-                    if element.attribute("type") == Some("error") {
-                        count(&mut self.stats.received_errors);
-                    }
-                    return Ok(Some(element));
+                if element.attribute("type") == Some("error") {
+                    count(&mut self.stats.received_errors);
                 }
+                Ok(Taken::Stanza(element))
             }
         }
-        Ok(None)
     }
 
     fn send(&mut self, stanza: &str) -> Result<(), Fault> {
@@ -586,6 +611,38 @@ mod tests {
         assert_eq!(online.stats(), expected);
         server.write_all(b"<stream:error><conflict xmlns='x'/></stream:error>").unwrap();
         assert_eq!(served(&mut online, &mut rule, at(0)), Err(Fault::Ended("conflict".to_owned())));
+    }
+
+    #[test]
+    fn many_short_stanzas_do_not_hold_up_the_loop() {
+        let (mut online, mut server) = online();
+        let mut rule = rule();
+        assert_eq!(online.serve(at(0), &mut rule), Ok(Vec::new()), "the header");
+        server.write_all("<a/>".repeat(1000).as_bytes()).unwrap();
+        for turn in 1..=15 {
+            assert_eq!(online.serve(at(0), &mut rule), Ok(Vec::new()));
+            assert_eq!(online.stats().received, turn * 64);
+            assert_eq!(
+                online.deadline(at(0)),
+                Some(at(0)),
+                "there is more, of which the socket knows nothing"
+            );
+        }
+        assert_eq!(online.serve(at(0), &mut rule), Ok(Vec::new()));
+        assert_eq!((online.stats().received, online.deadline(at(0))), (1000, None));
+    }
+
+    /// Nobody reads our answers: a stranger's questions do not end the connection.
+    #[test]
+    fn questions_of_a_stranger_do_not_end_the_connection() {
+        let (mut online, mut server) = online();
+        let mut rule = rule();
+        let long = ">".repeat(3000);
+        for n in 0..1000 {
+            let question = format!("<iq from='eve@evil/{n}' type='get' id='{long}'/>");
+            server.write_all(question.as_bytes()).unwrap();
+            online.serve(at(0), &mut rule).unwrap_or_else(|why| panic!("{n}: {why}"));
+        }
     }
 
     #[test]

@@ -24,6 +24,10 @@ pub(super) const REQUEST: &str = "urn:broadband-forum-org:cwmp:xmppConnReq-1-0";
 const MAX_ACCEPTED: usize = 30;
 /// That window.
 const WINDOW: Duration = Duration::from_secs(60);
+/// Octets of refusals a second, to all senders but our own server and account.
+const REFUSED_A_SECOND: u32 = 4096;
+/// For how many seconds' worth of them nothing was sent when they begin.
+const REFUSED_AT_ONCE: Duration = Duration::from_secs(8);
 /// The longest id and sender of a stanza that is answered.
 const MAX_NAME: usize = 3071;
 
@@ -54,6 +58,8 @@ pub struct Answer {
 pub struct Rule {
     settings: Settings,
     accepted: VecDeque<Duration>,
+    /// Until when the refusals so far are paid off.
+    refused_until: Duration,
     sources: Sources,
 }
 
@@ -99,12 +105,28 @@ impl Rule {
             None => String::new(),
         };
         let kind = if verdict.is_ok() { "result" } else { "error" };
+        let stanza = format!("<iq type=\"{kind}\" id=\"{}\"{to}>{error}</iq>", escape(id));
+        if verdict.is_err() && !is_home(from, jid) && !self.may_refuse(stanza.len(), now) {
+            return None;
+        }
         Some(Answer {
-            stanza: format!("<iq type=\"{kind}\" id=\"{}\"{to}>{error}</iq>", escape(id)),
+            stanza,
             from: from.to_owned(),
             accepted: verdict.is_ok(),
             why: verdict.map_or_else(|(_, why)| why, |()| "accepted"),
         })
+    }
+
+    /// Whether so many octets may go to a stranger who is refused. More than a server takes from us would end the
+    /// connection: it limits its clients, and whoever knows our address can ask for as much as he likes.
+    fn may_refuse(&mut self, octets: usize, now: Duration) -> bool {
+        let cost = Duration::from_secs(1) * u32::try_from(octets).unwrap_or(u32::MAX) / REFUSED_A_SECOND;
+        let debt = self.refused_until.max(now) + cost;
+        let may = debt <= now + REFUSED_AT_ONCE;
+        if may {
+            self.refused_until = debt;
+        }
+        may
     }
 
     fn judge(
@@ -165,6 +187,14 @@ const UNAVAILABLE: &str = "<error code=\"503\" type=\"cancel\">\
 /// An address without its resource (RFC 7622 3.1).
 fn bare(jid: &str) -> &str {
     jid.split('/').next().unwrap_or(jid)
+}
+
+/// Whether it is our server or our own account that asks: a server ends the connection of a client that does not
+/// answer its pings.
+fn is_home(from: &str, jid: &str) -> bool {
+    let own = bare(jid);
+    let domain = own.split_once('@').map_or(own, |(_, domain)| domain);
+    [own, domain].iter().any(|home| same_address(home, from))
 }
 
 /// Local part and domain are compared without case, as servers prepare them; the resource with it.
@@ -348,6 +378,34 @@ mod tests {
         let guess = |rule: &mut Rule| rule.decide(&request(ACS, "u", "p"), JID, at(0)).unwrap().why;
         assert!((0..10).all(|_| guess(&mut next) == "wrong credentials"));
         assert_eq!(guess(&mut next), "too many wrong credentials from there");
+    }
+
+    #[test]
+    fn refusals_do_not_fill_what_the_server_takes() {
+        let mut rule = rule(&["acs@example.net"]);
+        let ask = |rule: &mut Rule, from: &str, seconds| {
+            let id = ">".repeat(1000);
+            let text = format!("<iq from='{from}' id='{id}' type='get'><ping xmlns='urn:xmpp:ping'/></iq>");
+            rule.decide(&stanza(&text), JID, at(seconds)).map_or(0, |answer| answer.stanza.len())
+        };
+        let flood = |rule: &mut Rule, seconds| {
+            (0..1000).map(|n| ask(rule, &format!("eve@evil{n}/x"), seconds)).sum::<usize>()
+        };
+        assert!((24 * 1024..=32 * 1024).contains(&flood(&mut rule, 0)));
+        assert_eq!(flood(&mut rule, 0), 0);
+        // The server's own pings are answered, and the ACS.
+        for home in ["example.net", "cpe@example.net", "CPE@Example.net"] {
+            assert!(ask(&mut rule, home, 0) > 4000, "{home}");
+        }
+        for other in ["eve@example.net", "example.net/x", "cpe@evil", "net"] {
+            assert_eq!(ask(&mut rule, other, 0), 0, "{other}");
+        }
+        let unsent = stanza("<iq id='1' type='get'><ping xmlns='urn:xmpp:ping'/></iq>");
+        assert!(rule.decide(&unsent, JID, at(0)).is_some());
+        assert!(rule.decide(&request(ACS, "u", "p"), JID, at(0)).unwrap().accepted);
+        // After a while strangers hear again.
+        assert!((4096..=12 * 1024).contains(&flood(&mut rule, 2)));
+        assert!(flood(&mut rule, 100) > 24 * 1024);
     }
 
     #[test]

@@ -266,7 +266,10 @@ impl Stream {
     }
 
     fn declaration(&mut self) -> Result<Option<Item>, StreamError> {
-        let is_right = self.held.starts_with(b"<?xml") && self.held.ends_with(b"?>");
+        // `<?xml-stylesheet` is an instruction like any other.
+        let is_named =
+            self.held.starts_with(b"<?xml") && self.held.get(5).is_some_and(u8::is_ascii_whitespace);
+        let is_right = is_named && self.held.ends_with(b"?>");
         self.taken();
         match is_right {
             true => Ok(None),
