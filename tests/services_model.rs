@@ -318,6 +318,21 @@ fn access_points() {
         ],
     );
     router.check(&format!("{ap}Security.MFPConfig"), "Optional");
+    // On a network of WEP a passphrase would take the place of its key, unless it gets another mode with it.
+    let wep = "0102030405060708090a0b0c0d";
+    router.set(&[(&format!("{ap}Security.ModeEnabled"), "WEP-128"), (&format!("{ap}Security.WEPKey"), wep)]);
+    router.has("wireless", &["option key '1'", &format!("option key1 '{wep}'")]);
+    let before = router.config("wireless");
+    for (name, key) in [("KeyPassphrase", "a passphrase"), ("PreSharedKey", &"5a".repeat(32))] {
+        let refused = router.try_set(&[(&format!("{ap}Security.{name}"), key)]).unwrap_err();
+        assert!(refused.contains("one of WEP"), "{refused}");
+    }
+    assert_eq!(router.config("wireless"), before);
+    router.set(&[
+        (&format!("{ap}Security.KeyPassphrase"), "another one"),
+        (&format!("{ap}Security.ModeEnabled"), "WPA3-Personal-Transition"),
+    ]);
+    router.has("wireless", &["option key 'another one'", "option encryption 'sae-mixed'"]);
     assert!(router.try_set(&[(&format!("{ssid}SSID"), "a\nwpa=0")]).is_err());
     assert!(router.try_set(&[(&format!("{ap}Security.KeyPassphrase"), "12345678\nssid=x")]).is_err());
     assert!(router.try_set(&[(&format!("{ap}Security.EncryptionMode"), "TKIP")]).is_err());
