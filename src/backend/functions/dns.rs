@@ -185,9 +185,14 @@ fn servers(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<R
     Ok(out)
 }
 
+/// Whether a server is one that an interface was told.
+pub fn is_learnt(row: &Row) -> bool {
+    row.addr == AUTO
+}
+
 /// A configured row's interface, its list, and its place there; `None` for a learned one.
 fn place(system: &mut System, row: &Row) -> Result<Option<(String, Vec<Item>, usize)>> {
-    if row.addr == AUTO {
+    if is_learnt(row) {
         return Ok(None);
     }
     // By its name: a write before this one may have moved it.

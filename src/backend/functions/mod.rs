@@ -81,6 +81,7 @@ pub mod xmpp;
 use std::sync::OnceLock;
 
 use super::{TableFn, ValueFn, convert};
+use crate::model::backend::Row;
 use crate::model::schema::{Object, Origin, Param};
 
 /// Whether there are the functions and conversions that an object, or a parameter of it, names.
@@ -127,6 +128,22 @@ pub fn value(name: &str) -> Option<&'static ValueFn> {
 /// All functions behind tables.
 pub fn table(name: &str) -> Option<&'static TableFn> {
     AREAS.iter().flat_map(|area| area.1).find(|function| function.name == name)
+}
+
+/// Tables that have rows of the configuration and others that the network brought, and which those are.
+const LEARNT: &[(&str, fn(&Row) -> bool)] = &[
+    ("dns_forwarders", dns::is_learnt),
+    ("dns_servers", dns::is_learnt),
+    ("ip4_addresses", ip::is_learnt),
+    ("ip6_addresses", ip::is_learnt),
+    ("ip6_prefixes", prefixes::is_learnt),
+    ("routes", routing::is_learnt),
+];
+
+/// Whether a row of a table, `name` or `name:argument`, only reports what the network brought.
+pub fn learnt(spec: &str, row: &Row) -> bool {
+    let name = spec.split(':').next().unwrap_or(spec);
+    LEARNT.iter().any(|(table, is_learnt)| *table == name && is_learnt(row))
 }
 
 const AREAS: &[(&[ValueFn], &[TableFn])] = &[
