@@ -612,3 +612,77 @@ fn what_is_written_as_read_changes_nothing() {
     router.set(&[(&format!("{mapping}Protocol"), "UDP"), (&format!("{mapping}InternalPort"), "81")]);
     router.has("firewall", &["option proto 'udp'", "option dest_port '81'"]);
 }
+
+/// What a rule or a mapping asks of packets and its row cannot show, an ACS can see all the same.
+#[test]
+fn what_a_row_has_no_room_for() {
+    let firewall = "
+config zone
+	option name 'lan'
+	list network 'lan'
+
+config zone
+	option name 'wan'
+	list network 'wan'
+	option masq '1'
+
+config redirect
+	option name 'web'
+	option src 'wan'
+	option dest 'lan'
+	option proto 'tcp udp'
+	option src_dport '80 443'
+	option dest_ip '192.168.1.5'
+	option weekdays 'Sat,Sun'
+	option start_time '08:00'
+
+config redirect
+	option name 'plain'
+	option src 'wan'
+	option dest 'lan'
+	list proto 'udp'
+	option src_dport '5000-5010'
+	option dest_ip '192.168.1.6'
+	option dest_port '6000-6010'
+
+config rule
+	option name 'anything with ports'
+	option src 'wan'
+	option dest_port '22 2222'
+	option target 'ACCEPT'
+	list src_ip '192.0.2.1'
+	list src_ip '192.0.2.2'
+
+config rule
+	option name 'ping'
+	option src 'wan'
+	option proto 'icmp'
+	option icmp_type 'echo-request'
+	option limit '10/sec'
+	option target 'ACCEPT'
+
+config rule
+	option name 'plain'
+	option src 'wan'
+	option proto 'tcp'
+	option dest_port '!22'
+	option target 'DROP'
+";
+    let mut router = router_with(&[("etc/config/network", NETWORK), ("etc/config/firewall", firewall)]);
+    for (name, further) in [
+        ("NAT.PortMapping.1", "proto=tcp udp,src_dport=80 443,start_time=08:00,weekdays=Sat%2CSun"),
+        ("NAT.PortMapping.2", ""),
+        ("Firewall.Chain.1.Rule.1", "proto=tcp udp,dest_port=22 2222,src_ip=192.0.2.1 192.0.2.2"),
+        ("Firewall.Chain.1.Rule.2", "icmp_type=echo-request,limit=10/sec"),
+        ("Firewall.Chain.1.Rule.3", ""),
+    ] {
+        router.check(&format!("Device.{name}.X_RCWMP_FurtherConditions"), further);
+    }
+    router.check("Device.NAT.PortMapping.1.Protocol", "TCP");
+    // One protocol of the two: first the other one, as what is shown already is no change.
+    router.set(&[("Device.NAT.PortMapping.1.Protocol", "UDP")]);
+    router.check(
+        "Device.NAT.PortMapping.1.X_RCWMP_FurtherConditions",
+        "src_dport=80 443,start_time=08:00,weekdays=Sat%2CSun",
+    );
+}

@@ -290,7 +290,7 @@ fn read(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>> {
 }
 
 /// The number of a rule's protocol; -1 for any, for several, and for one without a number here.
-fn number(proto: &[String]) -> i16 {
+pub(super) fn number(proto: &[String]) -> i16 {
     let [one] = proto else { return -1 };
     let word = one.trim_start_matches('!').to_ascii_lowercase();
     let named = PROTOCOLS.iter().find(|(name, _)| *name == word).map(|(_, number)| *number);

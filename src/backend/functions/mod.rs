@@ -21,6 +21,7 @@ pub mod discovered;
 pub mod dns;
 pub mod ethernet;
 pub mod firewall;
+pub mod firewall_conditions;
 pub mod firewall_sets;
 pub mod firewall_status;
 pub mod fixed;
@@ -154,6 +155,7 @@ const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (dns::VALUES, dns::TABLES),
     (firewall::VALUES, firewall::TABLES),
     (firewall_sets::VALUES, firewall_sets::TABLES),
+    (firewall_conditions::VALUES, &[]),
     (firewall_status::VALUES, &[]),
     (shaping::VALUES, shaping::TABLES),
     (&[], fixed::TABLES),
