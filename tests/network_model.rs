@@ -54,9 +54,12 @@ fn vlan_terminations() {
     );
     assert!(router.try_set(&[(&format!("{told}TPID"), "1")]).is_err());
 
+    let links = router.value("Device.Ethernet.LinkNumberOfEntries");
     let new = router.add("Device.Ethernet.VLANTermination.");
     router.check(&format!("{new}Enable"), "0");
     router.check(&format!("{new}LowerLayers"), "");
+    // While it stands on nothing it is no link itself.
+    router.check("Device.Ethernet.LinkNumberOfEntries", &links);
     let link = router.find("Device.Ethernet.Link.", "Name", "wan");
     let link = link.trim_end_matches('.').to_owned();
     router.set(&[

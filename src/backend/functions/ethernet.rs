@@ -162,7 +162,14 @@ fn links(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row
             below.insert(name);
         }
     }
-    Ok(below.into_iter().filter(|name| is_link(system, name)).take(MAX_DEVICES).map(device_row).collect())
+    let mut out = Vec::new();
+    for name in below {
+        // A VLAN that stands on nothing yet is no link either.
+        if out.len() < MAX_DEVICES && topology::vlan(system, &name)?.is_none() && is_link(system, &name) {
+            out.push(device_row(name));
+        }
+    }
+    Ok(out)
 }
 
 /// Whether a device speaks Ethernet, as far as one can tell; one that is not there (yet) is taken for it.
