@@ -212,6 +212,10 @@ fn dhcp_pools() {
     ]);
     router
         .has("dhcp", &["config host 'host1'", "option mac '02:00:00:00:01:99'", "option ip '192.168.1.50'"]);
+    for address in ["192.168.1.1", "192.168.1.0", "192.168.1.255", "192.168.2.50"] {
+        assert!(router.try_set(&[(&format!("{host}Yiaddr"), address)]).is_err(), "{address}");
+    }
+    router.check(&format!("{host}Yiaddr"), "192.168.1.50");
     router.delete(&host);
 
     let new = router.add("Device.DHCPv4.Server.Pool.");
