@@ -464,6 +464,11 @@ fn what_a_ppp_link_is() {
 config interface 'dsl'
 	option proto 'pppoe'
 	option device 'lan3'
+
+config interface 'spare'
+	option proto 'pppoe'
+	option device 'lan3'
+	option disabled '1'
 ";
     let mut router = router("", network);
     let root = router.dir.path().to_owned();
@@ -498,6 +503,9 @@ config interface 'dsl'
             ("Stats.BroadcastPacketsSent", "0"),
         ],
     );
+    // The session on the device is not that of another link there, which is down.
+    router.check("Device.PPP.Interface.2.Name", "pppoe-spare");
+    router.check("Device.PPP.Interface.2.PPPoE.SessionID", "1");
 }
 
 #[test]
