@@ -7,6 +7,7 @@ mod router;
 
 use std::fs;
 
+use rcwmp::model::error::ErrorKind;
 use router::{NETWORK, Router, router_with};
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExample me@desk";
@@ -19,6 +20,10 @@ fn keys_of_root() {
     ]);
     let file =
         |router: &Router| fs::read_to_string(router.dir.path().join("etc/dropbear/authorized_keys")).unwrap();
+    let mut bare = router_with(&[]);
+    let refused = bare.model.add("Device.SSH.AuthorizedKey.", None).unwrap_err();
+    assert!(matches!(refused.kind(), ErrorKind::Exhausted(_)), "9004, not {refused}");
+    assert!(refused.to_string().contains("dropbear is not installed"), "{refused}");
     let new = router.add("Device.SSH.AuthorizedKey.");
     assert_eq!(new, "Device.SSH.AuthorizedKey.2.");
     router.check(&format!("{new}Key"), "");
