@@ -131,8 +131,11 @@ pub fn table(name: &str) -> Option<&'static TableFn> {
     AREAS.iter().flat_map(|area| area.1).find(|function| function.name == name)
 }
 
+/// Says of a row whether the network brought it.
+type IsLearnt = fn(&Row) -> bool;
+
 /// Tables that have rows of the configuration and others that the network brought, and which those are.
-const LEARNT: &[(&str, fn(&Row) -> bool)] = &[
+const LEARNT: &[(&str, IsLearnt)] = &[
     ("dns_forwarders", dns::is_learnt),
     ("dns_servers", dns::is_learnt),
     ("ip4_addresses", ip::is_learnt),
