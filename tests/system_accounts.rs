@@ -106,6 +106,9 @@ fn accounts_come_and_go() {
     assert!(router.try_set(&[("Device.Users.User.1.Username", "toor")]).is_err());
     assert!(router.try_set(&[("Device.Users.User.1.UserID", "1001")]).is_err());
     assert!(router.model.delete("Device.Users.User.1.", None).is_err());
+    let names = router.model.names("Device.Users.User.", true).unwrap();
+    assert!(names.contains(&("Device.Users.User.1.".to_owned(), false)), "{names:?}");
+    assert!(names.contains(&(new.clone(), true)), "{names:?}");
     assert_eq!(router.try_set(&[("Device.LANConfigSecurity.ConfigPassword", "s3cret")]), Ok(()));
     router.check("Device.LANConfigSecurity.ConfigPassword", "");
     assert!(file(&router, "shadow").starts_with("root:$5$"));

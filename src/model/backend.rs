@@ -139,6 +139,11 @@ pub trait Backend {
         false
     }
 
+    /// Whether a row of a table cannot be deleted, though others can.
+    fn stays(&self, rows: &Rows, row: &Row) -> bool {
+        self.learnt(rows, row)
+    }
+
     /// Whether reading has taught the backend something that a commit should persist.
     fn unsaved(&self) -> bool {
         false

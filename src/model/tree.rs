@@ -440,10 +440,15 @@ impl<B: Backend> Model<B> {
     /// Whether the instance of a table, the last of `rows`, only reports what the network brought.
     pub(super) fn is_learnt(&self, at: usize, rows: &[Rc<Instance>]) -> bool {
         let object = &self.schema.objects()[at];
-        match (&object.rows, rows.last()) {
-            (Some(table), Some(last)) => self.backend.learnt(table, &last.row),
-            _ => false,
-        }
+        let found = object.rows.as_ref().zip(rows.last());
+        found.is_some_and(|(table, last)| self.backend.learnt(table, &last.row))
+    }
+
+    /// Whether the instance of a table, the last of `rows`, cannot be deleted.
+    fn stays(&self, at: usize, rows: &[Rc<Instance>]) -> bool {
+        let object = &self.schema.objects()[at];
+        let found = object.rows.as_ref().zip(rows.last());
+        found.is_some_and(|(table, last)| self.backend.stays(table, &last.row))
     }
 
     pub(super) fn walk(&mut self, target: Target, sink: &mut Sink<'_>) -> Result<()> {
@@ -465,7 +470,7 @@ impl<B: Backend> Model<B> {
         let schema = Rc::clone(&self.schema);
         let object = &schema.objects()[at];
         if let Sink::Names(out) = sink {
-            let goes = object.is_table() && object.delete && !self.is_learnt(at, rows);
+            let goes = object.is_table() && object.delete && !self.stays(at, rows);
             out.push((name.clone(), goes));
         }
         let length = name.len();
@@ -554,7 +559,7 @@ impl<B: Backend> Model<B> {
             What::Table(at) => {
                 let object = &schema.objects()[at];
                 for instance in self.shown_rows(at, &target.name, &target.rows)?.iter() {
-                    let goes = object.delete && !self.is_learnt(at, std::slice::from_ref(instance));
+                    let goes = object.delete && !self.stays(at, std::slice::from_ref(instance));
                     out.push((format!("{}{}.", target.name, self.identifier(at, instance)), goes));
                 }
             }

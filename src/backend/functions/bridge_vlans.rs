@@ -282,6 +282,11 @@ fn delete_vlan_port(system: &mut System, at: Place<'_>, _argument: &str) -> Resu
     put_members(system, &bridge, &items)
 }
 
+/// Whether a membership is that of a wireless network.
+pub fn is_wireless(row: &Row) -> bool {
+    row.cols.len() == 3
+}
+
 /// VLAN and port of a wireless network's membership, which follows from the interface that the network is of.
 fn wireless<'p>(at: &'p Place<'_>) -> Option<(&'p str, &'p str)> {
     match &at.row()?.cols[..] {

@@ -212,8 +212,19 @@ fn vlan_names(system: &mut System) -> Result<Vec<String>> {
     Ok(out)
 }
 
+/// Column: its section.
 fn vlans(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
-    Ok(vlan_names(system)?.into_iter().map(device_row).collect())
+    let mut out = Vec::new();
+    for name in vlan_names(system)? {
+        let section = topology::vlan(system, &name)?.and_then(|vlan| vlan.section).unwrap_or_default();
+        out.push(Row { cols: vec![section], ..device_row(name) });
+    }
+    Ok(out)
+}
+
+/// Whether a VLAN has no section that tells of it, but its name alone.
+pub fn is_unconfigured(row: &Row) -> bool {
+    row.cols.first().is_some_and(String::is_empty)
 }
 
 fn add_vlan(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Row> {

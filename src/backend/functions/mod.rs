@@ -131,11 +131,11 @@ pub fn table(name: &str) -> Option<&'static TableFn> {
     AREAS.iter().flat_map(|area| area.1).find(|function| function.name == name)
 }
 
-/// Says of a row whether the network brought it.
-type IsLearnt = fn(&Row) -> bool;
+/// Says of a row what kind it is.
+type Kind = fn(&Row) -> bool;
 
 /// Tables that have rows of the configuration and others that the network brought, and which those are.
-const LEARNT: &[(&str, IsLearnt)] = &[
+const LEARNT: &[(&str, Kind)] = &[
     ("dns_forwarders", dns::is_learnt),
     ("dns_servers", dns::is_learnt),
     ("ip4_addresses", ip::is_learnt),
@@ -144,10 +144,28 @@ const LEARNT: &[(&str, IsLearnt)] = &[
     ("routes", routing::is_learnt),
 ];
 
+/// Tables that have rows which can be set and not be deleted, and which those are.
+const STAYING: &[(&str, Kind)] = &[
+    ("bridge_ports", bridging::is_management),
+    ("bridge_vlan_ports", bridge_vlans::is_wireless),
+    ("eth_vlans", ethernet::is_unconfigured),
+    ("user_groups", accounts::is_own),
+    ("users", accounts::is_own),
+];
+
 /// Whether a row of a table, `name` or `name:argument`, only reports what the network brought.
 pub fn learnt(spec: &str, row: &Row) -> bool {
+    is_of(LEARNT, spec, row)
+}
+
+/// Whether a row of a table cannot be deleted.
+pub fn stays(spec: &str, row: &Row) -> bool {
+    is_of(LEARNT, spec, row) || is_of(STAYING, spec, row)
+}
+
+fn is_of(kinds: &[(&str, Kind)], spec: &str, row: &Row) -> bool {
     let name = spec.split(':').next().unwrap_or(spec);
-    LEARNT.iter().any(|(table, is_learnt)| *table == name && is_learnt(row))
+    kinds.iter().any(|(table, is)| *table == name && is(row))
 }
 
 const AREAS: &[(&[ValueFn], &[TableFn])] = &[
