@@ -322,6 +322,13 @@ fn access_points() {
         ],
     );
     router.check(&format!("{ap}Security.MFPConfig"), "Optional");
+    // board.json says nothing of antennas here, hostapd's settings of four.
+    let rate = |router: &mut Router| router.value("Device.WiFi.Radio.1.MaxBitRate").parse::<u32>().unwrap();
+    let one = rate(&mut router);
+    put(router.dir.path(), "var/run/hostapd-phy0.conf", "vht_capab=[TX-STBC-2BY1][SOUNDING-DIMENSION-4]\n");
+    router.model.refresh();
+    let four = rate(&mut router);
+    assert!((one * 4..=one * 4 + 3).contains(&four), "{one} {four}");
     // On a network of WEP a passphrase would take the place of its key, unless it gets another mode with it.
     let wep = "0102030405060708090a0b0c0d";
     router.set(&[(&format!("{ap}Security.ModeEnabled"), "WEP-128"), (&format!("{ap}Security.WEPKey"), wep)]);

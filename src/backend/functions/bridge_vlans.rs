@@ -33,6 +33,8 @@ pub const TABLES: &[TableFn] = &[
     },
 ];
 
+/// Why the old kind of bridge takes no VLANs: a `bridge-vlan` names a `config device`.
+const NO_SECTION: &str = "a bridge of the old form, in its interface, has no VLANs";
 /// What TR-181 has for a port without a VLAN for what comes in untagged (PVID's default).
 const NO_PVID: &str = "1";
 
@@ -95,7 +97,7 @@ fn vlan_rows(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<
 fn add_vlan(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Row> {
     let bridge = bridge(system, &at)?;
     if bridge.old {
-        return Err(Error::not_addable(at.name));
+        return Err(Error::exhausted(format!("adding to {}: {NO_SECTION}", at.name)));
     }
     let known = vlans(system, &bridge)?;
     let free = (1..=4094).find(|vid| known.iter().all(|vlan| vlan.vid != *vid));
@@ -264,7 +266,7 @@ fn vlan_port_rows(system: &mut System, at: Place<'_>, _argument: &str) -> Result
 fn add_vlan_port(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Row> {
     let bridge = bridge(system, &at)?;
     if bridge.old {
-        return Err(Error::not_addable(at.name));
+        return Err(Error::exhausted(format!("adding to {}: {NO_SECTION}", at.name)));
     }
     let mut items = members(system, &bridge)?;
     let id = items::free_id(&items);
