@@ -177,6 +177,7 @@ fn a_line_that_is_down_with_atm() {
 #[test]
 fn links_of_atm_come_and_go() {
     let mut router = router(None, NETWORK);
+    put(router.dir.path(), "etc/init.d/br2684ctl", "#!/bin/sh\n");
     let new = router.add("Device.ATM.Link.");
     each(
         &mut router,

@@ -10,6 +10,7 @@ use std::fs;
 use std::path::Path;
 
 use rcwmp::model::compiled;
+use rcwmp::model::error::ErrorKind;
 use router::{DHCP, NETWORK, Router, WIRELESS, router_with};
 
 const REASONS: &str = include_str!("profiles/defaults");
@@ -180,4 +181,40 @@ fn new_rows_are_as_the_standard_has_them() {
     );
     let stale: Vec<_> = reasons.keys().filter(|path| !needed.contains(**path)).collect();
     assert!(stale.is_empty(), "reasons for nothing in tests/profiles/defaults: {stale:#?}");
+}
+
+/// A table of something that the router has not, or whose program is not installed, takes no rows: that is 9004, says
+/// what is missing, and leaves nothing behind.
+#[test]
+fn what_is_not_there_takes_nothing() {
+    let network = "config interface 'lan'\n\toption type 'bridge'\n\toption ifname 'eth0'\n\toption proto 'static'\n\
+        \toption ipaddr '192.168.1.1'\n\toption netmask '255.255.255.0'\n";
+    let bare = || router_with(&[("etc/config/network", network)]);
+    let mut refused = BTreeSet::new();
+    let names = bare().model.names("Device.", false).unwrap();
+    let digit = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    for (table, _) in names.into_iter().filter(|(name, writable)| {
+        *writable && name.ends_with('.') && !name.trim_end_matches('.').rsplit('.').next().is_some_and(digit)
+    }) {
+        let mut router = bare();
+        let before = configuration(&router);
+        if let Err(why) = router.model.add(&table, None) {
+            assert!(matches!(why.kind(), ErrorKind::Exhausted(_)), "{table}: 9004, not {why}");
+            assert_eq!(configuration(&router), before, "{table}");
+            refused.insert(table);
+        }
+    }
+    for table in [
+        "ATM.Link.",
+        "Bridging.Bridge.1.VLAN.",
+        "DHCPv6.Server.Pool.",
+        "DNS.Relay.Forwarding.",
+        "RouterAdvertisement.InterfaceSetting.",
+        "SSH.AuthorizedKey.",
+        "WiFi.AccessPoint.",
+        "WiFi.EndPoint.",
+        "WiFi.SSID.",
+    ] {
+        assert!(refused.contains(&format!("Device.{table}")), "{table} {refused:?}");
+    }
 }

@@ -489,6 +489,13 @@ fn what_the_firewall_cannot_apply() {
         (mapping, "src=wan src_dport=80 dest_ip=192.168.1.9 family=ipv6 target=DNAT", "Error_Misconfigured"),
         (mapping, "src=wan src_dport=80 proto=all dest_ip=192.168.1.9", "Error_Misconfigured"),
         (mapping, "src=wan src_dport=80-70 dest_ip=192.168.1.9", "Error_Misconfigured"),
+        // A redirect is of one port or range, and of one address.
+        (mapping, "src=wan src_dport=80,443 dest_ip=192.168.1.9", "Error_Misconfigured"),
+        (
+            mapping,
+            "src=wan src_dport=80 dest_ip=192.168.1.9 src_ip=192.0.2.1,192.0.2.2",
+            "Error_Misconfigured",
+        ),
         // To the router itself.
         (mapping, "src=wan src_dport=80", "Enabled"),
         (mapping, "src=wan src_dport=80 dest_port=8080 target=DNAT", "Enabled"),
@@ -611,4 +618,118 @@ fn what_is_written_as_read_changes_nothing() {
     router.has("firewall", &["option src_dport '85-90'", "option dest_port '80'"]);
     router.set(&[(&format!("{mapping}Protocol"), "UDP"), (&format!("{mapping}InternalPort"), "81")]);
     router.has("firewall", &["option proto 'udp'", "option dest_port '81'"]);
+}
+
+/// A rule of ports without a certain protocol is one of TCP and UDP: of all protocols fw4 would take all packets. And
+/// one without ports is of all protocols, where fw4 takes those two if none is named.
+#[test]
+fn rules_of_any_protocol() {
+    let zones = "config zone\n\toption name 'lan'\n\tlist network 'lan'\n\n\
+        config zone\n\toption name 'wan'\n\tlist network 'wan'\n\toption masq '1'\n";
+    let mut router = router_with(&[("etc/config/network", NETWORK), ("etc/config/firewall", zones)]);
+    let wan = router.find("Device.IP.Interface.", "Name", "wan");
+    let wan = wan.trim_end_matches('.');
+    let named = |router: &Router| -> Vec<String> {
+        let lines = router.config("firewall").into_iter();
+        lines.filter_map(|line| line.split_once(" proto ").map(|(_, named)| named.to_owned())).collect()
+    };
+    for (table, interface) in [
+        ("Device.Firewall.Chain.1.Rule.", "SourceInterface"),
+        ("Device.Firewall.Service.", "Interface"),
+        ("Device.Firewall.Pinhole.", "Interface"),
+        ("Device.QoS.Classification.", "Interface"),
+    ] {
+        let new = router.add(table);
+        let (port, protocol) = (format!("{new}DestPort"), format!("{new}Protocol"));
+        router.set(&[(&format!("{new}{interface}"), wan), (&format!("{new}Enable"), "1")]);
+        router.check(&protocol, "-1");
+        assert_eq!(named(&router), ["'all'"], "{table}");
+        router.set(&[(&port, "22")]);
+        assert_eq!(named(&router), [] as [&str; 0], "{table}");
+        router.check(&protocol, "-1");
+        if !table.contains("QoS") {
+            router.check(&format!("{new}Status"), "Enabled");
+        }
+        router.set(&[(&protocol, "6")]);
+        assert_eq!(named(&router), ["'tcp'"], "{table}");
+        router.set(&[(&protocol, "-1")]);
+        assert_eq!(named(&router), [] as [&str; 0], "{table}");
+        router.set(&[(&port, "-1")]);
+        assert_eq!(named(&router), ["'all'"], "{table}");
+        router.delete(&new);
+    }
+}
+
+/// What a rule or a mapping asks of packets and its row cannot show, an ACS can see all the same.
+#[test]
+fn what_a_row_has_no_room_for() {
+    let firewall = "
+config zone
+	option name 'lan'
+	list network 'lan'
+
+config zone
+	option name 'wan'
+	list network 'wan'
+	option masq '1'
+
+config redirect
+	option name 'web'
+	option src 'wan'
+	option dest 'lan'
+	option proto 'tcp udp'
+	option src_dport '80 443'
+	option dest_ip '192.168.1.5'
+	option weekdays 'Sat,Sun'
+	option start_time '08:00'
+
+config redirect
+	option name 'plain'
+	option src 'wan'
+	option dest 'lan'
+	list proto 'udp'
+	option src_dport '5000-5010'
+	option dest_ip '192.168.1.6'
+	option dest_port '6000-6010'
+
+config rule
+	option name 'anything with ports'
+	option src 'wan'
+	option dest_port '22 2222'
+	option target 'ACCEPT'
+	list src_ip '192.0.2.1'
+	list src_ip '192.0.2.2'
+
+config rule
+	option name 'ping'
+	option src 'wan'
+	option proto 'icmp'
+	option icmp_type 'echo-request'
+	option limit '10/sec'
+	option target 'ACCEPT'
+
+config rule
+	option name 'plain'
+	option src 'wan'
+	option proto 'tcp'
+	option dest_port '!22'
+	option target 'DROP'
+";
+    let mut router = router_with(&[("etc/config/network", NETWORK), ("etc/config/firewall", firewall)]);
+    for (name, further) in [
+        ("NAT.PortMapping.1", "proto=tcp udp,src_dport=80 443,start_time=08:00,weekdays=Sat%2CSun"),
+        ("NAT.PortMapping.2", ""),
+        ("Firewall.Chain.1.Rule.1", "proto=tcp udp,dest_port=22 2222,src_ip=192.0.2.1 192.0.2.2"),
+        ("Firewall.Chain.1.Rule.2", "icmp_type=echo-request,limit=10/sec"),
+        ("Firewall.Chain.1.Rule.3", ""),
+    ] {
+        router.check(&format!("Device.{name}.X_RCWMP_FurtherConditions"), further);
+    }
+    router.check("Device.NAT.PortMapping.1.Protocol", "TCP");
+    // One protocol of the two: first the other one, as what is shown already is no change.
+    router.set(&[("Device.NAT.PortMapping.1.Protocol", "UDP")]);
+    router.check(
+        "Device.NAT.PortMapping.1.X_RCWMP_FurtherConditions",
+        "src_dport=80 443,start_time=08:00,weekdays=Sat%2CSun",
+    );
 }

@@ -42,6 +42,29 @@ fn ports_and_links() {
     assert!(router.config("network").iter().all(|line| !line.starts_with("option duplex")));
 }
 
+/// What GetParameterNames says of a row, DeleteObject does (TR-069 A.3.2.3).
+#[test]
+fn rows_that_stay() {
+    for (table, kinds) in [
+        ("Device.Bridging.Bridge.1.Port.", [true, false]),
+        ("Device.Bridging.Bridge.1.VLAN.", [true, true]),
+        ("Device.Ethernet.VLANTermination.", [true, false]),
+        ("Device.DNS.Client.Server.", [false, false]),
+        ("Device.Routing.Router.1.IPv4Forwarding.", [false, false]),
+    ] {
+        let rows = router().model.names(table, true).unwrap();
+        for kind in kinds {
+            assert!(rows.iter().any(|(_, goes)| *goes == kind), "{table} {rows:?}");
+        }
+        for (name, goes) in rows {
+            let mut router = router();
+            let object = router.model.names(&name, false).unwrap();
+            assert_eq!(object[0], (name.clone(), goes));
+            assert_eq!(router.model.delete(&name, None).is_ok(), goes, "{name}");
+        }
+    }
+}
+
 #[test]
 fn vlan_terminations() {
     let mut router = router();
@@ -54,9 +77,12 @@ fn vlan_terminations() {
     );
     assert!(router.try_set(&[(&format!("{told}TPID"), "1")]).is_err());
 
+    let links = router.value("Device.Ethernet.LinkNumberOfEntries");
     let new = router.add("Device.Ethernet.VLANTermination.");
     router.check(&format!("{new}Enable"), "0");
     router.check(&format!("{new}LowerLayers"), "");
+    // While it stands on nothing it is no link itself.
+    router.check("Device.Ethernet.LinkNumberOfEntries", &links);
     let link = router.find("Device.Ethernet.Link.", "Name", "wan");
     let link = link.trim_end_matches('.').to_owned();
     router.set(&[

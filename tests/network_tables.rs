@@ -464,6 +464,11 @@ fn what_a_ppp_link_is() {
 config interface 'dsl'
 	option proto 'pppoe'
 	option device 'lan3'
+
+config interface 'spare'
+	option proto 'pppoe'
+	option device 'lan3'
+	option disabled '1'
 ";
     let mut router = router("", network);
     let root = router.dir.path().to_owned();
@@ -498,6 +503,9 @@ config interface 'dsl'
             ("Stats.BroadcastPacketsSent", "0"),
         ],
     );
+    // The session on the device is not that of another link there, which is down.
+    router.check("Device.PPP.Interface.2.Name", "pppoe-spare");
+    router.check("Device.PPP.Interface.2.PPPoE.SessionID", "1");
 }
 
 #[test]
@@ -559,8 +567,28 @@ config bridge-vlan
         router.set(&[(&pvid, "1")]);
         assert_eq!(router.config("network"), before, "{pvid}");
     }
-    router.set(&[("Device.Bridging.Bridge.1.Port.4.PVID", "20")]);
+    // It takes no frames without tags; when it is to, the VLAN that it shows is theirs.
+    let (pvid, frames) =
+        ("Device.Bridging.Bridge.1.Port.4.PVID", "Device.Bridging.Bridge.1.Port.4.AcceptableFrameTypes");
+    router.check(frames, "AdmitOnlyVLANTagged");
+    router.set(&[(pvid, "1"), (frames, "AdmitAll")]);
+    router.has("network", &["list ports 'lan3:t*'", "list ports 'lan3:t'"]);
+    let lines = router.config("network");
+    let at = |line: &str| lines.iter().position(|one| one == line).unwrap();
+    assert!(at("list ports 'lan3:t*'") < at("list ports 'lan3:t'"), "it is VLAN 1's: {lines:?}");
+    router.check(pvid, "1");
+    router.check(frames, "AdmitAll");
+    router.set(&[(frames, "AdmitOnlyVLANTagged")]);
+    let plain = |line: &String| line.replace("lan3:t'", "lan3'");
+    let same = |lines: Vec<String>| lines.iter().map(plain).collect::<Vec<_>>();
+    assert_eq!(same(router.config("network")), same(before));
+    router.set(&[(frames, "AdmitAll"), (pvid, "20")]);
     router.has("network", &["list ports 'lan3:t'", "list ports 'lan3:t*'"]);
+    router.check(pvid, "20");
+    let untagged = "Device.Bridging.Bridge.1.Port.2.AcceptableFrameTypes";
+    for word in ["AdmitOnlyVLANTagged", "AdmitOnlyPrioUntagged"] {
+        assert!(router.try_set(&[(untagged, word)]).is_err(), "{word}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@
 //!  ubus/               answers of programs: OBJECT.METHOD.json, whatever the arguments are; with arguments
 //!                      OBJECT.METHOD@NAME=VALUE.json
 //!  expected            every parameter of `Device.`, `name => value`; but for the time and the machine under test
-//!  changes/NAME        lines `set PATH VALUE`, `add OBJECT`, `del OBJECT` or `get PATH`; after a line of dashes what
+//!  changes/NAME        lines `set PATH VALUE`, `add OBJECT`, `del OBJECT`, `get PATH` or `names PATH`; after a line of dashes what
 //!                      each of them gives, how UCI files differ, and what is reloaded
 //! ```
 //! `UPDATE=1 cargo test --test routers` rewrites what is expected; read the difference.
@@ -144,6 +144,14 @@ fn perform(router: &mut Router, line: &str) -> String {
         "get" => match router.model.values([rest]) {
             Ok(list) => {
                 let lines = list.into_iter().map(|(name, value)| format!("{name} => {}", value.text));
+                lines.collect::<Vec<_>>().join("\n")
+            }
+            Err(why) => why.to_string(),
+        },
+        "names" => match router.model.names(rest, false) {
+            Ok(list) => {
+                let word = |writable| if writable { "writable" } else { "fixed" };
+                let lines = list.into_iter().map(|(name, writable)| format!("{name} {}", word(writable)));
                 lines.collect::<Vec<_>>().join("\n")
             }
             Err(why) => why.to_string(),

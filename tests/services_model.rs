@@ -212,6 +212,10 @@ fn dhcp_pools() {
     ]);
     router
         .has("dhcp", &["config host 'host1'", "option mac '02:00:00:00:01:99'", "option ip '192.168.1.50'"]);
+    for address in ["192.168.1.1", "192.168.1.0", "192.168.1.255", "192.168.2.50"] {
+        assert!(router.try_set(&[(&format!("{host}Yiaddr"), address)]).is_err(), "{address}");
+    }
+    router.check(&format!("{host}Yiaddr"), "192.168.1.50");
     router.delete(&host);
 
     let new = router.add("Device.DHCPv4.Server.Pool.");
@@ -318,6 +322,28 @@ fn access_points() {
         ],
     );
     router.check(&format!("{ap}Security.MFPConfig"), "Optional");
+    // board.json says nothing of antennas here, hostapd's settings of four.
+    let rate = |router: &mut Router| router.value("Device.WiFi.Radio.1.MaxBitRate").parse::<u32>().unwrap();
+    let one = rate(&mut router);
+    put(router.dir.path(), "var/run/hostapd-phy0.conf", "vht_capab=[TX-STBC-2BY1][SOUNDING-DIMENSION-4]\n");
+    router.model.refresh();
+    let four = rate(&mut router);
+    assert!((one * 4..=one * 4 + 3).contains(&four), "{one} {four}");
+    // On a network of WEP a passphrase would take the place of its key, unless it gets another mode with it.
+    let wep = "0102030405060708090a0b0c0d";
+    router.set(&[(&format!("{ap}Security.ModeEnabled"), "WEP-128"), (&format!("{ap}Security.WEPKey"), wep)]);
+    router.has("wireless", &["option key '1'", &format!("option key1 '{wep}'")]);
+    let before = router.config("wireless");
+    for (name, key) in [("KeyPassphrase", "a passphrase"), ("PreSharedKey", &"5a".repeat(32))] {
+        let refused = router.try_set(&[(&format!("{ap}Security.{name}"), key)]).unwrap_err();
+        assert!(refused.contains("one of WEP"), "{refused}");
+    }
+    assert_eq!(router.config("wireless"), before);
+    router.set(&[
+        (&format!("{ap}Security.KeyPassphrase"), "another one"),
+        (&format!("{ap}Security.ModeEnabled"), "WPA3-Personal-Transition"),
+    ]);
+    router.has("wireless", &["option key 'another one'", "option encryption 'sae-mixed'"]);
     assert!(router.try_set(&[(&format!("{ssid}SSID"), "a\nwpa=0")]).is_err());
     assert!(router.try_set(&[(&format!("{ap}Security.KeyPassphrase"), "12345678\nssid=x")]).is_err());
     assert!(router.try_set(&[(&format!("{ap}Security.EncryptionMode"), "TKIP")]).is_err());

@@ -1,14 +1,18 @@
 //! Packages as deployment units and their services as execution units, of opkg and of apk, on a router in a folder.
+#![cfg(feature = "lab")]
 // Helpers of tests may unwrap and print as tests may; clippy knows only functions marked as tests.
 #![allow(clippy::unwrap_used, clippy::disallowed_macros)]
 
+#[path = "support/bus.rs"]
+mod bus;
 #[path = "support/router.rs"]
 mod folder;
 
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use folder::{Router, put, router_with};
+use bus::Offers;
+use folder::{Router, open_with, put, router_with};
 
 const DU: &str = "Device.SoftwareModules.DeploymentUnit.";
 const EU: &str = "Device.SoftwareModules.ExecutionUnit.";
@@ -121,6 +125,31 @@ fn packages_after_the_firmware() {
     router.check(&format!("{EU}1.Status"), "Idle");
     router.check(&format!("{EU}1.AutoStart"), "0");
     router.check("Device.SoftwareModules.ExecEnv.1.ActiveExecutionUnits", "");
+}
+
+/// procd keeps what a program ended with until its service is stopped.
+#[test]
+fn a_service_that_failed() {
+    let (code, message) = (format!("{EU}1.ExecutionFaultCode"), format!("{EU}1.ExecutionFaultMessage"));
+    let mut router = opkg();
+    router.check(&code, "NoFault");
+    router.check(&message, "");
+    for (instances, fault, said) in [
+        (r#"{"a":{"running":true,"pid":812}}"#, "NoFault", ""),
+        (r#"{"a":{"running":true,"pid":812,"exit_code":1}}"#, "NoFault", ""),
+        (r#"{"once":{"running":false,"exit_code":0}}"#, "NoFault", ""),
+        (
+            r#"{"a":{"running":false,"exit_code":139},"b":{"running":true,"pid":812},"c":{"exit_code":1}}"#,
+            "FailureWhileActive",
+            "a ended with 139, c ended with 1",
+        ),
+    ] {
+        let list = format!(r#"{{"nlbwmon":{{"instances":{instances}}},"other":{{}}}}"#);
+        let programs = Offers::new().says("service", "list", &list).start();
+        router = open_with(router.dir, Some(programs.socket()));
+        router.check(&code, fault);
+        router.check(&message, said);
+    }
 }
 
 #[test]

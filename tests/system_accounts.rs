@@ -7,6 +7,7 @@ mod router;
 
 use std::fs;
 
+use rcwmp::model::error::ErrorKind;
 use router::{NETWORK, Router, router_with};
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExample me@desk";
@@ -19,6 +20,10 @@ fn keys_of_root() {
     ]);
     let file =
         |router: &Router| fs::read_to_string(router.dir.path().join("etc/dropbear/authorized_keys")).unwrap();
+    let mut bare = router_with(&[]);
+    let refused = bare.model.add("Device.SSH.AuthorizedKey.", None).unwrap_err();
+    assert!(matches!(refused.kind(), ErrorKind::Exhausted(_)), "9004, not {refused}");
+    assert!(refused.to_string().contains("dropbear is not installed"), "{refused}");
     let new = router.add("Device.SSH.AuthorizedKey.");
     assert_eq!(new, "Device.SSH.AuthorizedKey.2.");
     router.check(&format!("{new}Key"), "");
@@ -101,6 +106,9 @@ fn accounts_come_and_go() {
     assert!(router.try_set(&[("Device.Users.User.1.Username", "toor")]).is_err());
     assert!(router.try_set(&[("Device.Users.User.1.UserID", "1001")]).is_err());
     assert!(router.model.delete("Device.Users.User.1.", None).is_err());
+    let names = router.model.names("Device.Users.User.", true).unwrap();
+    assert!(names.contains(&("Device.Users.User.1.".to_owned(), false)), "{names:?}");
+    assert!(names.contains(&(new.clone(), true)), "{names:?}");
     assert_eq!(router.try_set(&[("Device.LANConfigSecurity.ConfigPassword", "s3cret")]), Ok(()));
     router.check("Device.LANConfigSecurity.ConfigPassword", "");
     assert!(file(&router, "shadow").starts_with("root:$5$"));

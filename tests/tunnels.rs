@@ -9,6 +9,7 @@ mod programs;
 mod router;
 
 use programs::{Programs, says, says_json};
+use rcwmp::model::error::ErrorKind;
 use router::{Router, open_with, put, router_with};
 
 const NETWORK: &str = "
@@ -279,10 +280,26 @@ fn other_ends_of_the_old_protocols() {
 #[test]
 fn a_protocol_without_its_package_is_not_added() {
     let mut router = router_with(&[("etc/config/network", NETWORK)]);
-    for table in
-        ["Device.GRE.Tunnel.", "Device.X_RCWMP_Tunnels.Interface.", "Device.X_RCWMP_WireGuard.Interface."]
-    {
-        assert!(router.model.add(table, None).is_err(), "{table}");
+    for (table, proto) in [
+        ("Device.GRE.Tunnel.", "gre"),
+        ("Device.VXLAN.Tunnel.", "vxlan"),
+        ("Device.MAP.Domain.", "map"),
+        ("Device.X_RCWMP_Tunnels.Interface.", "6in4"),
+        ("Device.X_RCWMP_WireGuard.Interface.", "wireguard"),
+    ] {
+        let refused = router.model.add(table, None).unwrap_err();
+        assert!(matches!(refused.kind(), ErrorKind::Exhausted(_)), "{table}: 9004, not {refused}");
+        assert!(refused.to_string().ends_with(&format!("no package for {proto}")), "{refused}");
+    }
+    // Where the standard has no AddObject, there is none to refuse; and what nobody could serve is not switched on.
+    let mut bare = router_with(&[]);
+    for name in ["DSLite", "IPv6rd"] {
+        assert!(matches!(
+            bare.model.add(&format!("Device.{name}.InterfaceSetting."), None).unwrap_err().kind(),
+            ErrorKind::NotAddable(_)
+        ));
+        bare.check(&format!("Device.{name}.Enable"), "0");
+        assert!(bare.try_set(&[(&format!("Device.{name}.Enable"), "1")]).is_err(), "{name}");
     }
 }
 

@@ -102,6 +102,14 @@ impl Backend for System {
         })
     }
 
+    fn learnt(&self, rows: &Rows, row: &Row) -> bool {
+        rows.from == Origin::Function && functions::learnt(rows.spec, row)
+    }
+
+    fn stays(&self, rows: &Rows, row: &Row) -> bool {
+        rows.from == Origin::Function && functions::stays(rows.spec, row)
+    }
+
     fn release(&mut self, source: &Source, at: Place<'_>, raw: &Raw) -> Result<()> {
         self.releasing = true;
         let done = self.write(source, at, raw);

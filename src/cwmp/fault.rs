@@ -125,7 +125,7 @@ pub fn code_of(error: &model::Error) -> u16 {
         ErrorKind::UnknownName(_) | ErrorKind::NotAddable(_) | ErrorKind::NotDeletable(_) => {
             INVALID_PARAMETER_NAME
         }
-        ErrorKind::NotWritable(_) => NOT_WRITABLE,
+        ErrorKind::NotWritable(_) | ErrorKind::Learnt(_) => NOT_WRITABLE,
         ErrorKind::WrongType { .. } => INVALID_PARAMETER_TYPE,
         ErrorKind::BadValue { .. } => INVALID_PARAMETER_VALUE,
         ErrorKind::BadArgument(_) | ErrorKind::Several(_) => INVALID_ARGUMENTS,
@@ -170,6 +170,7 @@ mod tests {
         for (error, code) in [
             (model::Error::unknown_name(&name()), 9005),
             (model::Error::not_writable(&name()), 9008),
+            (model::Error::learnt(&name()), 9008),
             (
                 model::Error::new(ErrorKind::WrongType {
                     name: name(),

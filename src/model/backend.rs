@@ -133,6 +133,17 @@ pub trait Backend {
         None
     }
 
+    /// Whether a row of a table only reports what the network brought, so that of its own parameters none but the
+    /// alias can be set.
+    fn learnt(&self, _rows: &Rows, _row: &Row) -> bool {
+        false
+    }
+
+    /// Whether a row of a table cannot be deleted, though others can.
+    fn stays(&self, rows: &Rows, row: &Row) -> bool {
+        self.learnt(rows, row)
+    }
+
     /// Whether reading has taught the backend something that a commit should persist.
     fn unsaved(&self) -> bool {
         false

@@ -18,6 +18,8 @@ pub enum ErrorKind {
     UnknownName(String),
     /// The parameter exists but cannot be written.
     NotWritable(String),
+    /// The parameter can be written in other rows; this one comes from the network, and no configuration has it.
+    Learnt(String),
     /// The declared type of the value is not the parameter's.
     WrongType {
         /// The parameter.
@@ -55,6 +57,9 @@ pub enum ErrorKind {
     Several(Vec<(String, Error)>),
 }
 
+/// Why nothing of a row can be set that only reports.
+const LEARNT: &str = "this entry is not configured here: it comes from the network";
+
 impl Error {
     /// An error of a kind.
     #[cold]
@@ -77,6 +82,12 @@ impl Error {
     #[cold]
     pub fn not_writable(name: &str) -> Error {
         Error::new(ErrorKind::NotWritable(name.to_owned()))
+    }
+
+    /// [`ErrorKind::Learnt`].
+    #[cold]
+    pub fn learnt(name: &str) -> Error {
+        Error::new(ErrorKind::Learnt(name.to_owned()))
     }
 
     /// [`ErrorKind::NotAddable`].
@@ -132,6 +143,7 @@ impl Error {
             ErrorKind::BadValue { why, .. } => why.clone(),
             ErrorKind::BadArgument(why) | ErrorKind::Exhausted(why) => why.clone(),
             ErrorKind::Backend { what, why } => format!("{what}: {why}"),
+            ErrorKind::Learnt(_) => LEARNT.to_owned(),
             ErrorKind::UnknownName(_)
             | ErrorKind::NotWritable(_)
             | ErrorKind::NotAddable(_)
@@ -153,6 +165,7 @@ impl fmt::Display for Error {
         match self.kind() {
             ErrorKind::UnknownName(name) => write!(f, "no parameter or object {name:?}"),
             ErrorKind::NotWritable(name) => write!(f, "{name} is read-only"),
+            ErrorKind::Learnt(name) => write!(f, "{name}: {LEARNT}"),
             ErrorKind::WrongType { name, expected, given } => {
                 write!(f, "{name} is of type {expected}, not {given}")
             }

@@ -7,6 +7,7 @@ use crate::set::Set;
 /// Secrets of UCI that functions of ours keep, so that no place of the data model names them.
 const KEPT: &[(&str, &str)] = &[
     ("mosquitto", "remote_password"),
+    ("wireless", "key"),
     ("wireless", "key1"),
     ("wireless", "key2"),
     ("wireless", "key3"),

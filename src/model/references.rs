@@ -43,7 +43,8 @@ impl<B: Backend> Model<B> {
                 let targets = path.ok().and_then(|path| self.locate(&path).ok()).unwrap_or_default();
                 for target in targets {
                     let What::Param(at, _) = target.what else { continue };
-                    if gone.iter().any(|one| target.name.starts_with(one.as_str())) {
+                    let goes = gone.iter().any(|one| target.name.starts_with(one.as_str()));
+                    if goes || self.is_learnt(at, &target.rows) {
                         continue;
                     }
                     let Ok(value) = self.value(at, position, &target.name, &target.rows) else { continue };

@@ -212,6 +212,9 @@ impl<B: Backend> Model<B> {
         if !param.write {
             return Err(Error::not_writable(name));
         }
+        if param.source.from != Origin::Alias && self.is_learnt(at, &target.rows) {
+            return Err(Error::learnt(name));
+        }
         let undeclared = (!self.type_check).then(|| Input { text: input.text.clone(), ..Input::default() });
         let input = undeclared.as_ref().unwrap_or(input);
         let text = param.ty.check(input).map_err(|mismatch| match mismatch {

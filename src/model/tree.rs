@@ -432,6 +432,25 @@ impl<B: Backend> Model<B> {
         Ok(Value::new(kind, text))
     }
 
+    /// Whether a parameter of an object can be set, given the rows that lead there.
+    fn can_write(&self, at: usize, param: &Param, rows: &[Rc<Instance>]) -> bool {
+        param.write && (param.source.from == Origin::Alias || !self.is_learnt(at, rows))
+    }
+
+    /// Whether the instance of a table, the last of `rows`, only reports what the network brought.
+    pub(super) fn is_learnt(&self, at: usize, rows: &[Rc<Instance>]) -> bool {
+        let object = &self.schema.objects()[at];
+        let found = object.rows.as_ref().zip(rows.last());
+        found.is_some_and(|(table, last)| self.backend.learnt(table, &last.row))
+    }
+
+    /// Whether the instance of a table, the last of `rows`, cannot be deleted.
+    fn stays(&self, at: usize, rows: &[Rc<Instance>]) -> bool {
+        let object = &self.schema.objects()[at];
+        let found = object.rows.as_ref().zip(rows.last());
+        found.is_some_and(|(table, last)| self.backend.stays(table, &last.row))
+    }
+
     pub(super) fn walk(&mut self, target: Target, sink: &mut Sink<'_>) -> Result<()> {
         let Target { what, mut name, mut rows } = target;
         match what {
@@ -451,7 +470,8 @@ impl<B: Backend> Model<B> {
         let schema = Rc::clone(&self.schema);
         let object = &schema.objects()[at];
         if let Sink::Names(out) = sink {
-            out.push((name.clone(), object.is_table() && object.delete));
+            let goes = object.is_table() && object.delete && !self.stays(at, rows);
+            out.push((name.clone(), goes));
         }
         let length = name.len();
         for (position, param) in object.params.iter().enumerate() {
@@ -514,7 +534,7 @@ impl<B: Backend> Model<B> {
         }
         let param = self.schema.objects()[at].params[position];
         match sink {
-            Sink::Names(out) => out.push((name.to_owned(), param.write)),
+            Sink::Names(out) => out.push((name.to_owned(), self.can_write(at, &param, rows))),
             Sink::Params(out) => out.push((name.to_owned(), param)),
             Sink::Values(out) => {
                 // One broken file must not hide the rest of a large read.
@@ -539,13 +559,15 @@ impl<B: Backend> Model<B> {
             What::Table(at) => {
                 let object = &schema.objects()[at];
                 for instance in self.shown_rows(at, &target.name, &target.rows)?.iter() {
-                    out.push((format!("{}{}.", target.name, self.identifier(at, instance)), object.delete));
+                    let goes = object.delete && !self.stays(at, std::slice::from_ref(instance));
+                    out.push((format!("{}{}.", target.name, self.identifier(at, instance)), goes));
                 }
             }
             What::Object(at) => {
                 let object = &schema.objects()[at];
                 for param in object.params.iter() {
-                    out.push((format!("{}{}", target.name, param.name), param.write));
+                    let writable = self.can_write(at, param, &target.rows);
+                    out.push((format!("{}{}", target.name, param.name), writable));
                 }
                 for child in schema.children(at) {
                     let child = &schema.objects()[child];

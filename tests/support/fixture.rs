@@ -4,13 +4,14 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::bus::{Bus, Offers};
 use crate::copy::copy;
 use crate::router::{Router, open_with, put};
 
-/// Lays out the files of `kernel`.
+/// Lays out the files of `kernel`, and what a kernel always has with them: the folders of the hardware that links
+/// lead to, and IPv6 of every network device.
 fn kernel(text: &str, root: &Path) {
     let mut lines = text.lines().peekable();
     while let Some(line) = lines.next() {
@@ -30,6 +31,58 @@ fn kernel(text: &str, root: &Path) {
                 text.push('\n');
             }
             put(root, path, &text);
+        }
+    }
+    for path in dangling(root, &root.join("sys")) {
+        fs::create_dir_all(path.parent().unwrap().join(fs::read_link(&path).unwrap())).unwrap();
+    }
+    assert_eq!(dangling(root, &root.join("sys")), [] as [PathBuf; 0]);
+    neighbours(root);
+}
+
+/// Links below a folder whose targets are not there.
+fn dangling(root: &Path, folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if !path.is_symlink() {
+            found.extend(dangling(root, &path));
+        } else if !path.exists() {
+            let target = path.parent().unwrap().canonicalize().unwrap().join(fs::read_link(&path).unwrap());
+            assert!(inside(&target, &root.canonicalize().unwrap()), "{} leaves the router", path.display());
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// Whether a path with `..` in it stays below a folder.
+fn inside(path: &Path, folder: &Path) -> bool {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => _ = plain.pop(),
+            part => plain.push(part),
+        }
+    }
+    plain.starts_with(folder)
+}
+
+/// What the kernel has for IPv6 of every network device, as it makes it; netifd turns it off on ports of bridges.
+fn neighbours(root: &Path) {
+    for device in fs::read_dir(root.join("sys/class/net")).into_iter().flatten() {
+        let device = device.unwrap();
+        let name = device.file_name().into_string().unwrap();
+        let off = if device.path().join("master").exists() { "1" } else { "0" };
+        for (file, value) in [
+            (format!("conf/{name}/disable_ipv6"), off),
+            (format!("conf/{name}/dad_transmits"), "1"),
+            (format!("neigh/{name}/retrans_time_ms"), "1000"),
+        ] {
+            let path = format!("proc/sys/net/ipv6/{file}");
+            if !root.join(&path).exists() {
+                put(root, &path, &format!("{value}\n"));
+            }
         }
     }
 }

@@ -113,6 +113,11 @@ fn parse_users(passwd: &str, shadow: &str, groups: &[Group<'_>]) -> Vec<Row> {
         .collect()
 }
 
+/// Whether a user or a group is the system's own.
+pub fn is_own(row: &Row) -> bool {
+    row.cols.first().is_some_and(|id| own(id) == "1")
+}
+
 /// A column of the row, or its name.
 fn user(_system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>> {
     let Some(row) = at.row() else { return Ok(None) };

@@ -15,6 +15,7 @@ use crate::model::{Error, Result};
 /// The functions behind parameters.
 pub const VALUES: &[ValueFn] = &[
     ValueFn { name: "bridge_port_pvid", get: port_pvid, set: Some(set_port_pvid) },
+    ValueFn { name: "bridge_port_frames", get: port_frames, set: Some(set_port_frames) },
     ValueFn { name: "bridge_port_rule", get: port_rule, set: None },
     ValueFn { name: "bridge_vlan_enable", get: vlan_enable, set: Some(set_vlan_enable) },
     ValueFn { name: "bridge_vlan_id", get: vlan_id, set: Some(set_vlan_id) },
@@ -32,6 +33,8 @@ pub const TABLES: &[TableFn] = &[
     },
 ];
 
+/// Why the old kind of bridge takes no VLANs: a `bridge-vlan` names a `config device`.
+const NO_SECTION: &str = "a bridge of the old form, in its interface, has no VLANs";
 /// What TR-181 has for a port without a VLAN for what comes in untagged (PVID's default).
 const NO_PVID: &str = "1";
 
@@ -94,7 +97,7 @@ fn vlan_rows(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<
 fn add_vlan(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Row> {
     let bridge = bridge(system, &at)?;
     if bridge.old {
-        return Err(Error::not_addable(at.name));
+        return Err(Error::exhausted(format!("adding to {}: {NO_SECTION}", at.name)));
     }
     let known = vlans(system, &bridge)?;
     let free = (1..=4094).find(|vid| known.iter().all(|vlan| vlan.vid != *vid));
@@ -263,7 +266,7 @@ fn vlan_port_rows(system: &mut System, at: Place<'_>, _argument: &str) -> Result
 fn add_vlan_port(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Row> {
     let bridge = bridge(system, &at)?;
     if bridge.old {
-        return Err(Error::not_addable(at.name));
+        return Err(Error::exhausted(format!("adding to {}: {NO_SECTION}", at.name)));
     }
     let mut items = members(system, &bridge)?;
     let id = items::free_id(&items);
@@ -279,6 +282,11 @@ fn delete_vlan_port(system: &mut System, at: Place<'_>, _argument: &str) -> Resu
     let (bridge, mut items, found) = member(system, &at)?;
     items.remove(found);
     put_members(system, &bridge, &items)
+}
+
+/// Whether a membership is that of a wireless network.
+pub fn is_wireless(row: &Row) -> bool {
+    row.cols.len() == 3
 }
 
 /// VLAN and port of a wireless network's membership, which follows from the interface that the network is of.
@@ -396,8 +404,8 @@ fn port_pvid(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Opti
     Ok(vlan.map(|vlan| Raw::One(vlan.vid.to_string())))
 }
 
-/// How the kernel's bridge treats what comes in by a port: `filter` whether it looks at VLANs, `frames` which it
-/// takes, `type` TR-181's word for the port.
+/// How the kernel's bridge treats what comes in by a port: `filter` whether it looks at VLANs, `type` TR-181's word for
+/// the port.
 fn port_rule(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>> {
     let bridge = bridge(system, &at)?;
     let told = topology::text(system, &bridge.section, "vlan_filtering")?;
@@ -405,14 +413,62 @@ fn port_rule(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Ra
     let filters = topology::truth(&told) || !known.is_empty();
     Ok(match what {
         "filter" => return flag(filters),
-        "type" => Some(Raw::one(if filters { "CustomerVLANPort" } else { "VLANUnawarePort" })),
-        _ => {
-            // Without a VLAN of its own netifd leaves a port none for what has no tag.
-            let drops = !known.is_empty() && port_pvid(system, at, "")?.is_none();
-            let member = port(system, &at)?.2.is_some();
-            Some(Raw::one(if drops && member { "AdmitOnlyVLANTagged" } else { "AdmitAll" }))
-        }
+        _ => Some(Raw::one(if filters { "CustomerVLANPort" } else { "VLANUnawarePort" })),
     })
+}
+
+const ALL: &str = "AdmitAll";
+const TAGGED: &str = "AdmitOnlyVLANTagged";
+
+/// Which frames a port takes: without a VLAN for what has no tag netifd leaves it none.
+fn port_frames(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
+    let bridge = bridge(system, &at)?;
+    let drops = !vlans(system, &bridge)?.is_empty() && port_pvid(system, at, "")?.is_none();
+    let member = port(system, &at)?.2.is_some();
+    Ok(Some(Raw::one(if drops && member { TAGGED } else { ALL })))
+}
+
+/// A port that takes only what is tagged has the standard's PVID, 1, to no effect; one that is to take all frames gets
+/// it in earnest, unless the same request tells it another. The mark of a VLAN that it sends with tags can go, too.
+fn set_port_frames(system: &mut System, at: Place<'_>, argument: &str, raw: &Raw) -> Result<()> {
+    let wanted = raw.text();
+    if port_frames(system, at, argument)?.is_some_and(|shown| shown.text() == wanted) {
+        return Ok(());
+    }
+    let (name, rows) = (at.name.to_owned(), at.rows.to_vec());
+    let refused = move |why: &str| Error::several(vec![(name.clone(), Error::bad_value(&name, why))]);
+    match wanted.as_str() {
+        ALL => {
+            system.later.push(Box::new(move |system| {
+                let at = Place { name: "", rows: &rows };
+                if port_pvid(system, at, "")?.is_some() || give_pvid(system, &at, NO_PVID)? {
+                    return Ok(());
+                }
+                Err(refused("its PVID is that of no VLAN that the port is in"))
+            }));
+            Ok(())
+        }
+        TAGGED => {
+            let (bridge, items, found) = port(system, &at)?;
+            let device = found.map(|found| items[found].text.clone()).unwrap_or_default();
+            let mut all = members(system, &bridge)?;
+            let (mut tagged, mut untagged) = (false, false);
+            for item in all.iter_mut().filter(|item| item.on) {
+                let mut member = Member::of(&item.text);
+                if member.port == device && !device.is_empty() {
+                    tagged |= !member.untagged();
+                    untagged |= member.untagged();
+                    member.flags = member.flags.replace('*', "");
+                    item.text = member.text();
+                }
+            }
+            if untagged || !tagged {
+                return Err(refused("the port is in a VLAN without tags, or in none"));
+            }
+            put_members(system, &bridge, &all)
+        }
+        _ => Err(refused("the kernel's bridge has no such rule")),
+    }
 }
 
 fn set_port_pvid(system: &mut System, at: Place<'_>, argument: &str, raw: &Raw) -> Result<()> {
@@ -429,13 +485,24 @@ fn set_port_pvid(system: &mut System, at: Place<'_>, argument: &str, raw: &Raw) 
     if let Some(section) = wireless {
         return move_wireless(system, &at, &bridge, &section.addr, &wanted);
     }
+    if give_pvid(system, &at, &wanted)? {
+        Ok(())
+    } else {
+        Err(Error::bad_value(at.name, "the port is not in a VLAN of this number"))
+    }
+}
+
+/// Marks a VLAN as that of a wired port's untagged frames; `false` when the port is not in it.
+fn give_pvid(system: &mut System, at: &Place<'_>, vid: &str) -> Result<bool> {
+    let (bridge, items, found) = port(system, at)?;
+    let port = found.map(|found| items[found].text.clone()).unwrap_or_default();
     let known = vlans(system, &bridge)?;
-    let target = known.iter().find(|vlan| vlan.vid.to_string() == wanted).map(|vlan| vlan.id.clone());
+    let target = known.iter().find(|vlan| vlan.vid.to_string() == vid).map(|vlan| vlan.id.clone());
     let mut all = members(system, &bridge)?;
     let mut done = false;
     for item in &mut all {
         let mut member = Member::of(&item.text);
-        if member.port != port {
+        if port.is_empty() || member.port != port {
             continue;
         }
         let tag = if member.untagged() { "u" } else { "t" };
@@ -444,10 +511,10 @@ fn set_port_pvid(system: &mut System, at: Place<'_>, argument: &str, raw: &Raw) 
         member.flags = format!("{tag}{}", if primary { "*" } else { "" });
         item.text = member.text();
     }
-    if !done {
-        return Err(Error::bad_value(at.name, "the port is not in a VLAN of this number"));
+    if done {
+        put_members(system, &bridge, &all)?;
     }
-    put_members(system, &bridge, &all)
+    Ok(done)
 }
 
 /// Gives a wireless network to the IP interface in a VLAN of the bridge, instead of those it is of there.

@@ -396,6 +396,11 @@ fn port_rows(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Vec<
     Ok(out)
 }
 
+/// Whether a port is the bridge's own device, its management port.
+pub fn is_management(row: &Row) -> bool {
+    row.cols.is_empty()
+}
+
 fn add_port(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Row> {
     let bridge = bridge(system, &at)?;
     let mut items = port_items(system, &bridge)?;

@@ -18,6 +18,8 @@ const RESERVED: &str = "Reserved";
 const POOL: &str = "rcwmp_pool";
 /// What dnsmasq says no to when it starts.
 const TWICE: &str = "cannot stand twice";
+/// What no device can have.
+const TAKEN: &str = "the address of the router itself, or of the whole subnet";
 /// What it never gives to anybody.
 const OUTSIDE: &str = "outside of the subnet of the pool's interface";
 
@@ -218,8 +220,9 @@ fn set_host_address(system: &mut System, at: Place<'_>, _argument: &str, raw: &R
         let (name, pool) = (at.name.to_owned(), pool(&at)?);
         // The same request may give the router another address.
         system.later.push(Box::new(move |system| match subnet(system, &pool)? {
-            Some(subnet) if !subnet.holds(ip) => {
-                Err(Error::several(vec![(name.clone(), Error::bad_value(name, OUTSIDE))]))
+            Some(subnet) if !subnet.has_room_for(ip) => {
+                let why = if subnet.holds(ip) { TAKEN } else { OUTSIDE };
+                Err(Error::several(vec![(name.clone(), Error::bad_value(name, why))]))
             }
             _ => Ok(()),
         }));

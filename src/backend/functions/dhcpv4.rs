@@ -70,6 +70,12 @@ impl Subnet {
         u32::from(address) & self.mask() == self.network()
     }
 
+    /// Whether an address can be that of a host other than the router.
+    pub fn has_room_for(self, address: Ipv4Addr) -> bool {
+        let (first, last) = self.hosts();
+        address != self.router && (first..=last).contains(&u32::from(address))
+    }
+
     /// The first and last address of a range, cut to the subnet as ipcalc.sh does.
     fn range(self, start: u32, limit: u32) -> (Ipv4Addr, Ipv4Addr) {
         let (first, last) = self.hosts();

@@ -185,9 +185,14 @@ fn servers(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<R
     Ok(out)
 }
 
+/// Whether a server is one that an interface was told.
+pub fn is_learnt(row: &Row) -> bool {
+    row.addr == AUTO
+}
+
 /// A configured row's interface, its list, and its place there; `None` for a learned one.
 fn place(system: &mut System, row: &Row) -> Result<Option<(String, Vec<Item>, usize)>> {
-    if row.addr == AUTO {
+    if is_learnt(row) {
         return Ok(None);
     }
     // By its name: a write before this one may have moved it.
@@ -264,7 +269,7 @@ fn add_server(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Row
     let wan = netif::wan(system)?;
     let found = interfaces.iter().find(|one| one.name == wan).or(interfaces.first());
     let Some(Interface { name, .. }) = found else {
-        return Err(Error::backend(format!("adding to {}", at.name), "there is no interface to add it to"));
+        return Err(Error::exhausted(format!("adding to {}: there is no interface to add it to", at.name)));
     };
     let mut list = list(system, name)?;
     // One that was given to another interface still has its name.
@@ -453,7 +458,7 @@ fn set_forward(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Res
 
 fn add_forward(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Row> {
     if system.sections("dhcp", "dnsmasq")?.is_empty() {
-        return Err(Error::backend(format!("adding to {}", at.name), "there is no dnsmasq"));
+        return Err(Error::exhausted(format!("adding to {}: there is no dnsmasq", at.name)));
     }
     let mut list = forwards(system)?;
     let id = items::free_id(&list);

@@ -162,7 +162,14 @@ fn links(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row
             below.insert(name);
         }
     }
-    Ok(below.into_iter().filter(|name| is_link(system, name)).take(MAX_DEVICES).map(device_row).collect())
+    let mut out = Vec::new();
+    for name in below {
+        // A VLAN that stands on nothing yet is no link either.
+        if out.len() < MAX_DEVICES && topology::vlan(system, &name)?.is_none() && is_link(system, &name) {
+            out.push(device_row(name));
+        }
+    }
+    Ok(out)
 }
 
 /// Whether a device speaks Ethernet, as far as one can tell; one that is not there (yet) is taken for it.
@@ -205,8 +212,19 @@ fn vlan_names(system: &mut System) -> Result<Vec<String>> {
     Ok(out)
 }
 
+/// Column: its section.
 fn vlans(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
-    Ok(vlan_names(system)?.into_iter().map(device_row).collect())
+    let mut out = Vec::new();
+    for name in vlan_names(system)? {
+        let section = topology::vlan(system, &name)?.and_then(|vlan| vlan.section).unwrap_or_default();
+        out.push(Row { cols: vec![section], ..device_row(name) });
+    }
+    Ok(out)
+}
+
+/// Whether a VLAN has no section that tells of it, but its name alone.
+pub fn is_unconfigured(row: &Row) -> bool {
+    row.cols.first().is_some_and(String::is_empty)
 }
 
 fn add_vlan(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Row> {

@@ -196,6 +196,28 @@ fn read_list(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Ra
     })))
 }
 
+impl System {
+    /// What a rule without a certain protocol is about, once all is staged: of every protocol fw4 takes all packets,
+    /// whatever their ports, and where none is named it takes TCP and UDP only. So one with ports names none, and
+    /// one without names all.
+    fn settle_protocol(&mut self, base: &str) {
+        let base = base.to_owned();
+        self.later.push(Box::new(move |system| {
+            let proto = words(system, &format!("{base}.proto"))?;
+            let mut ports = false;
+            for option in ["src_port", "dest_port"] {
+                ports |= !system.option_text(&format!("{base}.{option}"))?.is_empty();
+            }
+            let all = proto.iter().any(|word| matches!(&*word.to_ascii_lowercase(), "all" | "any" | "*"));
+            match (ports, proto.is_empty()) {
+                (true, false) if all => put(system, &format!("{base}.proto"), ""),
+                (false, true) => put(system, &format!("{base}.proto"), "all"),
+                _ => Ok(()),
+            }
+        }));
+    }
+}
+
 fn list_option(what: &str) -> &'static str {
     match what {
         "protocols" => "proto",
@@ -221,7 +243,11 @@ fn write_list(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Resu
         "ports" if any => Vec::new(),
         _ => items.iter().map(|item| (*item).to_owned()).collect(),
     };
-    topology::put_list(system, &format!("firewall.{}", row.addr), list_option(what), words)
+    let base = format!("firewall.{}", row.addr);
+    if what != "prefixes" {
+        system.settle_protocol(&base);
+    }
+    topology::put_list(system, &base, list_option(what), words)
 }
 
 /// The option behind a parameter's word, and the word's aspect of it.
@@ -290,7 +316,7 @@ fn read(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>> {
 }
 
 /// The number of a rule's protocol; -1 for any, for several, and for one without a number here.
-fn number(proto: &[String]) -> i16 {
+pub(super) fn number(proto: &[String]) -> i16 {
     let [one] = proto else { return -1 };
     let word = one.trim_start_matches('!').to_ascii_lowercase();
     let named = PROTOCOLS.iter().find(|(name, _)| *name == word).map(|(_, number)| *number);
@@ -422,6 +448,9 @@ fn write(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<()
             name => name,
         },
     };
+    if matches!(aspect, "port" | "port_max" | "protocol") {
+        system.settle_protocol(&format!("firewall.{}", row.addr));
+    }
     put(system, &address, &new)
 }
 

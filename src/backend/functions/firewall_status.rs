@@ -28,7 +28,12 @@ fn status(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>>
         "gate" => has(system, &base, "src")? && (!redirects || has(system, &base, "dest_ip")?),
         _ => leads_somewhere(system, &base)?,
     };
-    let good = good && zones_fit(system, &base)? && families_fit(system, &base)? && ports_fit(system, &base)?;
+    let single = what != "mapping" && !redirects || one_each(system, &base)?;
+    let good = good
+        && single
+        && zones_fit(system, &base)?
+        && families_fit(system, &base)?
+        && ports_fit(system, &base)?;
     Ok(Some(Raw::one(if good { "Enabled" } else { "Error_Misconfigured" })))
 }
 
@@ -54,6 +59,16 @@ fn leads_somewhere(system: &mut System, base: &str) -> Result<bool> {
         || has(system, &format!("firewall.{}", zone.addr), "device")?;
     let client = system.option_text(&format!("{base}.dest_ip"))?;
     Ok(there && (client.is_empty() || client.parse::<IpAddr>().is_ok()))
+}
+
+/// fw4 leaves out a redirect of several ports or addresses.
+fn one_each(system: &mut System, base: &str) -> Result<bool> {
+    for option in ["src_ip", "src_dip", "src_port", "src_dport", "dest_ip", "dest_port"] {
+        if words(system, &format!("{base}.{option}"))?.len() > 1 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// A zone that nobody has configured makes the whole section void.

@@ -465,6 +465,11 @@ fn delete_ip4(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()>
     put_ip4(system, &section, &items)
 }
 
+/// Whether an address is one that the interface's protocol brought.
+pub fn is_learnt(row: &Row) -> bool {
+    row.cols.first().is_none_or(String::is_empty)
+}
+
 /// The item of the innermost row; none for a learnt address.
 fn find(items: &[Item], at: &Place<'_>) -> Option<usize> {
     let id = at.row()?.cols.first().filter(|id| !id.is_empty())?;
@@ -493,7 +498,7 @@ fn set_ip4_address(system: &mut System, at: Place<'_>, field: &str, raw: &Raw) -
     let section = section(&at)?;
     let mut items = ip4_items(system, &section)?;
     // TR-181: only an address of AddressingType Static can be changed.
-    let found = find(&items, &at).ok_or_else(|| Error::not_writable(at.name))?;
+    let found = find(&items, &at).ok_or_else(|| Error::learnt(at.name))?;
     let text = raw.text();
     let (address, bits) = parts(&items[found].text);
     let changed = match field {
@@ -635,7 +640,7 @@ pub fn ip6_address(system: &mut System, at: Place<'_>, field: &str) -> Result<Op
 fn set_ip6_address(system: &mut System, at: Place<'_>, field: &str, raw: &Raw) -> Result<()> {
     let section = section(&at)?;
     let mut items = ip6_items(system, &section)?;
-    let found = find(&items, &at).ok_or_else(|| Error::not_writable(at.name))?;
+    let found = find(&items, &at).ok_or_else(|| Error::learnt(at.name))?;
     let text = raw.text();
     if field == "enable" {
         items[found].on = topology::truth(&text);

@@ -122,8 +122,11 @@ fn atm_links(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec
 }
 
 fn add_atm(system: &mut System, at: Place<'_>, argument: &str) -> Result<Row> {
-    let taken: Vec<String> =
-        atm_links(system, at, argument)?.into_iter().map(|row| row.cols[0].clone()).collect();
+    let links = atm_links(system, at, argument)?;
+    if links.is_empty() && !system.exists("/etc/init.d/br2684ctl") {
+        return Err(Error::exhausted(format!("adding to {}: br2684ctl is not installed", at.name)));
+    }
+    let taken: Vec<String> = links.into_iter().map(|row| row.cols[0].clone()).collect();
     let unit = topology::numbered("nas", |device| taken.iter().any(|other| other == device));
     let name = topology::free_name(system, "network", "atm")?;
     let section = topology::new_section(system, "network", "atm-bridge", Some(&name))?;

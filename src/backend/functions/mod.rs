@@ -21,6 +21,7 @@ pub mod discovered;
 pub mod dns;
 pub mod ethernet;
 pub mod firewall;
+pub mod firewall_conditions;
 pub mod firewall_sets;
 pub mod firewall_status;
 pub mod fixed;
@@ -81,6 +82,7 @@ pub mod xmpp;
 use std::sync::OnceLock;
 
 use super::{TableFn, ValueFn, convert};
+use crate::model::backend::Row;
 use crate::model::schema::{Object, Origin, Param};
 
 /// Whether there are the functions and conversions that an object, or a parameter of it, names.
@@ -129,6 +131,43 @@ pub fn table(name: &str) -> Option<&'static TableFn> {
     AREAS.iter().flat_map(|area| area.1).find(|function| function.name == name)
 }
 
+/// Says of a row what kind it is.
+type Kind = fn(&Row) -> bool;
+
+/// Tables that have rows of the configuration and others that the network brought, and which those are.
+const LEARNT: &[(&str, Kind)] = &[
+    ("dns_forwarders", dns::is_learnt),
+    ("dns_servers", dns::is_learnt),
+    ("ip4_addresses", ip::is_learnt),
+    ("ip6_addresses", ip::is_learnt),
+    ("ip6_prefixes", prefixes::is_learnt),
+    ("routes", routing::is_learnt),
+];
+
+/// Tables that have rows which can be set and not be deleted, and which those are.
+const STAYING: &[(&str, Kind)] = &[
+    ("bridge_ports", bridging::is_management),
+    ("bridge_vlan_ports", bridge_vlans::is_wireless),
+    ("eth_vlans", ethernet::is_unconfigured),
+    ("user_groups", accounts::is_own),
+    ("users", accounts::is_own),
+];
+
+/// Whether a row of a table, `name` or `name:argument`, only reports what the network brought.
+pub fn learnt(spec: &str, row: &Row) -> bool {
+    is_of(LEARNT, spec, row)
+}
+
+/// Whether a row of a table cannot be deleted.
+pub fn stays(spec: &str, row: &Row) -> bool {
+    is_of(LEARNT, spec, row) || is_of(STAYING, spec, row)
+}
+
+fn is_of(kinds: &[(&str, Kind)], spec: &str, row: &Row) -> bool {
+    let name = spec.split(':').next().unwrap_or(spec);
+    kinds.iter().any(|(table, is)| *table == name && is(row))
+}
+
 const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (accounts::VALUES, accounts::TABLES),
     (bbf::VALUES, bbf::TABLES),
@@ -137,6 +176,7 @@ const AREAS: &[(&[ValueFn], &[TableFn])] = &[
     (dns::VALUES, dns::TABLES),
     (firewall::VALUES, firewall::TABLES),
     (firewall_sets::VALUES, firewall_sets::TABLES),
+    (firewall_conditions::VALUES, &[]),
     (firewall_status::VALUES, &[]),
     (shaping::VALUES, shaping::TABLES),
     (&[], fixed::TABLES),

@@ -65,7 +65,7 @@ pub fn put(system: &mut System, address: &str, text: &str) -> Result<()> {
 
 /// The complaint of a row that the kernel or a lease made, and that cannot be configured.
 pub fn not_ours(name: &str) -> Error {
-    Error::bad_value(name, "this entry is not configured here: it comes from the network")
+    Error::learnt(name)
 }
 
 /// The interfaces in the order of the file, with the device that each one's packets go by.

@@ -57,9 +57,13 @@ fn rows(system: &mut System, at: Place<'_>, argument: &str) -> Result<Vec<Row>> 
     dhcpv4::pool_rows(system, at, argument)
 }
 
+fn missing(at: &Place<'_>) -> Error {
+    Error::exhausted(format!("{}: odhcpd is not installed", at.name))
+}
+
 fn add(system: &mut System, at: Place<'_>, argument: &str) -> Result<Row> {
     if daemon(system)?.is_none() {
-        return Err(Error::backend(at.name, "there is no odhcpd"));
+        return Err(missing(&at));
     }
     let row = dhcpv4::add_pool(system, at, argument)?;
     if argument == "ra" {
@@ -107,7 +111,7 @@ fn all_on(system: &mut System, _at: Place<'_>, service: &str) -> Result<Option<R
 
 fn set_all_on(system: &mut System, at: Place<'_>, service: &str, raw: &Raw) -> Result<()> {
     let on = topology::truth(&raw.text());
-    let daemon = daemon(system)?.ok_or_else(|| Error::backend(at.name, "there is no odhcpd"))?;
+    let daemon = daemon(system)?.ok_or_else(|| missing(&at))?;
     if on == is_all_on(system, service)? {
         return Ok(());
     }

@@ -16,7 +16,7 @@ use std::rc::Rc;
 
 use super::deviceinfo::assigned_in;
 use super::processes::resident;
-use super::services::age;
+use super::services::{self as procd, age};
 use crate::backend::packages::{self, Database, Manager, Package, control_path, field, is_name, list_path};
 use crate::backend::{System, TableFn, ValueFn};
 use crate::model::backend::{Place, Raw, Row};
@@ -40,6 +40,8 @@ pub const TABLES: &[TableFn] = &[
 
 /// Versions are of at most 32 characters in TR-181.
 const MAX_VERSION: usize = 32;
+/// TR-181's word for a program that ran, and ended by a fault.
+const FAILED: &str = "FailureWhileActive";
 /// The most units that are listed.
 const MAX_UNITS: usize = 512;
 /// The most processes that are looked at.
@@ -252,8 +254,12 @@ fn unit(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>> {
     .map(Raw::One))
 }
 
-/// KiB in memory of all processes of a service, or the seconds that the oldest of them runs.
+/// KiB in `memory` of all processes of a service, the seconds of `uptime` that the oldest of them runs, or its `fault`
+/// in a word or a `message`.
 fn service(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>> {
+    if matches!(what, "fault" | "message") {
+        return Ok(failure(system, &at).map(|text| Raw::one(if what == "fault" { FAILED } else { &text })));
+    }
     let pids = at.row().and_then(|row| row.cols.get(3)).map(String::as_str).unwrap_or_default();
     let pids: Vec<u32> = pids.split(',').filter_map(|pid| pid.parse().ok()).collect();
     let (_, since_boot) = system.now();
@@ -265,6 +271,16 @@ fn service(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>
         pids.iter().filter_map(|pid| age(&file(pid, "stat")?, since_boot)).max()
     };
     Ok(number.map(|number| Raw::One(number.to_string())))
+}
+
+/// What has become of a service that failed, as procd tells it of those that it no longer starts again, or has not yet:
+/// all it knows is that the program ran, and ended with a code.
+fn failure(system: &mut System, at: &Place<'_>) -> Option<String> {
+    let service = at.row()?.addr.clone();
+    let ended = procd::instances(system, &service).into_iter();
+    let failed = ended.filter_map(|one| Some((one.name, one.exit_code.filter(|code| *code != 0)?)));
+    let told: Vec<String> = failed.map(|(name, code)| format!("{name} ended with {code}")).collect();
+    (!told.is_empty()).then(|| cut(&told.join(", "), 256))
 }
 
 /// What a package says about itself: of opkg's control file or apk's database.

@@ -205,6 +205,11 @@ fn session(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option
     if link.proto != "pppoe" {
         return Ok(None);
     }
+    // Another link may have its session on the same device.
+    let own = topology::ppp_device(system, &link.name, &link.proto)?.unwrap_or_default();
+    if !topology::in_sysfs(system, &own, "") {
+        return Ok(None);
+    }
     let text = system.text("/proc/net/pppoe").unwrap_or_default();
     Ok(session_on(&text, &link.device).map(|id| Raw::One(id.to_string())))
 }

@@ -208,6 +208,11 @@ fn own(system: &mut System, at: &Place<'_>) -> Result<(String, Vec<Item>)> {
     Ok((section, items))
 }
 
+/// Whether a prefix is one that no configuration has.
+pub fn is_learnt(row: &Row) -> bool {
+    row.cols.get(8).is_none()
+}
+
 /// The configured prefix of the innermost row; `None` for one that was learnt.
 fn found(items: &[Item], at: &Place<'_>) -> Option<usize> {
     let id = at.row()?.cols.get(8)?;
@@ -253,7 +258,7 @@ fn field(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>> 
 fn set_field(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<()> {
     let (section, mut items) = own(system, &at)?;
     // TR-181: only a prefix of Origin Static can be changed.
-    let found = found(&items, &at).ok_or_else(|| Error::not_writable(at.name))?;
+    let found = found(&items, &at).ok_or_else(|| Error::learnt(at.name))?;
     if what == "enable" {
         items[found].on = topology::truth(&raw.text());
     } else {

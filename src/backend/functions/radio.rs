@@ -167,14 +167,33 @@ pub(super) fn board(system: &mut System, radio: &str) -> Result<Vec<BandInfo>> {
     Ok(board_info(system, radio)?.map(|info| board_bands(&info)).unwrap_or_default())
 }
 
-/// How many streams the radio can send at once, as board.json notes its antennas; 1 when it does not.
+/// How many streams the radio can send at once, as board.json notes its antennas (since 24.10), else at least as many
+/// as netifd has read from the driver when it wrote hostapd's settings; 1 when neither tells.
 ///
 /// # Errors
 /// As [`System::option`].
 pub(super) fn streams(system: &mut System, radio: &str) -> Result<u32> {
     let info = board_info(system, radio)?;
-    let antennas = info.and_then(|info| info.get("antenna_tx")?.as_u64());
-    Ok(antennas.map_or(1, u64::count_ones))
+    if let Some(antennas) = info.and_then(|info| info.get("antenna_tx")?.as_u64()) {
+        return Ok(antennas.count_ones());
+    }
+    let Some(phy) = phy(system, radio)? else { return Ok(1) };
+    let settings = system.text(&format!("/var/run/hostapd-{phy}.conf"));
+    Ok(settings.map_or(1, |settings| streams_of(&settings)))
+}
+
+/// The streams that hostapd's `ht_capab` and `vht_capab` give away: a beamformer has an antenna for each of its
+/// dimensions, and a space-time block code takes two.
+fn streams_of(settings: &str) -> u32 {
+    let lines = settings
+        .lines()
+        .filter_map(|line| line.strip_prefix("ht_capab=").or_else(|| line.strip_prefix("vht_capab=")));
+    let words = lines.flat_map(|line| line.split(['[', ']']));
+    let of = |word: &str| match word {
+        "TX-STBC" | "TX-STBC-2BY1" => Some(2),
+        _ => word.strip_prefix("SOUNDING-DIMENSION-").and_then(|number| number.parse().ok()),
+    };
+    words.filter_map(of).max().unwrap_or(1)
 }
 
 /// What board.json notes of the wiphy of a radio.
@@ -682,6 +701,20 @@ mod tests {
         assert_eq!(words("6GHz", Some(3)), ["ax", "be"]);
         assert_eq!(words("2.4GHz", None), ["b", "g"]);
         assert!(words("", None).is_empty());
+    }
+
+    #[test]
+    fn what_hostapd_was_told() {
+        for (settings, streams) in [
+            ("driver=nl80211\nht_capab=[HT40+][LDPC][SHORT-GI-20][TX-STBC][RX-STBC1]\n", 2),
+            ("ht_capab=[TX-STBC]\nvht_capab=[TX-STBC-2BY1][SU-BEAMFORMER][SOUNDING-DIMENSION-4]\n", 4),
+            ("ht_capab=[HT40+][SHORT-GI-20][RX-STBC1]\n", 1),
+            ("wpa_passphrase=[TX-STBC]\n", 1),
+            ("vht_capab=[SOUNDING-DIMENSION-many]\n", 1),
+            ("", 1),
+        ] {
+            assert_eq!(streams_of(settings), streams, "{settings}");
+        }
     }
 
     #[test]

@@ -168,7 +168,7 @@ fn modes(system: &mut System, radio: &str, band: Option<&str>) -> Result<Vec<HtM
     Ok(out)
 }
 
-/// Of all streams together; of one where board.json does not note how many there are.
+/// Of all streams together.
 fn max_bit_rate(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
     let radio = radio_of(&at)?;
     let band = band(system, &radio)?;

@@ -148,13 +148,18 @@ fn origin(route: &Route, proto: &str) -> &'static str {
     }
 }
 
+/// Whether a route is one that UCI does not have.
+pub fn is_learnt(row: &Row) -> bool {
+    row.addr == KERNEL
+}
+
 fn section_type(at: Place<'_>) -> &'static str {
     if at.name.contains(".IPv6Forwarding.") { "route6" } else { "route" }
 }
 
 fn read(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Raw>> {
     let Some(row) = at.row() else { return Ok(None) };
-    if row.addr == KERNEL {
+    if is_learnt(row) {
         return Ok(of_kernel(row, what).map(Raw::One));
     }
     let (interface, gateway, metric, target) = configured(system, &row.addr)?;
@@ -223,7 +228,7 @@ fn of_kernel(row: &Row, what: &str) -> Option<String> {
 
 fn write(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<()> {
     let Some(row) = at.row() else { return Err(not_ours(at.name)) };
-    if row.addr == KERNEL {
+    if is_learnt(row) {
         return Err(not_ours(at.name));
     }
     let base = format!("network.{}", row.addr);
@@ -271,7 +276,7 @@ fn add(system: &mut System, _at: Place<'_>, ty: &str) -> Result<Row> {
 
 fn delete(system: &mut System, at: Place<'_>, _ty: &str) -> Result<()> {
     match at.row() {
-        Some(row) if row.addr != KERNEL => system.delete_section(&format!("network.{}", row.addr)),
+        Some(row) if !is_learnt(row) => system.delete_section(&format!("network.{}", row.addr)),
         _ => Err(Error::not_deletable(at.name)),
     }
 }

@@ -28,6 +28,8 @@ pub struct Instance {
     pub name: String,
     /// Its process, while it runs.
     pub pid: Option<u32>,
+    /// With what it ended, once it has: 128 and more by a signal.
+    pub exit_code: Option<i64>,
 }
 
 /// The instances of a service as procd has them; none when it has none, or does not answer.
@@ -39,7 +41,9 @@ pub fn instances(system: &mut System, service: &str) -> Vec<Instance> {
     let one = |(name, value): (&crate::ubus::blobmsg::Text, &crate::ubus::blobmsg::Value)| {
         let table = value.as_table()?;
         let pid = table.number("pid").and_then(|pid| u32::try_from(pid).ok());
-        Some(Instance { name: name.to_string(), pid: pid.filter(|_| table.flag("running")) })
+        let running = table.flag("running");
+        let exit_code = table.number("exit_code").filter(|_| !running);
+        Some(Instance { name: name.to_string(), pid: pid.filter(|_| running), exit_code })
     };
     found.iter().filter_map(one).collect()
 }

@@ -176,6 +176,9 @@ fn joined<'l>(lines: impl Iterator<Item = &'l str>) -> String {
 }
 
 fn add_key(system: &mut System, at: Place<'_>, argument: &str) -> Result<Row> {
+    if !system.exists("/etc/dropbear") {
+        return Err(Error::exhausted(format!("adding to {}: dropbear is not installed", at.name)));
+    }
     let text = system.text(KEYS).unwrap_or_default();
     if keys(system, at, argument)?.len() >= MAX_ROWS {
         return Err(Error::exhausted(format!("there are {MAX_ROWS} keys")));

@@ -292,16 +292,16 @@ fn endpoint_rows(system: &mut System, _at: Place<'_>, _argument: &str) -> Result
     rows(system, false, |iface| iface.mode == Mode::Sta && iface.half != "ssid")
 }
 
-fn add_ssid(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Row> {
-    add_half(system, "ssid", "ap", Mode::Ap)
+fn add_ssid(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Row> {
+    add_half(system, &at, "ssid", "ap", Mode::Ap)
 }
 
-fn add_ap(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Row> {
-    add_half(system, "ap", "ssid", Mode::Ap)
+fn add_ap(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Row> {
+    add_half(system, &at, "ap", "ssid", Mode::Ap)
 }
 
-fn add_endpoint(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Row> {
-    add_half(system, "ap", "ssid", Mode::Sta)
+fn add_endpoint(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Row> {
+    add_half(system, &at, "ap", "ssid", Mode::Sta)
 }
 
 /// A name for a section, which no access point has kept either.
@@ -317,7 +317,10 @@ pub(super) fn free_name(system: &mut System) -> Result<String> {
 
 /// Gives the first section that waits for this half this one; else makes a section with this half. An SSID
 /// alone is not yet of a mode, and takes that of its other half.
-fn add_half(system: &mut System, half: &str, other: &str, mode: Mode) -> Result<Row> {
+fn add_half(system: &mut System, at: &Place<'_>, half: &str, other: &str, mode: Mode) -> Result<Row> {
+    if system.sections("wireless", "wifi-device")?.is_empty() {
+        return Err(Error::exhausted(format!("adding to {}: there is no radio", at.name)));
+    }
     let waits = |iface: &Iface| iface.half == other && !iface.alone && iface.mode != Mode::Other;
     let waiting = ifaces(system)?.into_iter().find(waits);
     let Some(mut iface) = waiting else {

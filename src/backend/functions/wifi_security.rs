@@ -14,11 +14,14 @@ pub const VALUES: &[ValueFn] = &[
     ValueFn { name: "wifi_mode", get: mode, set: Some(set_mode) },
     ValueFn { name: "wifi_cipher", get: cipher, set: Some(set_cipher) },
     ValueFn { name: "wifi_wep", get: wep, set: Some(set_wep) },
+    ValueFn { name: "wifi_passphrase", get: sae, set: Some(set_passphrase) },
     ValueFn { name: "wifi_psk", get: psk, set: Some(set_psk) },
     ValueFn { name: "wifi_sae", get: sae, set: Some(set_sae) },
     ValueFn { name: "wifi_mfp", get: mfp, set: Some(set_mfp) },
 ];
 
+/// Why a network of WEP takes no passphrase: both live in the same option.
+const WEP_LOST: &str = "ModeEnabled is one of WEP, and its key would be lost";
 /// TR-181's modes and what is written for them.
 const MODES: [(&str, &str); 13] = [
     ("None", "none"),
@@ -189,7 +192,7 @@ fn set_wep(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Re
         return Err(Error::bad_value(at.name, "a WEP key has 5 or 13 octets"));
     }
     check_key(system, &at, |_, mode, _| match mode {
-        "WEP-64" | "WEP-128" => None,
+        mode if is_wep(mode) => None,
         _ => Some("ModeEnabled is not one of WEP, and its key would be lost"),
     })?;
     topology::put(system, &section, "key", "1")?;
@@ -210,7 +213,19 @@ fn set_psk(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Re
     if key.len() != 64 {
         return Err(Error::bad_value(at.name, "a pre-shared key has 32 octets"));
     }
+    check_key(system, &at, |_, mode, _| is_wep(mode).then_some(WEP_LOST))?;
     topology::put(system, &section, "key", &key)
+}
+
+/// A network may be given the passphrase of a mode that it gets later; one of WEP would lose its own key.
+fn set_passphrase(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Result<()> {
+    let section = section(&at)?;
+    check_key(system, &at, |_, mode, _| is_wep(mode).then_some(WEP_LOST))?;
+    topology::put(system, &section, "key", &raw.text())
+}
+
+fn is_wep(mode: &str) -> bool {
+    matches!(mode, "WEP-64" | "WEP-128")
 }
 
 fn sae(system: &mut System, at: Place<'_>, _argument: &str) -> Result<Option<Raw>> {
@@ -232,7 +247,7 @@ fn set_sae(system: &mut System, at: Place<'_>, _argument: &str, raw: &Raw) -> Re
     }
     let length = key.len();
     check_key(system, &at, move |kind, mode, section_key| match (kind, mode) {
-        (_, "WEP-64" | "WEP-128") => Some("ModeEnabled is one of WEP, and its key would be lost"),
+        (_, mode) if is_wep(mode) => Some(WEP_LOST),
         (Mode::Sta, "WPA3-Personal") => None,
         _ if section_key == 0 || (8..=63).contains(&length) => None,
         _ => Some("the network would not start: of 8 to 63 octets it has to be there"),

@@ -7,6 +7,9 @@ const TRAFFIC: &str = "Inter-|   Receive                                        
     face |bytes    packets errs drop fifo frame compressed multicast|\
     bytes    packets errs drop fifo colls carrier compressed";
 
+/// What the kernel has for IPv6, a folder for each network device in `conf` and `neigh`.
+pub const IPV6: &str = "proc/sys/net/ipv6";
+
 /// A network device as `/sys/class/net` and `/proc/net/dev` show it.
 struct Device<'a> {
     name: &'a str,
@@ -120,6 +123,8 @@ pub fn files() -> Vec<(String, String)> {
     for (path, value) in VALUES {
         files.line(*path, value);
     }
+    files.line("sys/devices/platform/soc/15100000.ethernet/uevent", "DRIVER=mtk_soc_eth");
+    files.line("sys/bus/pci/drivers_autoprobe", 1);
     for device in DEVICES {
         device.files(&mut files);
     }
@@ -149,7 +154,7 @@ pub fn files() -> Vec<(String, String)> {
 pub fn links() -> Vec<(String, String)> {
     let mut out = Vec::new();
     for (name, _, _, path) in RADIOS {
-        let up = "../".repeat(path.split('/').count() + 3);
+        let up = "../".repeat(path.split('/').count() + 2);
         let folder = format!("devices/platform/{path}");
         out.push((format!("sys/class/ieee80211/{name}"), format!("../../{folder}/ieee80211/{name}")));
         out.push((format!("sys/{folder}/ieee80211/{name}/device"), "../..".to_owned()));
@@ -258,6 +263,11 @@ impl Device<'_> {
             put("brport/priority", &32);
             put("brport/port_no", &format!("{:#x}", self.index.saturating_sub(2)));
         }
+        let off = u8::from(!self.master.is_empty());
+        for (file, value) in [("disable_ipv6", off), ("dad_transmits", 1), ("forwarding", 1)] {
+            files.line(format!("{IPV6}/conf/{}/{file}", self.name), value);
+        }
+        files.line(format!("{IPV6}/neigh/{}/retrans_time_ms", self.name), 1000);
     }
 
     /// Its symbolic links: paths below the root and targets.
@@ -266,6 +276,12 @@ impl Device<'_> {
         let folder = format!("sys/class/net/{}", self.name);
         if !self.master.is_empty() {
             out.extend(master_links(self.name, self.master));
+        }
+        if matches!(self.kind, "" | "dsa") && self.name != "lo" {
+            out.push((
+                format!("{folder}/device"),
+                "../../../devices/platform/soc/15100000.ethernet".to_owned(),
+            ));
         }
         if let Some(lower) = self.lower() {
             out.push((format!("{folder}/lower_{lower}"), format!("../{lower}")));

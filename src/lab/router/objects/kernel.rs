@@ -14,7 +14,7 @@ use super::interfaces::{self, Interface};
 use super::state::{State, words};
 use super::system::hostname;
 use super::wireless;
-use crate::lab::router::kernel::{device, master_links};
+use crate::lab::router::kernel::{IPV6, device, master_links};
 
 /// The most network devices.
 const MAX_DEVICES: usize = 64;
@@ -126,8 +126,14 @@ fn disappear(state: &State, wanted: &BTreeMap<String, New>) {
         let made = matches!(devices::kind(state, &name).as_deref(), Some("wlan" | "ppp" | "vlan" | "bridge"));
         if made && !wanted.contains_key(&name) && is_name(&name) {
             leave(state, &name);
-            if let Ok(path) = state.root.join(format!("/sys/class/net/{name}")) {
-                let _ = fs::remove_dir_all(path);
+            for path in [
+                format!("/sys/class/net/{name}"),
+                format!("/{IPV6}/conf/{name}"),
+                format!("/{IPV6}/neigh/{name}"),
+            ] {
+                if let Ok(path) = state.root.join(path) {
+                    let _ = fs::remove_dir_all(path);
+                }
             }
         }
     }
@@ -187,6 +193,8 @@ fn masters(state: &State) {
             for (path, target) in master_links(&port, bridge) {
                 link(state, &format!("/{path}"), &target);
             }
+            // As netifd does with whatever is a port.
+            put(state, &format!("/{IPV6}/conf/{port}/disable_ipv6"), "1\n");
         }
     }
 }
@@ -202,6 +210,7 @@ fn leave(state: &State, port: &str) {
     if let Ok(path) = state.root.join(format!("/sys/class/net/{port}/brport")) {
         let _ = fs::remove_dir_all(path);
     }
+    put(state, &format!("/{IPV6}/conf/{port}/disable_ipv6"), "0\n");
 }
 
 /// The networks of the interfaces: device, network, length, own address, metric.
@@ -429,6 +438,29 @@ mod tests {
         edit(folder.path(), "network", "option proto 'pppoe'", "option proto 'dhcp'");
         state.reload("network");
         assert!(!folder.path().join("sys/class/net/pppoe-wan").exists());
+        assert!(!folder.path().join("proc/sys/net/ipv6/conf/pppoe-wan").exists());
+    }
+
+    #[test]
+    fn links_lead_somewhere() {
+        fn look(folder: &Path) {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                assert!(path.exists(), "{} leads nowhere", path.display());
+                if !path.is_symlink() && path.is_dir() {
+                    look(&path);
+                }
+            }
+        }
+        let (folder, _) = router();
+        look(&folder.path().join("sys"));
+        for device in fs::read_dir(folder.path().join("sys/class/net")).unwrap() {
+            let name = device.unwrap().file_name().into_string().unwrap();
+            let off =
+                fs::read_to_string(folder.path().join(format!("{IPV6}/conf/{name}/disable_ipv6"))).unwrap();
+            let port = folder.path().join(format!("sys/class/net/{name}/master")).exists();
+            assert_eq!(off.trim() == "1", port, "{name}");
+        }
     }
 
     #[test]
@@ -450,6 +482,12 @@ mod tests {
         assert_eq!(target("phy1-ap1/master"), Some("../br-lan".into()));
         assert!(!net.join("phy0-ap0").exists() && target("br-lan/brif/phy0-ap0").is_none());
         assert_eq!(target("lan4/master"), Some("../br-new".into()));
+        let off = |name: &str| {
+            fs::read_to_string(folder.path().join(format!("{IPV6}/conf/{name}/disable_ipv6"))).ok()
+        };
+        assert_eq!(off("phy1-ap1").as_deref(), Some("1\n"));
+        assert_eq!(off("br-new").as_deref(), Some("0\n"));
+        assert_eq!(off("phy0-ap0"), None);
         assert!(target("br-lan/brif/lan4").is_none() && target("br-new/brif/lan4").is_some());
         // And back, with the counters that it had.
         edit(folder.path(), "wireless", "\n\toption disabled '1'", "");
