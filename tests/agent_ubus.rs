@@ -123,7 +123,9 @@ fn without_an_acs_there_is_no_session() {
     let broker = broker(&router);
     let agent = router.start(&[]);
     agent.wait_for("tr069 is on ubus", 1);
-    assert_eq!(part(&call(&broker, "status", "{}"), "cwmp").text("status").unwrap(), "init");
+    let status = call(&broker, "status", "{}");
+    assert_eq!(part(&status, "cwmp").text("status").unwrap(), "init");
+    assert_eq!(part(&status, "next_session").text("start_time").unwrap(), "N/A");
     let refused = call(&broker, "inform", r#"{"event":"2 PERIODIC"}"#);
     assert_eq!(refused.get("status"), Some(&Value::Int32(-1)));
     assert_eq!(refused.text("info").unwrap(), "icwmpd is still in init state");
@@ -206,7 +208,14 @@ fn an_interface_that_comes_up_ends_the_wait() {
     agent.wait_for("Retry in 1", 1);
     agent.wait_for("tr069 is on ubus", 1);
     let mut client = Client::connect(broker.path(), LIMIT).unwrap();
-    for text in [r#"{"interface":"lan","action":"ifdown"}"#, "{}", r#"{"action":7}"#] {
+    for text in [
+        r#"{"interface":"lan","action":"ifdown"}"#,
+        r#"{"interface":"lan","action":"ifup"}"#,
+        r#"{"interface":"wanwan","action":"ifup"}"#,
+        r#"{"action":"ifup"}"#,
+        "{}",
+        r#"{"action":7}"#,
+    ] {
         client.send_event("network.interface", &json::parse(text).unwrap(), LIMIT).unwrap();
     }
     play::stays_quiet(&agent, "Start session", 1);

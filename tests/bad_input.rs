@@ -137,6 +137,22 @@ fn a_bad_row_of_a_data_model() {
     assert!(output.status.success() && text(&output.stdout).contains("=> x"), "{output:?}");
 }
 
+/// `validate` reads what the options name, too.
+#[test]
+fn files_that_options_name() {
+    let router = router("http://127.0.0.1:9/");
+    router.set("cpe", "forced_inform_json", "/etc/forced.json");
+    router.set("cpe", "custom_notify_json", "/etc/notify.json");
+    refused(&router.run(&["validate"]), 1, &["forced_inform_json: /etc/forced.json cannot be read"]);
+    router.write("/etc/forced.json", "{\"forced_inform\": [\"Device.DeviceInfo.UpTime\"]}");
+    refused(&router.run(&["validate"]), 1, &["custom_notify_json: /etc/notify.json cannot be read"]);
+    router.write("/etc/notify.json", "{\"custom_notification\": 7}");
+    refused(&router.run(&["validate"]), 1, &["/etc/notify.json: "]);
+    router.write("/etc/notify.json", "{\"custom_notification\": []}");
+    let output = router.run(&["validate"]);
+    assert!(output.status.success(), "{output:?}");
+}
+
 #[test]
 fn a_port_in_use() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -687,6 +687,7 @@ fn an_easycwmp_is_taken_over() {
         ("easycwmp.cfg03", "device"),
         ("easycwmp.cfg03.oui", "02AB00"),
         ("easycwmp.cfg03.serial_number", "0042"),
+        ("easycwmp.cfg03.software_version", "18.06.1"),
     ];
     let Some((router, settings)) = migrated(&config) else { return };
     assert_eq!(settings.acs.url, "http://acs.example:8080/a=b");
@@ -705,7 +706,33 @@ fn an_easycwmp_is_taken_over() {
     {
         assert_eq!(uci[&format!("cwmp.cpe.{name}")], value);
     }
+    // easycwmp wrote that of the firmware of then.
+    assert!(!uci.contains_key("cwmp.cpe.software_version"));
+    assert!(settings.enabled);
     assert!(!router.dir.path().join("owned").exists());
+}
+
+/// The first easycwmp had its URL in parts; one that was switched off stays off, and what cannot be taken is said.
+#[test]
+fn an_easycwmp_that_is_old_and_off() {
+    let config = [
+        ("easycwmp.cfg01", "local"),
+        ("easycwmp.cfg01.enable", "0"),
+        ("easycwmp.cfg01.authentication", "Basic"),
+        ("easycwmp.cfg02", "acs"),
+        ("easycwmp.cfg02.scheme", "http"),
+        ("easycwmp.cfg02.hostname", "acs.example"),
+        ("easycwmp.cfg02.port", "8080"),
+        ("easycwmp.cfg02.path", "/openacs/acs"),
+        ("easycwmp.cfg02.ssl_cert", "/etc/cpe.pem"),
+    ];
+    let Some((router, settings)) = migrated(&config) else { return };
+    assert_eq!(settings.acs.url, "http://acs.example:8080/openacs/acs");
+    assert!(!settings.enabled);
+    let told = router.told();
+    for words in ["easycwmp took Basic", "the certificate of easycwmp is not taken over"] {
+        assert!(told.contains(words), "{told}");
+    }
 }
 
 #[test]

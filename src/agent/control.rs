@@ -115,6 +115,9 @@ pub fn inform(arguments: &Table, is_up: bool, is_running: bool) -> (Table, Optio
     }
     let event = match arguments.get("event") {
         None => Some(EventCode::ConnectionRequest),
+        Some(given) if given.as_text().is_some_and(|text| text.to_str().is_empty()) => {
+            Some(EventCode::ConnectionRequest)
+        }
         Some(_) => arguments.text("event").and_then(|text| event(&text)),
     };
     match event {
@@ -179,9 +182,11 @@ fn event(text: &str) -> Option<EventCode> {
         E::Vendor(_) | E::Method(_) => None,
         event @ (E::Boot
         | E::Periodic
+        | E::Scheduled
         | E::ValueChange
         | E::ConnectionRequest
         | E::DiagnosticsComplete
+        | E::RequestDownload
         | E::Wakeup
         | E::Heartbeat) => Some(event),
         _ => Some(E::ConnectionRequest),
@@ -213,6 +218,9 @@ mod tests {
             ("6 connection request", EventCode::ConnectionRequest),
             ("8 diagnostics complete", EventCode::DiagnosticsComplete),
             ("2 PERIODIC", EventCode::Periodic),
+            ("3 SCHEDULED", EventCode::Scheduled),
+            ("9 REQUEST DOWNLOAD", EventCode::RequestDownload),
+            ("", EventCode::ConnectionRequest),
             ("7 TRANSFER COMPLETE", EventCode::ConnectionRequest),
         ] {
             check_inform(&format!("{{\"event\": \"{text}\"}}"), false, started, Some(&event(code)));
@@ -225,7 +233,7 @@ mod tests {
         check_inform(not, false, started, Some(&event(EventCode::Periodic)));
         let running = "Session already running, event will be sent at the end of the session";
         check_inform(r#"{"event": "2 PERIODIC"}"#, true, running, Some(&event(EventCode::Periodic)));
-        for bad in ["\"2\"", "\"\"", "\"M Reboot\"", "\"X ABC thing\"", "\"2 PERIODIC; reboot\"", "2"] {
+        for bad in ["\"2\"", "\"M Reboot\"", "\"X ABC thing\"", "\"2 PERIODIC; reboot\"", "2"] {
             check_inform(&format!("{{\"event\": {bad}}}"), false, "not able to get the event code", None);
         }
     }

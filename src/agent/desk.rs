@@ -34,6 +34,8 @@ use crate::uci::{Store, StoreError};
 
 /// The event of netifd.
 const NETWORK: &str = "network.interface";
+/// The most interfaces that come up between two looks of the loop.
+const MAX_UP: usize = 64;
 /// The most calls that wait for the loop.
 const MAX_CALLS: usize = 16;
 /// How long the thread rests where the system has nothing left for it to wait with.
@@ -59,8 +61,8 @@ pub struct Errands {
     pub wishes: Vec<Wanted>,
     /// An interface has changed.
     pub network_changed: bool,
-    /// And one has come up.
-    pub came_up: bool,
+    /// And these have come up, by netifd's names.
+    pub came_up: Vec<String>,
 }
 
 #[derive(Debug, Default)]
@@ -241,7 +243,12 @@ impl Clerk {
             Incoming::Event { data, .. } => {
                 let errands = &mut lock(&self.shared).errands;
                 errands.network_changed = true;
-                errands.came_up |= data.text("action").as_deref() == Some("ifup");
+                if let (Some("ifup"), Some(name)) = (data.text("action").as_deref(), data.text("interface"))
+                    && errands.came_up.len() < MAX_UP
+                    && !errands.came_up.iter().any(|other| *other == name)
+                {
+                    errands.came_up.push(name.into_owned());
+                }
                 let _ = self.wake.write(1);
             }
             Incoming::Notification { .. } | Incoming::Subscribers { .. } => {}

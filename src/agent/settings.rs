@@ -308,9 +308,11 @@ impl Settings {
         let look = u64::from(reader.number("cpe.periodic_notify_interval", 10, 1, 86_400));
         let log = Log {
             level: match reader.text("cpe.log_severity").as_str() {
-                "EMERG" | "ALERT" | "CRITIC" | "ERROR" => log::LevelFilter::Error,
-                "WARNING" => log::LevelFilter::Warn,
-                "" | "NOTICE" | "INFO" => log::LevelFilter::Info,
+                // No line is graver than an error, and none of the grade between warning and information.
+                "EMERG" | "ALERT" | "CRITIC" => log::LevelFilter::Off,
+                "ERROR" => log::LevelFilter::Error,
+                "WARNING" | "NOTICE" => log::LevelFilter::Warn,
+                "" | "INFO" => log::LevelFilter::Info,
                 "DEBUG" => log::LevelFilter::Debug,
                 other => {
                     reader.complaints.push(format!("cwmp.cpe.log_severity: {other:?} is no severity"));
@@ -325,6 +327,10 @@ impl Settings {
             }),
             max_size: u64::from(reader.number("cpe.log_max_size", 102_400, 1024, 1 << 30)),
         };
+        // These are read as values of the model, which says nothing of what it cannot understand.
+        reader.flag("lwn.enable", false);
+        reader.number("lwn.port", 7547, 0, 65_535);
+        reader.flag("cpe.upgrades_managed", false);
         let light_digest = match reader.text("lwn.digest").as_str() {
             "" | "SHA-1" => Digest::Sha1,
             "SHA-256" => Digest::Sha256,
@@ -560,11 +566,33 @@ mod tests {
             ("cpe.log_severity", "LOUD"),
             ("acs.retry_min_wait_interval", "0"),
             ("lwn.digest", "MD5"),
+            ("lwn.enable", "perhaps"),
+            ("lwn.port", "99999"),
+            ("cpe.upgrades_managed", "perhaps"),
         ]);
-        assert_eq!(settings.complaints.len(), 6, "{:?}", settings.complaints);
+        assert_eq!(settings.complaints.len(), 9, "{:?}", settings.complaints);
         assert_eq!((settings.connection_request.port, settings.enabled), (7547, true));
         assert_eq!(settings.light_digest, Digest::Sha1);
         assert_eq!(read(&[("lwn.digest", "SHA-256")]).light_digest, Digest::Sha256);
+    }
+
+    /// Of icwmp's eight levels those that no line of ours is of.
+    #[test]
+    fn levels_of_the_log() {
+        use log::LevelFilter as L;
+        for (word, level) in [
+            ("EMERG", L::Off),
+            ("ALERT", L::Off),
+            ("CRITIC", L::Off),
+            ("ERROR", L::Error),
+            ("WARNING", L::Warn),
+            ("NOTICE", L::Warn),
+            ("INFO", L::Info),
+            ("", L::Info),
+            ("DEBUG", L::Debug),
+        ] {
+            assert_eq!(read(&[("cpe.log_severity", word)]).log.level, level, "{word}");
+        }
     }
 
     #[test]

@@ -79,6 +79,19 @@ pub fn configure(model: &mut Model<System>, settings: &Settings) -> Vec<String> 
     complaints
 }
 
+/// What is wrong with the file of `cpe.custom_notify_json`, which the daemon obeys once.
+pub fn check_notifications(system: &mut System, settings: &Settings) -> Vec<String> {
+    let path = &settings.custom_notify;
+    match named_file(system, "custom_notify_json", path) {
+        _ if path.is_empty() => Vec::new(),
+        Ok(text) => {
+            let (_, complaints) = icwmp_files::custom_notification(&text);
+            complaints.iter().map(|complaint| format!("{path}: {complaint}")).collect()
+        }
+        Err(why) => vec![why],
+    }
+}
+
 /// The text of a file that an option of `cwmp.cpe` names.
 ///
 /// # Errors

@@ -38,6 +38,8 @@ pub(super) fn validate(options: &Options) -> ExitCode {
             match read_settings(model.backend()) {
                 Err(why) => found.push(why),
                 Ok(settings) => {
+                    found.extend(vendor::configure(&mut model, &settings));
+                    found.extend(vendor::check_notifications(model.backend(), &settings));
                     found.extend(settings.complaints);
                     let offers = offers::read(&options.root, &settings.discovery.wan);
                     if settings.discovery.has_say {

@@ -97,7 +97,8 @@ fn perform(options: &Options, words: &[String]) -> Result<Vec<String>, Refusal> 
             format!("{} => {}", text(entry, "parameter"), text(entry, "value"))
         }),
         ["get_names", arguments @ ..] if arguments.len() <= 2 => {
-            let next_level = matches!(arguments, [_, "1" | "true"]);
+            let next_level =
+                matches!(arguments, [_, word] if *word == "1" || word.eq_ignore_ascii_case("true"));
             let command = Command::Names { path: or_all(arguments).to_owned(), next_level, from: None };
             who.list(command, "names", |entry| {
                 let word = if entry.flag("writable") { "writable" } else { "not-writable" };
@@ -107,19 +108,8 @@ fn perform(options: &Options, words: &[String]) -> Result<Vec<String>, Refusal> 
         ["set", path, value, key @ ..] if key.len() <= 1 => {
             let values = vec![((*path).to_owned(), (*value).to_owned())];
             who.ask(&Command::Set { values, key: owned(key) })?;
-            let mut lines = vec!["Set value is successfully done".to_owned()];
-            let read = who.list(get(path), "parameters", |entry| {
-                format!("{} => {}", text(entry, "parameter"), text(entry, "value"))
-            });
-            match read {
-                Ok(values) => lines.extend(values),
-                // It is done, and what was asked for was no more than that: an alias has another name now.
-                Err(why) => {
-                    eprintln!("{path} was set, but cannot be read back:");
-                    why.lines().iter().for_each(|line| eprintln!("{line}"));
-                }
-            }
-            Ok(lines)
+            // As it was given, like icwmp: that the system shows it is seen to before the change is done.
+            Ok(vec!["Set value is successfully done".to_owned(), format!("{path} => {value}")])
         }
         ["add", object, key @ ..] if key.len() <= 1 => {
             let answer = who.ask(&Command::Add { object: (*object).to_owned(), key: owned(key) })?;
@@ -133,10 +123,8 @@ fn perform(options: &Options, words: &[String]) -> Result<Vec<String>, Refusal> 
         ["set_notif", path, number] => {
             let bad = |_| Refusal::arguments(format_args!("{number:?} is no notification"));
             let notification = Some(number.parse().map_err(bad)?);
-            who.list(attributes(path, notification), "attributes", |entry| {
-                let number = entry.number("notification").unwrap_or_default();
-                format!("{} => {number}", text(entry, "parameter"))
-            })
+            who.list(attributes(path, notification), "attributes", |_| String::new())?;
+            Ok(vec![format!("{path} => {number}")])
         }
         ["help"] => Ok(help()),
         [known, ..] => match COMMANDS.iter().find(|(name, ..)| name == known) {

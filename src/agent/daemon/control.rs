@@ -40,7 +40,7 @@ impl Daemon {
     pub(super) fn serve_desk(&mut self) -> bool {
         let errands = self.desk.errands();
         if errands.network_changed {
-            self.network_event(errands.came_up, self.clock.now());
+            self.network_event(&errands.came_up, self.clock.now());
         }
         let mut goes_on = true;
         for wanted in errands.wishes {
@@ -158,11 +158,15 @@ impl Daemon {
     }
 
     /// An interface has changed: what depends on it is looked at, and an ACS that could not be reached is
-    /// tried again when one comes up, as icwmp does.
-    fn network_event(&mut self, came_up: bool, now: Duration) {
+    /// tried again when the WAN comes up, as icwmp does. A port of the LAN that goes up and down changes nothing for it.
+    fn network_event(&mut self, came_up: &[String], now: Duration) {
         self.notices.soon();
-        if came_up && self.retry_at.is_some() {
-            info!("an interface is up: the ACS is tried again");
+        let wan = &self.settings.discovery.wan;
+        let is_wan = |name: &String| {
+            name.strip_prefix(wan.as_str()).is_some_and(|more| matches!(more, "" | "6" | "_6"))
+        };
+        if came_up.iter().any(is_wan) && self.retry_at.is_some() {
+            info!("the WAN is up: the ACS is tried again");
             // One that goes up and down all the time is no reason for a session each time.
             self.retry_at = Some(now.max(self.session_since + CALM));
         }
@@ -174,6 +178,7 @@ impl Daemon {
         let last = self.history.last();
         let now = both_clocks(&self.clock);
         let planned = self.file.state.alarms.next_session(now).into_iter().chain(self.retry_at).min();
+        let planned = planned.filter(|_| self.may_begin());
         let next = planned.zip(now.wall).map(|(at, wall)| {
             wall.saturating_add(i64::try_from(at.saturating_sub(now.mono).as_secs()).unwrap_or(i64::MAX))
         });
