@@ -420,6 +420,33 @@ fn later_folders_and_our_own_files_go_before() {
     open(router.dir, None).0.check("Device.X_A.Who", "own");
 }
 
+/// A file of our own format gives a table of ours more parameters, with its rows or without; all else of it stays.
+#[test]
+fn our_own_files_widen_tables() {
+    let param = r#""params":[{"name":"X_A_Note","type":"string","access":"rw","store":true}]"#;
+    let table = "Device.Routing.Router.{i}.IPv4Forwarding.{i}.";
+    let rows = compiled::schema().objects().iter().find(|object| object.path == table).unwrap().rows.unwrap();
+    let same = format!(r#""rows":{{"fn":"{}"}},"#, rows.spec);
+    for rows in ["", &same] {
+        let own = format!(r#"{{"objects":[{{"object":"{table}",{rows}{param}}}]}}"#);
+        let plain = router_with(&[("etc/config/network", "config interface 'lan'\n")]);
+        put(plain.dir.path(), "usr/share/rcwmp/datamodel.d/a.json", &own);
+        let (mut router, complaints) = open(plain.dir, None);
+        assert_eq!(complaints, Vec::<String>::new());
+        let new = router.add("Device.Routing.Router.1.IPv4Forwarding.");
+        router.set(&[(&format!("{new}X_A_Note"), "mine")]);
+        router.check(&format!("{new}X_A_Note"), "mine");
+        router.delete(&new);
+    }
+    let plain = router_with(&[]);
+    let own = format!(
+        r#"{{"objects":[{{"object":"Device.X_A.",{param}}},{{"object":"Device.X_A.B.{{i}}.",{param}}}]}}"#
+    );
+    put(plain.dir.path(), "usr/share/rcwmp/datamodel.d/a.json", &own);
+    let (_, complaints) = open(plain.dir, None);
+    assert!(complaints[0].contains("a.json: Device.X_A.B.{i}. has no rows"), "{complaints:?}");
+}
+
 /// A parameter of the file itself, and the plugins of bbfdm's first versions, which say no version or 1.
 #[test]
 fn older_plugins() {

@@ -207,6 +207,21 @@ fn rules_that_mark_are_classifications() {
     router.has("firewall", &["option dest_port '!5061-5070'"]);
     router.set(&[(&format!("{class}ProtocolExclude"), "1"), (&format!("{class}Protocol"), "6")]);
     router.has("firewall", &["option proto '!tcp'"]);
+    // In any order: what is excluded may come after the word that it is.
+    let rule = router.add("Device.Firewall.Chain.1.Rule.");
+    let at = |name: &str| format!("{rule}{name}");
+    for name in ["DestPortExclude", "SourceIPExclude"] {
+        assert!(router.try_set(&[(&at(name), "1")]).is_err(), "{name}");
+    }
+    router.set(&[
+        (&at("DestPortExclude"), "1"),
+        (&at("SourceIPExclude"), "1"),
+        (&at("Protocol"), "6"),
+        (&at("DestPort"), "22"),
+        (&at("SourceIP"), "192.0.2.7"),
+    ]);
+    router.has("firewall", &["option dest_port '!22'", "option src_ip '!192.0.2.7'"]);
+    router.delete(&rule);
     let new = router.add("Device.QoS.Classification.");
     each(&mut router, &new, &[("Enable", "0"), ("DSCPMark", "-1"), ("Protocol", "-1")]);
     router.set(&[(&format!("{new}Enable"), "1")]);

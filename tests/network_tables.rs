@@ -587,8 +587,20 @@ config bridge-vlan
     router.check(pvid, "20");
     let untagged = "Device.Bridging.Bridge.1.Port.2.AcceptableFrameTypes";
     for word in ["AdmitOnlyVLANTagged", "AdmitOnlyPrioUntagged"] {
-        assert!(router.try_set(&[(untagged, word)]).is_err(), "{word}");
+        let input = Input { text: word.to_owned(), ..Input::default() };
+        let why = router.model.set(&[(untagged.to_owned(), input)], None).unwrap_err();
+        let ErrorKind::Several(list) = why.kind() else { panic!("{why:?}") };
+        assert!(matches!(list[0].1.kind(), ErrorKind::BadValue { .. }), "{word}: {why:?}");
     }
+    // Before or after what makes it possible.
+    let at = |n: usize, name: &str| format!("Device.Bridging.Bridge.1.VLANPort.{n}.{name}");
+    let port = "Device.Bridging.Bridge.1.Port.2";
+    let member = (1..=5).filter(|n| router.value(&at(*n, "Port")) == port).collect::<Vec<_>>();
+    let mut all = vec![(untagged.to_owned(), "AdmitOnlyVLANTagged")];
+    all.extend(member.iter().map(|n| (at(*n, "Untagged"), "0")));
+    let asked: Vec<(&str, &str)> = all.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    router.set(&asked);
+    router.check(untagged, "AdmitOnlyVLANTagged");
 }
 
 #[test]

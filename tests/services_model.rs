@@ -99,6 +99,30 @@ fn two_pools() -> Router {
     router_with(&[("etc/config/network", &network), ("etc/config/dhcp", &dhcp)])
 }
 
+/// The order of a request's parameters does not matter (TR-069 A.3.2.1): a LAN that moves takes its pool with it.
+#[test]
+fn a_subnet_and_its_pool_in_one_request() {
+    for backwards in [false, true] {
+        let mut router = two_pools();
+        let pool = router.find("Device.DHCPv4.Server.Pool.", "MinAddress", "192.168.1.100");
+        let lan = router.find("Device.IP.Interface.", "IPv4Address.1.IPAddress", "192.168.1.1");
+        let (min, max) = (format!("{pool}MinAddress"), format!("{pool}MaxAddress"));
+        let (address, mask) =
+            (format!("{lan}IPv4Address.1.IPAddress"), format!("{lan}IPv4Address.1.SubnetMask"));
+        let mut all = [
+            (min.as_str(), "10.9.0.50"),
+            (max.as_str(), "10.9.0.60"),
+            (address.as_str(), "10.9.0.1"),
+            (mask.as_str(), "255.255.255.0"),
+        ];
+        if backwards {
+            all.reverse();
+        }
+        router.set(&all);
+        all.iter().for_each(|(name, value)| router.check(name, value));
+    }
+}
+
 /// What a value would push out of its table is refused.
 #[test]
 fn a_static_address_outside_of_its_pool() {

@@ -349,11 +349,12 @@ impl RawObject<'_> {
             return Err("not the path of an object (it ends with a dot, {i} for instances)".to_owned());
         }
         let table = self.object.ends_with("{i}.");
-        if table != self.rows.is_some() {
-            return Err("a table has rows, and only a table".to_owned());
+        if !table && self.rows.is_some() {
+            return Err("only a table has rows".to_owned());
         }
-        if !table && (self.add || self.delete) {
-            return Err("only a table has instances to add and delete".to_owned());
+        // A table without is one that stands already, and gains parameters.
+        if self.rows.is_none() && (self.add || self.delete || !self.unique.is_empty()) {
+            return Err("only a table with its rows has instances to add and delete, and keys".to_owned());
         }
         let mut out: Vec<Param> = Vec::new();
         for param in lines {
@@ -655,7 +656,12 @@ mod tests {
         );
         complaint(&row(r#"{"name":"A","type":"string","uci":"a.b"}"#), "x.json:2:", "package.section.option");
         complaint(&row(r#"{"name":"A","type":"string","const":"","typo":1}"#), "x.json:2:", "unknown field");
-        complaint(r#"{"objects":[{"object":"Device.X.{i}."}]}"#, "x.json:1:13", "a table has rows");
+        complaint(
+            r#"{"objects":[{"object":"Device.X.","rows":{"fn":"a"}}]}"#,
+            "x.json:1:13",
+            "only a table has rows",
+        );
+        complaint(r#"{"objects":[{"object":"Device.X.{i}.","add":true}]}"#, "x.json:1:13", "with its rows");
         complaint(&"x".repeat(MAX_FILE + 1), "x.json:1:1", "larger");
     }
 }

@@ -226,6 +226,9 @@ impl Schema {
         }
         let schema = Schema::over(Cow::Owned(objects));
         for object in schema.objects.iter() {
+            if object.path.ends_with("{i}.") && object.rows.is_none() {
+                return Err(Error::bad_argument(format!("{} has no rows", object.path)));
+            }
             let parent = parent_path(object.path);
             if !parent.is_empty() && schema.find(parent).is_none() {
                 return Err(Error::bad_argument(format!("{} has no parent object {parent}", object.path)));
@@ -235,7 +238,8 @@ impl Schema {
     }
 
     /// This schema with `more`: an object that stands already gains the parameters, and one of the same
-    /// name is replaced.
+    /// name is replaced. A table that comes with other rows is made anew, with its own keys and what can be added to it
+    /// and deleted; with the same rows, or none, it stays as it is.
     ///
     /// # Errors
     /// As [`Schema::new`].
@@ -252,7 +256,7 @@ impl Schema {
                             None => params.push(*param),
                         }
                     }
-                    if extra.rows.is_some() {
+                    if extra.rows.is_some() && extra.rows != known.rows {
                         (known.rows, known.add, known.delete) = (extra.rows, extra.add, extra.delete);
                         known.unique = extra.unique;
                     }

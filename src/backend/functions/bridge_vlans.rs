@@ -448,27 +448,40 @@ fn set_port_frames(system: &mut System, at: Place<'_>, argument: &str, raw: &Raw
             }));
             Ok(())
         }
+        // The same request may take it out of the VLAN without tags.
         TAGGED => {
-            let (bridge, items, found) = port(system, &at)?;
-            let device = found.map(|found| items[found].text.clone()).unwrap_or_default();
-            let mut all = members(system, &bridge)?;
-            let (mut tagged, mut untagged) = (false, false);
-            for item in all.iter_mut().filter(|item| item.on) {
-                let mut member = Member::of(&item.text);
-                if member.port == device && !device.is_empty() {
-                    tagged |= !member.untagged();
-                    untagged |= member.untagged();
-                    member.flags = member.flags.replace('*', "");
-                    item.text = member.text();
+            system.later.push(Box::new(move |system| {
+                match only_tagged(system, &Place { name: "", rows: &rows })? {
+                    true => Ok(()),
+                    false => Err(refused("the port is in a VLAN without tags, or in none")),
                 }
-            }
-            if untagged || !tagged {
-                return Err(refused("the port is in a VLAN without tags, or in none"));
-            }
-            put_members(system, &bridge, &all)
+            }));
+            Ok(())
         }
-        _ => Err(refused("the kernel's bridge has no such rule")),
+        _ => Err(Error::bad_value(at.name, "the kernel's bridge has no such rule")),
     }
+}
+
+/// Takes the mark of a VLAN for untagged frames from a port; `false` when it is in one without tags, or in none.
+fn only_tagged(system: &mut System, at: &Place<'_>) -> Result<bool> {
+    let (bridge, items, found) = port(system, at)?;
+    let device = found.map(|found| items[found].text.clone()).unwrap_or_default();
+    let mut all = members(system, &bridge)?;
+    let (mut tagged, mut untagged) = (false, false);
+    for item in all.iter_mut().filter(|item| item.on) {
+        let mut member = Member::of(&item.text);
+        if member.port == device && !device.is_empty() {
+            tagged |= !member.untagged();
+            untagged |= member.untagged();
+            member.flags = member.flags.replace('*', "");
+            item.text = member.text();
+        }
+    }
+    let fits = tagged && !untagged;
+    if fits {
+        put_members(system, &bridge, &all)?;
+    }
+    Ok(fits)
 }
 
 fn set_port_pvid(system: &mut System, at: Place<'_>, argument: &str, raw: &Raw) -> Result<()> {
@@ -486,10 +499,18 @@ fn set_port_pvid(system: &mut System, at: Place<'_>, argument: &str, raw: &Raw) 
         return move_wireless(system, &at, &bridge, &section.addr, &wanted);
     }
     if give_pvid(system, &at, &wanted)? {
-        Ok(())
-    } else {
-        Err(Error::bad_value(at.name, "the port is not in a VLAN of this number"))
+        return Ok(());
     }
+    // The same request may put the port into that VLAN.
+    let (name, rows) = (at.name.to_owned(), at.rows.to_vec());
+    system.later.push(Box::new(move |system| {
+        if give_pvid(system, &Place { name: "", rows: &rows }, &wanted)? {
+            return Ok(());
+        }
+        let why = "the port is not in a VLAN of this number";
+        Err(Error::several(vec![(name.clone(), Error::bad_value(name, why))]))
+    }));
+    Ok(())
 }
 
 /// Marks a VLAN as that of a wired port's untagged frames; `false` when the port is not in it.

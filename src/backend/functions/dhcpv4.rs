@@ -70,10 +70,15 @@ impl Subnet {
         u32::from(address) & self.mask() == self.network()
     }
 
+    /// Whether an address can be that of a host.
+    fn has(self, address: Ipv4Addr) -> bool {
+        let (first, last) = self.hosts();
+        (first..=last).contains(&u32::from(address))
+    }
+
     /// Whether an address can be that of a host other than the router.
     pub fn has_room_for(self, address: Ipv4Addr) -> bool {
-        let (first, last) = self.hosts();
-        address != self.router && (first..=last).contains(&u32::from(address))
+        address != self.router && self.has(address)
     }
 
     /// The first and last address of a range, cut to the subnet as ipcalc.sh does.
@@ -306,7 +311,7 @@ fn set_pool_interface(system: &mut System, at: Place<'_>, _argument: &str, raw: 
     for end in ["min", "max"] {
         let option = format!("rcwmp_{end}");
         if let Ok(address) = topology::text(system, &pool, &option)?.parse::<Ipv4Addr>() {
-            put_range(system, &at, &pool, subnet, end, address)?;
+            put_end(system, at.name, &pool, subnet, end, address)?;
             topology::put(system, &pool, &option, "")?;
         }
     }
@@ -352,7 +357,7 @@ fn set_pool_range(system: &mut System, at: Place<'_>, end: &str, raw: &Raw) -> R
     let text = raw.text();
     let address: Ipv4Addr = text.parse().map_err(|_| Error::bad_value(at.name, "not an IPv4 address"))?;
     match subnet(system, &pool)? {
-        Some(subnet) => put_range(system, &at, &pool, subnet, end, address),
+        Some(subnet) => put_end(system, at.name, &pool, subnet, end, address),
         None if topology::text(system, &pool, "interface")?.is_empty() => {
             topology::put(system, &pool, &format!("rcwmp_{end}"), &text)
         }
@@ -360,21 +365,34 @@ fn set_pool_range(system: &mut System, at: Place<'_>, end: &str, raw: &Raw) -> R
     }
 }
 
-/// Moves one end of a pool's range. The other stays, unless it would lie on the wrong side: both ends of a
-/// request arrive one after the other, and the order is not ours.
-fn put_range(
+/// As [`put_range`], once all is staged if the address is none of the subnet yet: the same request may give the router
+/// another one.
+fn put_end(
     system: &mut System,
-    at: &Place<'_>,
+    name: &str,
     pool: &str,
-    subnet: Subnet,
+    now: Subnet,
     end: &str,
     address: Ipv4Addr,
 ) -> Result<()> {
-    let (first, last) = subnet.hosts();
-    let address = u32::from(address);
-    if !(first..=last).contains(&address) {
-        return Err(Error::bad_value(at.name, "outside of the subnet of the pool's interface"));
+    if now.has(address) {
+        return put_range(system, pool, now, end, address);
     }
+    let (name, pool, end) = (name.to_owned(), pool.to_owned(), end.to_owned());
+    system.later.push(Box::new(move |system| match subnet(system, &pool)? {
+        Some(subnet) if subnet.has(address) => put_range(system, &pool, subnet, &end, address),
+        _ => {
+            let why = "outside of the subnet of the pool's interface";
+            Err(Error::several(vec![(name.clone(), Error::bad_value(name, why))]))
+        }
+    }));
+    Ok(())
+}
+
+/// Moves one end of a pool's range. The other stays, unless it would lie on the wrong side: both ends of a
+/// request arrive one after the other, and the order is not ours.
+fn put_range(system: &mut System, pool: &str, subnet: Subnet, end: &str, address: Ipv4Addr) -> Result<()> {
+    let address = u32::from(address);
     let (start, limit) = offsets(system, pool)?;
     let (from, to) = subnet.range(start, limit);
     let (from, to) = match end {

@@ -197,6 +197,18 @@ fn read_list(system: &mut System, at: Place<'_>, what: &str) -> Result<Option<Ra
 }
 
 impl System {
+    /// Excludes what the same request gives an option after this, once all is staged.
+    fn exclude_later(&mut self, name: &str, option: &str, why: &'static str) {
+        let (name, option) = (name.to_owned(), option.to_owned());
+        self.later.push(Box::new(move |system| match system.option_text(&option)? {
+            empty if empty.is_empty() => {
+                Err(Error::several(vec![(name.clone(), Error::bad_value(name, why))]))
+            }
+            excluded if excluded.starts_with('!') => Ok(()),
+            plain => put(system, &option, &format!("!{plain}")),
+        }));
+    }
+
     /// What a rule without a certain protocol is about, once all is staged: of every protocol fw4 takes all packets,
     /// whatever their ports, and where none is named it takes TCP and UDP only. So one with ports names none, and
     /// one without names all.
@@ -415,7 +427,8 @@ fn write(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<()
         "not" => {
             let now = Match::parse(&old);
             if now.address.is_empty() && truth(&given) {
-                return Err(Error::bad_value(at.name, "there is no address to exclude"));
+                system.exclude_later(at.name, &address, "there is no address to exclude");
+                return Ok(());
             }
             Match { not: truth(&given), ..now }.text()
         }
@@ -438,7 +451,10 @@ fn write(system: &mut System, at: Place<'_>, what: &str, raw: &Raw) -> Result<()
         "without" => {
             let plain = old.trim_start_matches('!');
             match (truth(&given), plain.is_empty()) {
-                (true, true) => return Err(Error::bad_value(at.name, "there is nothing to exclude")),
+                (true, true) => {
+                    system.exclude_later(at.name, &address, "there is nothing to exclude");
+                    return Ok(());
+                }
                 (true, false) => format!("!{plain}"),
                 (false, _) => plain.to_owned(),
             }
