@@ -7,6 +7,7 @@
 mod folder;
 
 use folder::{NETWORK, put, router, router_with};
+use rcwmp::model::ErrorKind;
 
 #[test]
 fn ports_and_links() {
@@ -63,6 +64,80 @@ fn rows_that_stay() {
             assert_eq!(router.model.delete(&name, None).is_ok(), goes, "{name}");
         }
     }
+}
+
+/// A provider's VLAN with a customer's in it.
+#[test]
+fn a_vlan_in_a_vlan() {
+    let network = format!(
+        "{NETWORK}
+config device
+	option type '8021ad'
+	option name 'svlan'
+	option ifname 'wan'
+	option vid '30'
+
+config device
+	option type '8021q'
+	option name 'cvlan'
+	option ifname 'svlan'
+	option vid '40'
+"
+    );
+    let mut router = router_with(&[("etc/config/network", &network)]);
+    let table = "Device.Ethernet.VLANTermination.";
+    let (outer, inner) = (router.find(table, "Name", "svlan"), router.find(table, "Name", "cvlan"));
+    let wan = router.find("Device.Ethernet.Link.", "Name", "wan");
+    let (below, above) = (format!("{inner}LowerLayers"), format!("{outer}LowerLayers"));
+    router.check(&below, outer.trim_end_matches('.'));
+    router.check(&above, wan.trim_end_matches('.'));
+    router.find("Device.InterfaceStack.", "HigherLayer", inner.trim_end_matches('.'));
+    assert!(router.try_set(&[(&above, inner.trim_end_matches('.'))]).is_err(), "each on the other");
+    router.set(&[(&below, wan.trim_end_matches('.'))]);
+    router.set(&[(&below, outer.trim_end_matches('.'))]);
+    router.check(&below, outer.trim_end_matches('.'));
+    router.delete(&outer);
+    let inner = router.find(table, "Name", "cvlan");
+    router.check(&format!("{inner}LowerLayers"), "");
+}
+
+/// A section of /etc/config/dhcp is a row of three tables: what it serves besides does not go with one of them.
+#[test]
+fn a_pool_that_serves_more_stays() {
+    let dhcp = "\
+config odhcpd 'odhcpd'
+	option maindhcp '0'
+
+config dhcp 'lan'
+	option interface 'lan'
+	option dhcpv6 'server'
+
+config dhcp 'guest'
+	option interface 'guest'
+	option dhcpv4 'disabled'
+	option ra 'server'
+";
+    let tables = [
+        "Device.DHCPv4.Server.Pool.",
+        "Device.DHCPv6.Server.Pool.",
+        "Device.RouterAdvertisement.InterfaceSetting.",
+    ];
+    for (row, table, goes) in
+        [(1, 0, false), (1, 1, false), (1, 2, false), (2, 0, false), (2, 1, false), (2, 2, true)]
+    {
+        let mut router = router_with(&[("etc/config/network", NETWORK), ("etc/config/dhcp", dhcp)]);
+        let name = format!("{}{row}.", tables[table]);
+        assert_eq!(router.model.names(&name, false).unwrap()[0], (name.clone(), goes));
+        let done = router.model.delete(&name, None);
+        assert_eq!(done.is_ok(), goes, "{name}: {done:?}");
+        if let Err(why) = done {
+            assert!(matches!(why.kind(), ErrorKind::Denied { .. }), "{name}: {why}");
+            assert!(why.to_string().ends_with("too: disable it instead"), "{why}");
+        }
+    }
+    let mut router = router_with(&[("etc/config/network", NETWORK), ("etc/config/dhcp", dhcp)]);
+    router.set(&[(&format!("{}1.Enable", tables[1]), "0")]);
+    router.delete(&format!("{}1.", tables[0]));
 }
 
 #[test]

@@ -129,6 +129,7 @@ pub fn code_of(error: &model::Error) -> u16 {
         ErrorKind::WrongType { .. } => INVALID_PARAMETER_TYPE,
         ErrorKind::BadValue { .. } => INVALID_PARAMETER_VALUE,
         ErrorKind::BadArgument(_) | ErrorKind::Several(_) => INVALID_ARGUMENTS,
+        ErrorKind::Denied { .. } => REQUEST_DENIED,
         ErrorKind::Exhausted(_) => RESOURCES_EXCEEDED,
         ErrorKind::NotificationRefused(_) => NOTIFICATION_REJECTED,
         ErrorKind::Backend { .. } => INTERNAL_ERROR,
@@ -171,6 +172,7 @@ mod tests {
             (model::Error::unknown_name(&name()), 9005),
             (model::Error::not_writable(&name()), 9008),
             (model::Error::learnt(&name()), 9008),
+            (model::Error::denied(&name(), "why".to_owned()), 9001),
             (
                 model::Error::new(ErrorKind::WrongType {
                     name: name(),

@@ -20,6 +20,13 @@ pub enum ErrorKind {
     NotWritable(String),
     /// The parameter can be written in other rows; this one comes from the network, and no configuration has it.
     Learnt(String),
+    /// It could be done and is not, for the sake of something else.
+    Denied {
+        /// What was asked about.
+        name: String,
+        /// For the sake of what.
+        why: String,
+    },
     /// The declared type of the value is not the parameter's.
     WrongType {
         /// The parameter.
@@ -90,6 +97,12 @@ impl Error {
         Error::new(ErrorKind::Learnt(name.to_owned()))
     }
 
+    /// [`ErrorKind::Denied`].
+    #[cold]
+    pub fn denied(name: &str, why: String) -> Error {
+        Error::new(ErrorKind::Denied { name: name.to_owned(), why })
+    }
+
     /// [`ErrorKind::NotAddable`].
     #[cold]
     pub fn not_addable(name: &str) -> Error {
@@ -140,7 +153,7 @@ impl Error {
     pub fn reason(&self) -> String {
         match self.kind() {
             ErrorKind::WrongType { expected, given, .. } => format!("it is of type {expected}, not {given}"),
-            ErrorKind::BadValue { why, .. } => why.clone(),
+            ErrorKind::BadValue { why, .. } | ErrorKind::Denied { why, .. } => why.clone(),
             ErrorKind::BadArgument(why) | ErrorKind::Exhausted(why) => why.clone(),
             ErrorKind::Backend { what, why } => format!("{what}: {why}"),
             ErrorKind::Learnt(_) => LEARNT.to_owned(),
@@ -166,6 +179,7 @@ impl fmt::Display for Error {
             ErrorKind::UnknownName(name) => write!(f, "no parameter or object {name:?}"),
             ErrorKind::NotWritable(name) => write!(f, "{name} is read-only"),
             ErrorKind::Learnt(name) => write!(f, "{name}: {LEARNT}"),
+            ErrorKind::Denied { name, why } => write!(f, "{name}: {why}"),
             ErrorKind::WrongType { name, expected, given } => {
                 write!(f, "{name} is of type {expected}, not {given}")
             }

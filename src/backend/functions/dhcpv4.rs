@@ -12,6 +12,8 @@ use crate::model::backend::{Place, Raw, Row};
 use crate::model::{Error, Result};
 
 /// On the server's section `0` while no relay works; on a relay's `1` if it would.
+/// What a section of a pool can serve; `ignore` takes all of it away.
+pub(super) const SERVICES: [&str; 3] = ["dhcpv4", "dhcpv6", "ra"];
 const RELAY_MARK: &str = "rcwmp_relay";
 /// dnsmasq's first address above the network, and how many, when the pool does not say.
 const DEFAULT_RANGE: (u32, u32) = (100, 150);
@@ -161,7 +163,7 @@ fn pools(system: &mut System) -> Result<Vec<String>> {
 ///
 /// # Errors
 /// As [`System::sections`].
-pub fn pool_rows(system: &mut System, _at: Place<'_>, _argument: &str) -> Result<Vec<Row>> {
+pub fn pool_rows(system: &mut System, _at: Place<'_>, own: &str) -> Result<Vec<Row>> {
     let mut out: Vec<Row> = Vec::new();
     for section in system.sections("dhcp", "dhcp")?.into_iter().take(MAX_SECTIONS) {
         let name = match section.name {
@@ -170,9 +172,35 @@ pub fn pool_rows(system: &mut System, _at: Place<'_>, _argument: &str) -> Result
         };
         let taken = name.is_empty() || out.iter().any(|row| row.name == name);
         let name = if taken { section.id } else { name };
-        out.push(Row { name, addr: section.addr, cols: Vec::new() });
+        let besides = serves_besides(system, &format!("dhcp.{}", section.addr), own)?;
+        out.push(Row { name, addr: section.addr, cols: besides.into_iter().map(str::to_owned).collect() });
     }
     Ok(out)
+}
+
+/// Whether the section of a pool serves more than the pool's table tells of.
+pub fn is_shared(row: &Row) -> bool {
+    !row.cols.is_empty()
+}
+
+/// What a section serves besides one service (none said: `dhcpv4`); the others would go with it.
+fn serves_besides(system: &mut System, section: &str, own: &str) -> Result<Option<&'static str>> {
+    let own = if own.is_empty() { SERVICES[0] } else { own };
+    let without = system.sections("dhcp", "odhcpd")?.is_empty();
+    if topology::truth(&topology::text(system, section, "ignore")?) {
+        return Ok(None);
+    }
+    for other in SERVICES.into_iter().filter(|other| *other != own) {
+        let told = topology::text(system, section, other)?;
+        let serves = match other {
+            "dhcpv4" => told.is_empty() || told == "server",
+            _ => !without && matches!(told.as_str(), "server" | "hybrid"),
+        };
+        if serves {
+            return Ok(Some(other));
+        }
+    }
+    Ok(None)
 }
 
 /// A new pool that serves nothing yet.
@@ -286,12 +314,15 @@ pub fn set_pool_order(system: &mut System, at: Place<'_>, _argument: &str, raw: 
     system.put_order(at, "dhcp", &pools, &bare(&pool(&at)?), raw)
 }
 
-/// Stages the removal of a pool, with the conditions on its clients.
+/// Stages the removal of a pool of a service (none said: `dhcpv4`), with the conditions on its clients.
 ///
 /// # Errors
-/// As [`System::delete_section`].
-pub fn delete_pool(system: &mut System, at: Place<'_>, _argument: &str) -> Result<()> {
+/// As [`System::delete_section`]; and when the pool's section serves something else, too, which would go with it.
+pub fn delete_pool(system: &mut System, at: Place<'_>, own: &str) -> Result<()> {
     let row = at.row().ok_or_else(|| Error::not_deletable(at.name))?;
+    if let Some(other) = serves_besides(system, &format!("dhcp.{}", row.addr), own)? {
+        return Err(Error::denied(at.name, format!("its section serves {other} too: disable it instead")));
+    }
     // A condition's section is of another type: the pool's address stays.
     let section = format!("dhcp.{}", row.addr);
     dhcp_conditions::forget(system, &section)?;

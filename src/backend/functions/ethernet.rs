@@ -266,8 +266,16 @@ fn set_vlan_lower(system: &mut System, at: Place<'_>, device: &str, raw: &Raw) -
         return Err(Error::bad_value(at.name, "a VLAN stands on one link"));
     }
     let base = bases.first().copied().unwrap_or_default();
-    if base == device {
-        return Err(Error::bad_value(at.name, "a VLAN cannot stand on itself"));
+    // A VLAN may stand on another one (802.1ad), and that not on it.
+    let mut below = base.to_owned();
+    for _ in 0..MAX_DEVICES {
+        if below == device {
+            return Err(Error::bad_value(at.name, "a VLAN cannot stand on itself"));
+        }
+        match topology::vlan(system, &below)? {
+            Some(vlan) if !below.is_empty() => below = vlan.base,
+            _ => break,
+        }
     }
     let section = vlan_section(system, device)?;
     topology::put(system, &section, "ifname", base)

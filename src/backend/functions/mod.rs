@@ -148,7 +148,9 @@ const LEARNT: &[(&str, Kind)] = &[
 const STAYING: &[(&str, Kind)] = &[
     ("bridge_ports", bridging::is_management),
     ("bridge_vlan_ports", bridge_vlans::is_wireless),
+    ("dhcp_pools", dhcpv4::is_shared),
     ("eth_vlans", ethernet::is_unconfigured),
+    ("odhcpd_pools", dhcpv4::is_shared),
     ("user_groups", accounts::is_own),
     ("users", accounts::is_own),
 ];

@@ -27,7 +27,7 @@ pub const VALUES: &[ValueFn] = &[
 
 /// Behind tables.
 pub const TABLES: &[TableFn] = &[
-    TableFn { name: "odhcpd_pools", rows, add: Some(add), delete: Some(delete) },
+    TableFn { name: "odhcpd_pools", rows, add: Some(add), delete: Some(dhcpv4::delete_pool) },
     TableFn { name: "odhcpd_clients", rows: clients, add: None, delete: None },
     TableFn { name: "odhcpd_client", rows: client_parts, add: None, delete: None },
 ];
@@ -37,8 +37,6 @@ const MAX_LEASES: usize = 1024;
 const MAX_ADDRESSES: usize = 16;
 /// The longest DUID, in hexadecimal digits.
 const MAX_DUID: usize = 260;
-/// The services of a section that `ignore` takes away together.
-const SERVICES: [&str; 3] = ["dhcpv4", "dhcpv6", "ra"];
 
 fn word(on: bool) -> Result<Option<Raw>> {
     Ok(Some(Raw::one(if on { "1" } else { "0" })))
@@ -71,20 +69,6 @@ fn add(system: &mut System, at: Place<'_>, argument: &str) -> Result<Row> {
         topology::put_list(system, &format!("dhcp.{}", row.addr), "ra_flags", vec!["none".to_owned()])?;
     }
     Ok(row)
-}
-
-/// A section that still serves something else is not deleted with one of its services.
-fn delete(system: &mut System, at: Place<'_>, service: &str) -> Result<()> {
-    let section = section(&at)?;
-    let silent = topology::truth(&topology::text(system, &section, "ignore")?);
-    for other in SERVICES.into_iter().filter(|other| *other != service && !silent) {
-        let told = topology::text(system, &section, other)?;
-        if serves(&told) || (other == "dhcpv4" && told.is_empty()) {
-            let why = format!("its section serves {other} too: disable it instead");
-            return Err(Error::backend(format!("deleting {}", at.name), why));
-        }
-    }
-    dhcpv4::delete_pool(system, at, "")
 }
 
 fn section(at: &Place<'_>) -> Result<String> {
@@ -156,7 +140,7 @@ fn set_enable(system: &mut System, at: Place<'_>, service: &str, raw: &Raw) -> R
     if on && topology::truth(&topology::text(system, &section, "ignore")?) {
         // What was silent with it must not begin to speak.
         topology::put(system, &section, "ignore", "")?;
-        for other in SERVICES {
+        for other in dhcpv4::SERVICES {
             if other == "dhcpv4" || !topology::text(system, &section, other)?.is_empty() {
                 topology::put(system, &section, other, "disabled")?;
             }
