@@ -445,6 +445,14 @@ fn our_own_files_widen_tables() {
     put(plain.dir.path(), "usr/share/rcwmp/datamodel.d/a.json", &own);
     let (_, complaints) = open(plain.dir, None);
     assert!(complaints[0].contains("a.json: Device.X_A.B.{i}. has no rows"), "{complaints:?}");
+    let plain = router_with(&[]);
+    let own = r#"{"objects":[{"object":"Device.X_A.","params":[{"name":"N","type":"unsignedInt","count":"Nope"}]}]}"#;
+    put(plain.dir.path(), "usr/share/rcwmp/datamodel.d/a.json", own);
+    let (_, complaints) = open(plain.dir, None);
+    assert!(
+        complaints[0].contains("a.json: N counts Device.X_A.Nope.{i}., which is not there"),
+        "{complaints:?}"
+    );
 }
 
 /// A parameter of the file itself, and the plugins of bbfdm's first versions, which say no version or 1.

@@ -111,11 +111,13 @@ fn the_readme_tells_what_is_covered() {
     let found = profiles(&text, &params);
     let begun: Vec<(&String, &Profile)> = found.iter().filter(|(name, one)| is_ours(name, one)).collect();
     let whole = begun.iter().filter(|(_, one)| one.backed == one.total).count();
+    let none = begun.iter().filter(|(_, one)| one.backed == 0).count();
     let mut table = format!(
-        "{} parameters in {objects} objects; {whole} profiles of TR-181 are whole, {} begun.\n\n\
+        "{} parameters in {objects} objects; {whole} profiles of TR-181 are whole, {} begun, {} not.\n\n\
          | profile | parameters | backed | |\n|---|---|---|---|\n",
         params.len(),
-        begun.len() - whole
+        begun.len() - whole - none,
+        none
     );
     for (name, one) in &begun {
         let percent = one.backed * 100 / one.total;

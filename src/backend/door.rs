@@ -27,7 +27,7 @@ impl Backend for System {
                 let text = self.text(&at.fill(rows.spec));
                 text.iter().flat_map(|text| text.lines()).filter_map(|line| line_row(rows, line)).collect()
             }
-            Origin::Store => self.stored_rows(at),
+            Origin::Store => self.stored_rows(at, 0),
             Origin::Trial => self.trials.rows(&System::stored_name(at)),
             Origin::Bbfdm => self.bbfdm_rows(at)?,
             Origin::Function => {
@@ -180,7 +180,7 @@ impl Backend for System {
                 }
                 Ok(Row { name: self.section_id(package, &addr)?, addr, cols: Vec::new() })
             }
-            Origin::Store => self.add_stored(at, MAX_ROWS),
+            Origin::Store => self.add_stored(at, MAX_ROWS, 0),
             Origin::Function => {
                 let (name, argument) = call(rows.spec, at);
                 let function = functions::table(name).ok_or_else(|| no_function(name))?;
@@ -216,7 +216,7 @@ impl Backend for System {
                 Ok(())
             }
             Origin::Store => {
-                self.delete_stored(at);
+                self.delete_stored(at, 0);
                 Ok(())
             }
             Origin::Function => {
@@ -264,17 +264,22 @@ impl Backend for System {
     }
 }
 
+/// The names of the first rows of a table.
+fn numbered(count: usize) -> Vec<String> {
+    (1..=count).map(|number| number.to_string()).collect()
+}
+
 impl System {
-    /// The rows of a table in the store.
-    pub(super) fn stored_rows(&self, at: Place<'_>) -> Vec<Row> {
+    /// The rows of a table in the store; so many of them are there at first.
+    pub(super) fn stored_rows(&self, at: Place<'_>, first: usize) -> Vec<Row> {
         let kept = self.staged.as_ref().unwrap_or(&self.kept);
-        let names = kept.rows.get(&System::stored_name(at)).cloned().unwrap_or_default();
+        let names = kept.rows.get(&System::stored_name(at)).cloned().unwrap_or_else(|| numbered(first));
         names.into_iter().map(|name| Row { addr: name.clone(), name, cols: Vec::new() }).collect()
     }
 
     /// One more of them, of at most so many.
-    pub(super) fn add_stored(&mut self, at: Place<'_>, most: usize) -> Result<Row> {
-        let list = self.staging().rows.or_default(System::stored_name(at));
+    pub(super) fn add_stored(&mut self, at: Place<'_>, most: usize, first: usize) -> Result<Row> {
+        let list = self.staging().rows.or_insert_with(System::stored_name(at), || numbered(first));
         if list.len() >= most {
             return Err(Error::exhausted(format!("{} has no more than {most} instances", at.name)));
         }
@@ -285,14 +290,13 @@ impl System {
     }
 
     /// One less, with all that is below it.
-    pub(super) fn delete_stored(&mut self, at: Place<'_>) {
+    pub(super) fn delete_stored(&mut self, at: Place<'_>, first: usize) {
         let Some(row) = at.rows.last() else { return };
         let instance = System::stored_name(at);
         let table = instance.strip_suffix(&format!("{}.", row.number)).unwrap_or(&instance).to_owned();
         let kept = self.staging();
-        if let Some(list) = kept.rows.get_mut(&table) {
-            list.retain(|other| *other != row.row.name);
-        }
+        let list = kept.rows.or_insert_with(table, || numbered(first));
+        list.retain(|other| *other != row.row.name);
         kept.values.retain(|path, _| !path.starts_with(&instance));
         kept.rows.retain(|path, _| !path.starts_with(&instance));
     }

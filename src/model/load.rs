@@ -358,6 +358,9 @@ impl RawObject<'_> {
         }
         let mut out: Vec<Param> = Vec::new();
         for param in lines {
+            if !table && param.from == Origin::Alias {
+                return Err(format!("{} is an alias, which only the instances of a table have", param.name));
+            }
             if let Some(twice) = out.iter().find(|other| other.name == param.name) {
                 return Err(format!("{} stands twice", twice.name));
             }
@@ -662,6 +665,11 @@ mod tests {
             "only a table has rows",
         );
         complaint(r#"{"objects":[{"object":"Device.X.{i}.","add":true}]}"#, "x.json:1:13", "with its rows");
+        complaint(
+            r#"{"objects":[{"object":"Device.X.","params":[{"name":"A","type":"string","alias":true}]}]}"#,
+            "x.json:1:13",
+            "only the instances",
+        );
         complaint(&"x".repeat(MAX_FILE + 1), "x.json:1:1", "larger");
     }
 }

@@ -245,6 +245,12 @@ impl Schema {
     /// As [`Schema::new`].
     pub fn merged(&self, more: Vec<Object>) -> Result<Schema> {
         let mut objects = self.objects.to_vec();
+        let counts = |object: &Object| {
+            let path = object.path;
+            let of = object.params.iter().filter(|param| param.source.from == Origin::Count);
+            of.map(|param| (param.name, format!("{path}{}.{{i}}.", param.source.spec))).collect::<Vec<_>>()
+        };
+        let counted: Vec<(&str, String)> = more.iter().flat_map(counts).collect();
         for extra in more {
             match objects.iter_mut().find(|object| object.path == extra.path) {
                 None => objects.push(extra),
@@ -263,7 +269,13 @@ impl Schema {
                 }
             }
         }
-        Schema::new(objects)
+        let schema = Schema::new(objects)?;
+        match counted.iter().find(|(_, table)| schema.find(table).is_none()) {
+            None => Ok(schema),
+            Some((name, table)) => {
+                Err(Error::bad_argument(format!("{name} counts {table}, which is not there")))
+            }
+        }
     }
 
     /// This schema with other objects at and below some paths: what stands there is replaced, but for what is
@@ -430,7 +442,10 @@ mod tests {
     use super::*;
 
     fn object(path: &'static str) -> Object {
-        Object { path, rows: None, add: false, delete: false, unique: &[], params: Cow::Borrowed(&[]) }
+        let of_store =
+            Rows { from: Origin::Store, spec: "", when: &[], id: &[], fresh: &[], volatile: false };
+        let rows = path.ends_with("{i}.").then_some(of_store);
+        Object { path, rows, add: false, delete: false, unique: &[], params: Cow::Borrowed(&[]) }
     }
 
     #[test]
@@ -461,6 +476,8 @@ mod tests {
     #[test]
     fn refused() {
         assert!(Schema::new(vec![object("Device."), object("Device.")]).is_err());
+        let without = Object { rows: None, ..object("Device.A.{i}.") };
+        assert!(Schema::new(vec![object("Device."), without]).is_err());
         assert!(Schema::new(vec![object("Device."), object("Device.IP.Interface.{i}.")]).is_err());
     }
 }

@@ -17,15 +17,25 @@ pub const VALUES: &[ValueFn] = &[
 
 /// Behind tables.
 pub const TABLES: &[TableFn] = &[TableFn {
-    // Of the store, with a number of rows that the standard has a parameter for, or that costs memory.
+    // Of the store, with a number of rows that the standard has a parameter for, or that costs memory; and how many
+    // there are at first.
     name: "stored",
-    rows: |system, at, _| Ok(system.stored_rows(at)),
-    add: Some(|system, at, most| system.add_stored(at, most.parse().unwrap_or(0))),
-    delete: Some(|system, at, _| {
-        system.delete_stored(at);
+    rows: |system, at, numbers| Ok(system.stored_rows(at, bounds(numbers).1)),
+    add: Some(|system, at, numbers| {
+        let (most, first) = bounds(numbers);
+        system.add_stored(at, most, first)
+    }),
+    delete: Some(|system, at, numbers| {
+        system.delete_stored(at, bounds(numbers).1);
         Ok(())
     }),
 }];
+
+/// `MOST` or `MOST:FIRST`: of the rows of a table.
+fn bounds(numbers: &str) -> (usize, usize) {
+    let (most, first) = numbers.split_once(':').unwrap_or((numbers, "0"));
+    (most.parse().unwrap_or(0), first.parse().unwrap_or(0))
+}
 
 /// MinReportingInterval, in seconds.
 pub const MIN_INTERVAL: u32 = 5;
