@@ -220,6 +220,8 @@ fn spawn(program: &Path, root: &Path, socket: &Path, told: &Arc<Mutex<Told>>) ->
         .arg(root)
         .arg("-s")
         .arg(socket)
+        // Else glibc keeps as much for good as one message was ever large, which a router's musl does not do.
+        .envs([("MALLOC_MMAP_THRESHOLD_", "131072"), ("MALLOC_TRIM_THRESHOLD_", "131072")])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
