@@ -23,13 +23,11 @@ mod stun;
 #[path = "support/xmpp_server.rs"]
 mod xmpp_server;
 
-use std::fs;
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
-use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use agent::{Agent, Router, free_port};
+use agent::{Router, free_port};
 use own_network::run;
 use play::{Knock, end, has, inform_with, knock, methods, request_url, router};
 use rcwmp::lab::router::{CONNECTION_REQUEST_USER as USER, PASSWORD};
@@ -54,19 +52,6 @@ const LINK: &str = "ip link add out type veth peer name i0 netns inside
 /// Whether this is inside a world of its own, where the test with this name is to go on.
 fn inside(test: &str) -> bool {
     own_network::inside(test, &format!("{INSIDE}{LINK}"))
-}
-
-fn start(router: &Router) -> Agent {
-    let log = router.root().with_file_name("agent.log");
-    let child = Command::new("ip")
-        .args(["netns", "exec", "inside", env!("CARGO_BIN_EXE_rcwmpd"), "-f", "--root"])
-        .arg(router.root())
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(fs::File::create(&log).unwrap())
-        .spawn()
-        .unwrap();
-    Agent::of(child, log)
 }
 
 /// A router with an account at this XMPP server; it says a blank every second, and is back after one.
@@ -146,7 +131,7 @@ fn gone_and_back(here: IpAddr) {
     let socket = UdpSocket::bind((here, 0)).unwrap();
     set_stun(&router, &here.to_string(), socket.local_addr().unwrap().port(), 1, 1);
     mirror(socket);
-    let agent = start(&router);
+    let agent = router.start_in("inside");
     let mut peer = accept(&server);
     agent.wait_for("Waiting the next session", 1);
     agent.wait_for("XMPP connection as", 1);
@@ -205,7 +190,7 @@ fn an_interface_that_is_not_there_yet() {
     let router = xmpp_router(&acs, server.local_addr().unwrap());
     bind(&router);
     run("ip -n inside link del i0").unwrap();
-    let agent = start(&router);
+    let agent = router.start_in("inside");
     // A session's, and the XMPP client's.
     agent.wait_for("cannot bind to interface \"i0\"", 2);
     agent.wait_for("no XMPP server answers", 1);
@@ -243,7 +228,7 @@ fn an_xmpp_server_that_falls_silent() {
     {
         return stun::skip(&format!("no nftables here: {why}"));
     }
-    let agent = start(&router);
+    let agent = router.start_in("inside");
     let peer = accept(&server);
     agent.wait_for("XMPP connection as", 1);
     agent.wait_for("Waiting the next session", 1);

@@ -103,18 +103,6 @@ impl World {
              ip -n inside route replace default via 192.168.77.1")
         .unwrap();
     }
-
-    fn start(&self, router: &Router) -> Agent {
-        let log = router.root().with_file_name("agent.log");
-        let child = self
-            .command(env!("CARGO_BIN_EXE_rcwmpd"))
-            .args(["-f", "--root"])
-            .arg(router.root())
-            .stderr(fs::File::create(&log).unwrap())
-            .spawn()
-            .unwrap();
-        Agent::of(child, log)
-    }
 }
 
 /// The scripted ACS at another address of this machine; its URL.
@@ -203,7 +191,7 @@ fn through_a_nat_that_forgets_and_moves() {
     let router = bound_router(&acs);
     router.set("cpe", "periodic_notify_interval", "1");
     set_stun(&router, "198.18.0.1", port, 2, 4);
-    let agent = world.start(&router);
+    let agent = router.start_in("inside");
     agent.wait_for("End session", 1);
     let url = request_url(&acs.seen()[0].text());
     assert!(url.starts_with("http://192.168.77.2:"), "{url}");
@@ -277,7 +265,7 @@ fn one_of_two_addresses_is_taken_for_a_while() {
         assert!(Instant::now() < end, "the other program does not listen");
         thread::sleep(Duration::from_millis(50));
     }
-    let agent = world.start(&router);
+    let agent = router.start_in("inside");
     agent.wait_for("End session", 1);
     let url = request_url(&acs.seen()[0].text());
     assert_eq!(url, format!("http://[fd77::2]:{port}/"), "the one that can be had");
@@ -317,7 +305,7 @@ fn an_interface_that_is_made_anew() {
     router.set("cpe", "port", &port.to_string());
     router.set("cpe", "periodic_notify_interval", "1");
     world.open();
-    let agent = world.start(&router);
+    let agent = router.start_in("inside");
     agent.wait_for("End session", 1);
     let url = request_url(&acs.seen()[0].text());
     let to = format!("192.168.77.2:{port}");
@@ -379,7 +367,7 @@ fn an_xmpp_connection_whose_address_is_gone() {
     router.write("/etc/ca.pem", &fs::read_to_string(server.ca("ca")).unwrap());
     router.set("acs", "ssl_capath", "/etc/ca.pem");
     router.set("cpe", "periodic_notify_interval", "1");
-    let agent = world.start(&router);
+    let agent = router.start_in("inside");
     agent.wait_for("XMPP connection as \"cpe@sha256.example/wan\" with TLS", 1);
     agent.wait_for("End session", 1);
     world.renumber();

@@ -149,6 +149,12 @@ impl Error {
         Error::new(ErrorKind::BadValue { name: name.into(), why: why.into() })
     }
 
+    /// A bad value that shows only once the whole request is staged, after its own turn: as a request's answer has it.
+    #[cold]
+    pub fn bad_in_request(name: &str, why: impl Into<String>) -> Error {
+        Error::several(vec![(name.to_owned(), Error::bad_value(name, why))])
+    }
+
     /// Why, without the name of the parameter to blame; empty when the kind of error says it all.
     pub fn reason(&self) -> String {
         match self.kind() {

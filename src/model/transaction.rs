@@ -338,7 +338,7 @@ impl<B: Backend> Model<B> {
             return Ok(());
         }
         let why = format!("the system would keep {:?} instead", super::path::clip(&value.text));
-        Err(Error::several(vec![(target.name.clone(), Error::bad_value(&target.name, why))]))
+        Err(Error::bad_in_request(&target.name, why))
     }
 
     /// As [`Model::verify`], of a secret: by what the system holds, as its value is not shown, and neither of the
@@ -355,7 +355,7 @@ impl<B: Backend> Model<B> {
             return Ok(());
         }
         let why = "with this request the system would keep another value there";
-        Err(Error::several(vec![(target.name.clone(), Error::bad_value(&target.name, why))]))
+        Err(Error::bad_in_request(&target.name, why))
     }
 
     /// Lists every table again that was listed before and lets numbers follow their rows: a change of an

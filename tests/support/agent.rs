@@ -102,6 +102,20 @@ impl Router {
         Agent { child, log: self.dir.path().join("agent.log") }
     }
 
+    /// As [`Router::start`], in the network namespace of this name.
+    pub fn start_in(&self, namespace: &str) -> Agent {
+        let log = self.dir.path().join("agent.log");
+        let child = Command::new("ip")
+            .args(["netns", "exec", namespace, env!("CARGO_BIN_EXE_rcwmpd"), "-f", "--root"])
+            .arg(self.root())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        Agent { child, log }
+    }
+
     /// As [`Router::start`], where looking a name up asks this server, and nobody else is changed; `None`
     /// where the system does not allow that.
     pub fn start_with_name_server(&self, address: &str) -> Option<Agent> {

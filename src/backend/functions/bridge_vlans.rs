@@ -436,7 +436,7 @@ fn set_port_frames(system: &mut System, at: Place<'_>, argument: &str, raw: &Raw
         return Ok(());
     }
     let (name, rows) = (at.name.to_owned(), at.rows.to_vec());
-    let refused = move |why: &str| Error::several(vec![(name.clone(), Error::bad_value(&name, why))]);
+    let refused = move |why: &str| Error::bad_in_request(&name, why);
     match wanted.as_str() {
         ALL => {
             system.later.push(Box::new(move |system| {
@@ -508,7 +508,7 @@ fn set_port_pvid(system: &mut System, at: Place<'_>, argument: &str, raw: &Raw) 
             return Ok(());
         }
         let why = "the port is not in a VLAN of this number";
-        Err(Error::several(vec![(name.clone(), Error::bad_value(name, why))]))
+        Err(Error::bad_in_request(&name, why))
     }));
     Ok(())
 }

@@ -222,7 +222,7 @@ fn set_host_address(system: &mut System, at: Place<'_>, _argument: &str, raw: &R
         system.later.push(Box::new(move |system| match subnet(system, &pool)? {
             Some(subnet) if !subnet.has_room_for(ip) => {
                 let why = if subnet.holds(ip) { TAKEN } else { OUTSIDE };
-                Err(Error::several(vec![(name.clone(), Error::bad_value(name, why))]))
+                Err(Error::bad_in_request(&name, why))
             }
             _ => Ok(()),
         }));

@@ -414,7 +414,7 @@ fn put_end(
         Some(subnet) if subnet.has(address) => put_range(system, &pool, subnet, &end, address),
         _ => {
             let why = "outside of the subnet of the pool's interface";
-            Err(Error::several(vec![(name.clone(), Error::bad_value(name, why))]))
+            Err(Error::bad_in_request(&name, why))
         }
     }));
     Ok(())

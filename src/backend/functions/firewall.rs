@@ -201,9 +201,7 @@ impl System {
     fn exclude_later(&mut self, name: &str, option: &str, why: &'static str) {
         let (name, option) = (name.to_owned(), option.to_owned());
         self.later.push(Box::new(move |system| match system.option_text(&option)? {
-            empty if empty.is_empty() => {
-                Err(Error::several(vec![(name.clone(), Error::bad_value(name, why))]))
-            }
+            empty if empty.is_empty() => Err(Error::bad_in_request(&name, why)),
             excluded if excluded.starts_with('!') => Ok(()),
             plain => put(system, &option, &format!("!{plain}")),
         }));

@@ -65,7 +65,7 @@ impl System {
                 }
                 _ => return Ok(()),
             };
-            Err(Error::several(vec![(name.clone(), Error::bad_value(name, why))]))
+            Err(Error::bad_in_request(&name, why))
         }));
     }
 

@@ -124,7 +124,7 @@ fn join_all(system: &mut System, name: &str) -> Result<()> {
         let all = wifi::ifaces(system)?;
         let Some(ssid) = all.iter().find(|one| one.id == *wanted && one.half == "ssid") else {
             let why = "it is the SSID of another access point";
-            return Err(Error::several(vec![(name.to_owned(), Error::bad_value(name, why))]));
+            return Err(Error::bad_in_request(name, why));
         };
         if let Some(iface) = point(system, point_name)? {
             join(system, &iface, ssid)?;

@@ -267,7 +267,7 @@ fn check_key(
         let mode = current(system, &section)?;
         let length = topology::text(system, &section, "key")?.len();
         match bad(kind, mode, length) {
-            Some(why) => Err(Error::several(vec![(name.clone(), Error::bad_value(name, why))])),
+            Some(why) => Err(Error::bad_in_request(&name, why)),
             None => Ok(()),
         }
     }));
